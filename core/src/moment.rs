@@ -1,0 +1,37 @@
+//! Ground floor: one reading of both clocks.
+
+use std::time::{Duration, SystemTime};
+
+/// One reading of both clocks, taken by whoever calls the core.
+///
+/// The core reads no clock: every decision is made from the moments that it is given. Where both
+/// clocks have a say, the one that says sooner wins, so a clock that is set back, a machine that
+/// was suspended or a wall clock that runs fast never makes a token live longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "there are two clocks, and callers build this from both"
+)]
+pub struct Moment {
+    /// The monotonic clock, since an origin of the caller's choice that stays the same.
+    pub mono: Duration,
+    /// The wall clock, since the Unix epoch.
+    pub wall: Duration,
+}
+
+impl Moment {
+    /// The moment `delay` later on both clocks; stops at the end of time.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self {
+            mono: self.mono.saturating_add(delay),
+            wall: self.wall.saturating_add(delay),
+        }
+    }
+
+    /// The wall reading as a [`SystemTime`], or `None` where the platform cannot express it.
+    #[must_use]
+    pub fn system_time(self) -> Option<SystemTime> {
+        SystemTime::UNIX_EPOCH.checked_add(self.wall)
+    }
+}

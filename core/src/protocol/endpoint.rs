@@ -1,0 +1,433 @@
+//! Where to send: the base URL of the API, and what makes one safe to send a secret to.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use http::Uri;
+
+use crate::error::Error;
+
+/// The base URL of the admin API.
+///
+/// It is https; plain http is taken for loopback hosts alone (`localhost`, 127.0.0.0/8 as a
+/// dotted quad, `[::1]`), because the request carries the client secret. Scheme and host are
+/// lowercased and a default port is left out, so that equal endpoints print alike.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    base: Box<str>,
+    token: Uri,
+    https: bool,
+    loopback: bool,
+}
+
+impl Endpoint {
+    /// The base URL of the real service, the one server that the contract lists.
+    pub const PRODUCTION: &'static str = "https://admin-api.meshconnect.com";
+
+    /// The path of the token endpoint below the base URL (contract, `paths`).
+    pub const TOKEN_PATH: &'static str = "/admin/api/v1/Token";
+
+    /// Takes a base URL such as `https://admin-api.meshconnect.com` or `http://127.0.0.1:8080`.
+    ///
+    /// A path is kept as a prefix of the API's own paths, for gateways; one trailing slash is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), saying which part is
+    /// refused: another scheme, plain http to a host that is not loopback, userinfo, a query, a
+    /// fragment, a host or path that HTTP clients may read in more than one way.
+    pub fn parse(base_url: &str) -> Result<Self, Error> {
+        Self::new(base_url, false)
+    }
+
+    /// Like [`parse`](Self::parse), but takes plain http to any host.
+    ///
+    /// Everyone on the way can then read the client secret and the token. It is meant for an
+    /// emulator in a private container network, and for nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), less the rule on plain http.
+    pub fn parse_dangerously_allowing_plaintext(base_url: &str) -> Result<Self, Error> {
+        Self::new(base_url, true)
+    }
+
+    fn new(base_url: &str, plaintext: bool) -> Result<Self, Error> {
+        let parts = split(base_url)?;
+        let host = check_host(parts.host)?;
+        let port = check_port(parts.port, parts.https)?;
+        let path = check_path(parts.path)?;
+        if !parts.https && !host.loopback && !plaintext {
+            return Err(Error::configuration(
+                "the base URL is plain http to a host that is not loopback, which would send the \
+                 client secret in clear; use https",
+            ));
+        }
+        let scheme = if parts.https { "https" } else { "http" };
+        let base = format!("{scheme}://{}{port}{path}", host.text);
+        let token = Uri::from_str(&format!("{base}{}", Self::TOKEN_PATH))
+            .map_err(|error| refuse(&format!("is not a URL: {error}")))?;
+        Ok(Self {
+            base: base.into(),
+            token,
+            https: parts.https,
+            loopback: host.loopback,
+        })
+    }
+
+    /// The URL of the token endpoint.
+    #[must_use]
+    pub fn token_uri(&self) -> &Uri {
+        &self.token
+    }
+
+    /// Whether the connection is encrypted. Without it there is nothing to verify a server by.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Whether the host is this machine's own loopback.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Whether a proxy of the environment may stand between: for https alone (a proxy would see
+    /// the secret of a plain request), and never for a loopback host (a proxy's loopback is
+    /// another).
+    #[must_use]
+    pub fn allows_proxy(&self) -> bool {
+        self.https && !self.loopback
+    }
+}
+
+impl Default for Endpoint {
+    /// The real service, [`Endpoint::PRODUCTION`].
+    fn default() -> Self {
+        Self {
+            base: Self::PRODUCTION.into(),
+            token: Uri::from_static("https://admin-api.meshconnect.com/admin/api/v1/Token"),
+            https: true,
+            loopback: false,
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    fn from_str(base_url: &str) -> Result<Self, Error> {
+        Self::parse(base_url)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    /// The base URL, without a trailing slash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.base)
+    }
+}
+
+/// The parts of a base URL, cut at its delimiters (RFC 3986 §3) and not yet checked.
+///
+/// `http::Uri` and the clients' own URL types differ in what they mend, so only what all of them
+/// read alike is let through; cutting here is also what lets an error name the part.
+struct Parts<'a> {
+    https: bool,
+    host: &'a str,
+    port: Option<&'a str>,
+    path: &'a str,
+}
+
+struct Host {
+    text: String,
+    loopback: bool,
+}
+
+/// The reason alone, never the URL: it may hold a password.
+fn refuse(why: &str) -> Error {
+    Error::configuration(format!(
+        "the base URL {why}; it should look like {}",
+        Endpoint::PRODUCTION
+    ))
+}
+
+fn split(base_url: &str) -> Result<Parts<'_>, Error> {
+    if base_url.is_empty() {
+        return Err(refuse("is empty"));
+    }
+    if let Some(odd) = base_url.chars().find(|c| !c.is_ascii_graphic()) {
+        return Err(refuse(&format!(
+            "holds the character {odd:?}, which cannot stand in a URL (write an international \
+             host name in its xn-- form)"
+        )));
+    }
+    let Some((scheme, rest)) = base_url.split_once("://") else {
+        return Err(refuse("has no scheme"));
+    };
+    let https = scheme.eq_ignore_ascii_case("https");
+    if !https && !scheme.eq_ignore_ascii_case("http") {
+        return Err(refuse("has a scheme that is neither https nor http"));
+    }
+    // The order is RFC 3986's: the fragment ends everything before it, then the query.
+    if rest.contains('#') {
+        return Err(refuse("has a fragment (#…)"));
+    }
+    if rest.contains('?') {
+        return Err(refuse("has a query (?…)"));
+    }
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, ""),
+    };
+    if authority.contains('@') {
+        return Err(refuse(
+            "has userinfo (user:password@); credentials go into the request's body",
+        ));
+    }
+    // The colons within an IPv6 address are no port.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    Ok(Parts {
+        https,
+        host,
+        port,
+        path,
+    })
+}
+
+fn check_host(host: &str) -> Result<Host, Error> {
+    if host.is_empty() {
+        return Err(refuse("has no host"));
+    }
+    if let Some(inner) = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        let address: Ipv6Addr = inner
+            .parse()
+            .map_err(|_| refuse("has a host in brackets that is no IPv6 address"))?;
+        return Ok(Host {
+            text: format!("[{address}]"),
+            loopback: address.is_loopback(),
+        });
+    }
+    let text = host.to_ascii_lowercase();
+    let labels = text.strip_suffix('.').unwrap_or(&text);
+    let well_formed = labels.split('.').all(|label| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    });
+    if !well_formed || text.len() > 253 {
+        return Err(refuse("has a host that is no host name"));
+    }
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
+        return Ok(Host {
+            text,
+            loopback: address.is_loopback(),
+        });
+    }
+    // Some clients read 127.1, 0x7f.1 or 2130706433 as an IPv4 address (WHATWG URL, "ends in a
+    // number"), others ask the DNS.
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x").unwrap_or("x");
+    if last.bytes().all(|byte| byte.is_ascii_digit())
+        || hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        return Err(refuse(
+            "has a host that ends in a number and is no dotted quad",
+        ));
+    }
+    Ok(Host {
+        loopback: text == "localhost",
+        text,
+    })
+}
+
+/// The port with its colon, or nothing where it is the scheme's own.
+fn check_port(port: Option<&str>, https: bool) -> Result<String, Error> {
+    let Some(port) = port else {
+        return Ok(String::new());
+    };
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(443) if https => Ok(String::new()),
+        Ok(80) if !https => Ok(String::new()),
+        Ok(number) if digits && number != 0 => Ok(format!(":{number}")),
+        _ => Err(refuse("has a port that is not a number from 1 to 65535")),
+    }
+}
+
+/// The path without its trailing slash, if the API's own paths can be joined to it.
+fn check_path(path: &str) -> Result<&str, Error> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Ok(path);
+    }
+    if path
+        .to_ascii_lowercase()
+        .ends_with(&Endpoint::TOKEN_PATH.to_ascii_lowercase())
+    {
+        return Err(refuse(
+            "already ends in the token endpoint's path; leave that path out",
+        ));
+    }
+    for segment in path.split('/').skip(1) {
+        if segment.is_empty() {
+            return Err(refuse("has a path with an empty segment (//)"));
+        }
+        let dots = segment.to_ascii_lowercase().replace("%2e", ".");
+        if dots == "." || dots == ".." {
+            return Err(refuse("has a path with a dot segment (. or ..)"));
+        }
+        check_segment(segment)?;
+    }
+    Ok(path)
+}
+
+/// RFC 3986 §3.3, `segment`: what is outside of it, clients encode each in their own way.
+fn check_segment(segment: &str) -> Result<(), Error> {
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        let fits = match byte {
+            b'%' => {
+                let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+                hex(bytes.next()) && hex(bytes.next())
+            }
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
+            | b',' | b';' | b'=' | b':' | b'@' => true,
+            _ => byte.is_ascii_alphanumeric(),
+        };
+        if !fits {
+            return Err(refuse(
+                "has a path with a character that must be percent-encoded there",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_every_client_reads_alike() {
+        for (given, printed) in [
+            (Endpoint::PRODUCTION, Endpoint::PRODUCTION),
+            ("HTTPS://Admin-API.MeshConnect.com/", Endpoint::PRODUCTION),
+            ("https://h:443", "https://h"),
+            ("https://h:80", "https://h:80"),
+            ("http://localhost:80/", "http://localhost"),
+            ("http://LOCALHOST:8080", "http://localhost:8080"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://127.255.0.9", "http://127.255.0.9"),
+            ("http://[::1]:9", "http://[::1]:9"),
+            ("https://[2001:DB8::1]", "https://[2001:db8::1]"),
+            ("https://h/gateway/mesh/", "https://h/gateway/mesh"),
+            ("https://h/a%20b;v=1", "https://h/a%20b;v=1"),
+            ("https://10.0.0.1", "https://10.0.0.1"),
+            ("https://h.example.:8443", "https://h.example.:8443"),
+        ] {
+            let endpoint = Endpoint::parse(given).unwrap();
+            assert_eq!(endpoint.to_string(), printed);
+            assert_eq!(Endpoint::parse(printed).unwrap(), endpoint);
+            assert_eq!(
+                endpoint.token_uri().to_string(),
+                format!("{printed}/admin/api/v1/Token")
+            );
+        }
+        assert_eq!(
+            Endpoint::default(),
+            Endpoint::parse(Endpoint::PRODUCTION).unwrap()
+        );
+    }
+
+    #[test]
+    fn refuses_with_the_part_that_is_wrong() {
+        for (given, word) in [
+            ("", "empty"),
+            ("admin-api.meshconnect.com", "scheme"),
+            ("ftp://h", "scheme"),
+            ("https://", "no host"),
+            ("https:///path", "no host"),
+            ("https://user:pw@h", "userinfo"),
+            ("https://user@h", "userinfo"),
+            ("https://h?x=1", "query"),
+            ("https://h/?", "query"),
+            ("https://h#f", "fragment"),
+            ("https://h/#", "fragment"),
+            ("https://h:0", "port"),
+            ("https://h:", "port"),
+            ("https://h:+1", "port"),
+            ("https://h:65536", "port"),
+            ("https://h//x", "empty segment"),
+            ("https://h/x//", "empty segment"),
+            ("https://h/../x", "dot segment"),
+            ("https://h/%2E%2e/x", "dot segment"),
+            ("https://h/a|b", "percent-encoded"),
+            ("https://h/%zz", "percent-encoded"),
+            ("https://h/%2", "percent-encoded"),
+            ("https://h/admin/api/v1/Token", "leave that path out"),
+            ("https://h/admin/api/v1/token/", "leave that path out"),
+            ("https://h\\x", "host name"),
+            ("https://a..b", "host name"),
+            ("https://h ", "character ' '"),
+            ("https://h\r\n", "character '\\r'"),
+            ("https://mesh.例", "xn--"),
+            ("https://[::1", "host name"),
+            ("https://[fe80::1%25eth0]", "IPv6"),
+            ("https://127.1", "dotted quad"),
+            ("https://0x7f000001", "dotted quad"),
+            ("https://2130706433", "dotted quad"),
+            ("https://127.0.0.01", "dotted quad"),
+            ("https://1.2.3.4.", "dotted quad"),
+            ("http://example.com", "plain http"),
+            ("http://localhost.example.com", "plain http"),
+            ("http://localhost.", "plain http"),
+            ("http://127.0.0.1.example.com", "plain http"),
+            ("http://128.0.0.1", "plain http"),
+            ("http://0.0.0.0", "plain http"),
+            ("http://[::ffff:127.0.0.1]", "plain http"),
+            ("http://[::]", "plain http"),
+            ("http://xn--lcalhost-e9a", "plain http"),
+        ] {
+            let error = Endpoint::parse(given).unwrap_err().to_string();
+            assert!(error.contains(word), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_refused_password_is_not_repeated() {
+        let error = Endpoint::parse("https://user:hunter2hunter2@h").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn plaintext_and_loopback_never_meet_a_proxy() {
+        let allows = |base: &str| {
+            Endpoint::parse_dangerously_allowing_plaintext(base)
+                .unwrap()
+                .allows_proxy()
+        };
+        assert!(allows("https://h"));
+        assert!(!allows("https://localhost"));
+        assert!(!allows("https://[::1]"));
+        assert!(!allows("http://h"));
+        assert!(!allows("http://127.0.0.1"));
+    }
+}

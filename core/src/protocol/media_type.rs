@@ -1,0 +1,64 @@
+//! The media types in which the contract lets a request be sent.
+
+use http::HeaderValue;
+
+use crate::error::Error;
+
+/// A media type of the token request (contract, `request.body`): `application/json`, `text/json`
+/// or any `application/*+json`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaType(HeaderValue);
+
+impl MediaType {
+    /// `application/json`, which is what an [`Exchange`](crate::Exchange) sends by default.
+    pub const APPLICATION_JSON: Self = Self(HeaderValue::from_static("application/json"));
+
+    /// `text/json`.
+    pub const TEXT_JSON: Self = Self(HeaderValue::from_static("text/json"));
+
+    /// `application/{name}+json`, such as `application/vnd.example+json` for `vnd.example`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where `name` is not a
+    /// restricted name of at most 122 characters (RFC 6838 §4.2, less the suffix).
+    pub fn application_suffix(name: &str) -> Result<Self, Error> {
+        let mut bytes = name.bytes();
+        let well_formed = name.len() <= 122
+            && bytes
+                .next()
+                .is_some_and(|byte| byte.is_ascii_alphanumeric())
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte));
+        let value = HeaderValue::try_from(format!("application/{name}+json"));
+        match value {
+            Ok(value) if well_formed => Ok(Self(value)),
+            _ => Err(Error::configuration(
+                "the name in application/{name}+json must be a letter or digit, followed by \
+                 letters, digits or any of !#$&-^_.+ (RFC 6838)",
+            )),
+        }
+    }
+
+    pub(crate) fn into_header_value(self) -> HeaderValue {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suffix_type_takes_a_registered_name_alone() {
+        let value = |name| MediaType::application_suffix(name).map(|media| media.0);
+        assert_eq!(
+            value("vnd.mesh.v1").unwrap(),
+            "application/vnd.mesh.v1+json"
+        );
+        for name in ["", "*", ".x", "a b", "a\r\nx: y", "a;q=1", "a/b", "é"] {
+            assert!(value(name).is_err(), "{name:?}");
+        }
+        let (longest, too_long) = ("a".repeat(122), "a".repeat(123));
+        assert!(value(&longest).is_ok() && value(&too_long).is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! What to send, and what came back: the pure pair.
+
+mod body;
+mod credentials;
+mod endpoint;
+mod exchange;
+mod mask;
+mod media_type;
+mod retry_after;
+mod secret;
+mod token;
+
+pub use body::{BodyBuffer, RequestBody};
+pub use credentials::{ClientId, ClientSecret, Credentials};
+pub use endpoint::Endpoint;
+pub use exchange::Exchange;
+pub use media_type::MediaType;
+pub use token::{Claims, Grant, Token};

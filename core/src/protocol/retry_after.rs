@@ -1,0 +1,147 @@
+//! `Retry-After` (RFC 9110 §10.2.3): how long a server asks to be left alone.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{DATE, HeaderValue, RETRY_AFTER};
+
+/// What is longer than this is cut to it, so that whoever adds it to a date stays in range.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The delay that `headers` ask for: the longest, where there are several. A date counts against
+/// the response's own `Date`, so that the two clocks need not agree, and against `wall` (since
+/// the Unix epoch) where there is none. What cannot be read asks for nothing.
+pub(crate) fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
+    let mut longest = None;
+    for value in headers.get_all(RETRY_AFTER) {
+        longest = longest.max(delay(value, headers, wall));
+    }
+    longest
+}
+
+fn delay(value: &HeaderValue, headers: &HeaderMap, wall: Duration) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are still a number.
+        let seconds = text.parse().unwrap_or(u64::MAX);
+        return Some(Duration::from_secs(seconds).min(LONGEST));
+    }
+    let until = http_date(text, wall)?;
+    let now = date(headers, wall).unwrap_or(wall);
+    Some(until.saturating_sub(now).min(LONGEST))
+}
+
+/// The response's own `Date`, since the Unix epoch.
+pub(crate) fn date(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
+    http_date(headers.get(DATE)?.to_str().ok()?.trim(), wall)
+}
+
+/// An HTTP-date in any of its three forms (RFC 9110 §5.6.7), since the Unix epoch. A date before
+/// 1970 is none.
+fn http_date(text: &str, wall: Duration) -> Option<Duration> {
+    let four_digits = rfc850_year(text, wall);
+    let date = httpdate::parse_http_date(four_digits.as_deref().unwrap_or(text)).ok()?;
+    date.duration_since(SystemTime::UNIX_EPOCH).ok()
+}
+
+/// An RFC 850 date as an IMF-fixdate, with the year that the two digits mean: one that seems more
+/// than 50 years ahead is the most recent year in the past (RFC 9110 §5.6.7). `httpdate` takes
+/// every year from 70 on for one of the last century, for good.
+fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
+    const YEAR: u64 = 31_556_952;
+    let (weekday, rest) = text.split_once(", ")?;
+    let (date, time) = rest.split_once(' ')?;
+    let mut parts = date.split('-');
+    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || year.len() != 2 {
+        return None;
+    }
+    let weekday = weekday.get(..3)?;
+    let digits: u64 = year.parse().ok()?;
+    let this = wall.as_secs().checked_div(YEAR)?.checked_add(1970)?;
+    let century = this.checked_sub(this.checked_rem(100)?)?;
+    // In this century or the next, if that is not too far ahead; else in the last.
+    let year = [
+        century.checked_add(100)?,
+        century,
+        century.checked_sub(100)?,
+    ]
+    .into_iter()
+    .map(|century| century.saturating_add(digits))
+    .find(|year| *year <= this.saturating_add(50))?;
+    Some(format!("{weekday}, {day} {month} {year} {time}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-24T00:00:00Z.
+    const WALL: Duration = Duration::from_secs(1_795_478_400);
+
+    fn delay_of(values: &[&str], date: Option<&str>) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(RETRY_AFTER, value.parse().unwrap());
+        }
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        retry_after(&headers, WALL).map(|delay| delay.as_secs())
+    }
+
+    #[test]
+    fn every_form_and_what_is_none() {
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("99999999999999999999999", Some(LONGEST.as_secs())),
+            ("Tue, 24 Nov 2026 00:02:00 GMT", Some(120)),
+            ("Tuesday, 24-Nov-26 00:02:00 GMT", Some(120)),
+            ("Tue Nov 24 00:02:00 2026", Some(120)),
+            ("Mon, 23 Nov 2026 00:00:00 GMT", Some(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST.as_secs())),
+            ("", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("120s", None),
+            ("0x10", None),
+            ("soon", None),
+            ("Tue, 31 Feb 2026 00:00:00 GMT", None),
+            ("Tue, 24 Nov 2026 00:02:00", None),
+        ] {
+            assert_eq!(delay_of(&[value], None), seconds, "{value:?}");
+        }
+        assert_eq!(delay_of(&[], None), None);
+    }
+
+    #[test]
+    fn of_two_the_longer_and_a_bad_one_hides_no_good_one() {
+        assert_eq!(delay_of(&["3", "10"], None), Some(10));
+        assert_eq!(delay_of(&["10", "3"], None), Some(10));
+        assert_eq!(delay_of(&["x", "3", ""], None), Some(3));
+    }
+
+    #[test]
+    fn a_date_counts_against_the_servers_own_clock() {
+        let until = "Tue, 24 Nov 2020 00:05:00 GMT";
+        assert_eq!(delay_of(&[until], None), Some(0));
+        assert_eq!(
+            delay_of(&[until], Some("Tue, 24 Nov 2020 00:00:00 GMT")),
+            Some(300)
+        );
+        assert_eq!(delay_of(&[until], Some("no date")), Some(0));
+    }
+
+    #[test]
+    fn two_digits_mean_at_most_fifty_years_ahead() {
+        let seconds = |text: &str| http_date(text, WALL).map(|at| at.as_secs());
+        let year = |text: &str| seconds(text).unwrap() / 31_556_952 + 1970;
+        assert_eq!(year("Tuesday, 24-Nov-76 00:00:00 GMT"), 2076);
+        assert_eq!(year("Thursday, 24-Nov-77 00:00:00 GMT"), 1977);
+        assert_eq!(year("Wednesday, 24-Nov-99 00:00:00 GMT"), 1999);
+        assert_eq!(year("Friday, 24-Nov-00 00:00:00 GMT"), 2000);
+    }
+}
