@@ -1,0 +1,225 @@
+//! What can be set, and what goes without saying.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use meshconnect_auth_core::{
+    Config, Credentials, Endpoint, Error, Exchange, TransportError, TransportErrorKind,
+};
+use reqwest::{redirect, retry};
+
+use crate::client::{Client, Inner};
+use crate::failure;
+use crate::tls::Trust;
+
+/// Settings for a [`Client`]. All have defaults.
+#[must_use]
+pub struct ClientBuilder {
+    credentials: Credentials,
+    endpoint: Endpoint,
+    config: Config,
+    trust: Option<Result<Trust, Error>>,
+    http: Option<reqwest::Client>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            endpoint: Endpoint::default(),
+            config: Config::default(),
+            trust: None,
+            http: None,
+        }
+    }
+
+    /// Sets where to send. Default: [`Endpoint::PRODUCTION`].
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// Sets how long making a connection may take, the DNS included. Default: 5 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one attempt may take, from before the connection to the last byte of the
+    /// body. Default: 10 s.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.config.attempt_timeout = timeout;
+        self
+    }
+
+    /// Sets the largest response body that is read, in bytes. Default: 64 KiB; at most
+    /// [`Config::LARGEST_MAX_BODY`].
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.config.max_body = bytes;
+        self
+    }
+
+    /// Trusts the CAs in `pem`, and no others, instead of the platform's.
+    pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.trust = Some(Trust::pem(pem.as_ref()));
+        self
+    }
+
+    /// Trusts this CA, and no other, instead of the platform's.
+    pub fn root_certificate_der(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.trust = Some(Trust::der(der.into()));
+        self
+    }
+
+    /// Trusts Mozilla's root certificates, compiled in, instead of the platform's: for machines
+    /// and containers that have none.
+    #[cfg(feature = "webpki-roots")]
+    pub fn webpki_roots(mut self) -> Self {
+        self.trust = Some(Ok(Trust::webpki_roots()));
+        self
+    }
+
+    /// Sends with a client of your own, such as one with a client certificate or another TLS
+    /// stack.
+    ///
+    /// The attempt's time-out and the body's limit are ours still. What rests on you: switch its
+    /// redirects off ([`redirect::Policy::none`]), or the secret follows them; keep it from
+    /// retrying and from decompressing; its connect time-out; its proxies, which see the secret
+    /// where the endpoint is plain http; its trust.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http = Some(client);
+        self
+    }
+
+    /// Makes the client. Nothing is sent and no file is read: the platform's certificates are
+    /// loaded when the first connection needs them. It needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) where a
+    /// setting cannot work: see [`Config::check`]; root certificates that are none; root
+    /// certificates for an own client.
+    pub fn build(self) -> Result<Client, Error> {
+        self.config.check()?;
+        let trust = self.trust.transpose()?;
+        let http = match (self.http, trust) {
+            (Some(_), Some(_)) => {
+                return Err(Error::configuration(
+                    "root certificates were set together with an own HTTP client, which brings \
+                     its own; set them there",
+                ));
+            }
+            (Some(client), None) => Http::ready(client),
+            (None, trust) => Http::new(
+                self.endpoint.clone(),
+                self.config.clone(),
+                trust.unwrap_or(Trust::Platform),
+            ),
+        };
+        Ok(Client::new(Inner {
+            exchange: Exchange::new(self.endpoint, self.credentials),
+            config: self.config,
+            http,
+        }))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("endpoint", &self.endpoint)
+            .field("credentials", &self.credentials)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The HTTP client, made when it is first needed.
+pub(crate) struct Http {
+    client: OnceLock<reqwest::Client>,
+    settings: Option<Arc<Settings>>,
+}
+
+struct Settings {
+    endpoint: Endpoint,
+    config: Config,
+    trust: Trust,
+}
+
+impl Http {
+    fn ready(client: reqwest::Client) -> Self {
+        Self {
+            client: client.into(),
+            settings: None,
+        }
+    }
+
+    fn new(endpoint: Endpoint, config: Config, trust: Trust) -> Self {
+        Self {
+            client: OnceLock::new(),
+            settings: Some(Arc::new(Settings {
+                endpoint,
+                config,
+                trust,
+            })),
+        }
+    }
+
+    /// The client. The first time, the platform's certificates are read from its files, which
+    /// must not hold up the runtime.
+    pub(crate) async fn client(&self) -> Result<&reqwest::Client, Error> {
+        if let (None, Some(settings)) = (self.client.get(), &self.settings) {
+            let client = if settings.reads_files() {
+                let settings = Arc::clone(settings);
+                tokio::task::spawn_blocking(move || settings.client())
+                    .await
+                    .map_err(|error| TransportError::new(TransportErrorKind::Broken, &error))?
+            } else {
+                settings.client()
+            };
+            // Of two that were made at once, one is as good as the other.
+            let _ = self.client.set(client?);
+        }
+        self.client.get().ok_or_else(|| {
+            TransportError::with_detail(TransportErrorKind::Broken, "no HTTP client").into()
+        })
+    }
+}
+
+impl Settings {
+    fn reads_files(&self) -> bool {
+        self.endpoint.is_https() && matches!(self.trust, Trust::Platform)
+    }
+
+    fn client(&self) -> Result<reqwest::Client, TransportError> {
+        let tls = if self.endpoint.is_https() {
+            self.trust.config()
+        } else {
+            // There is no TLS to be done, but reqwest would load the platform's certificates.
+            Trust::nobody().config()
+        };
+        let tls = tls.map_err(|error| TransportError::new(failure::of_rustls(&error), &error))?;
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .https_only(self.endpoint.is_https())
+            .http1_only()
+            .http1_max_headers(128)
+            // Another crate's features must not make it ask for compression.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .connect_timeout(self.config.connect_timeout)
+            // Tokens are an hour apart: a pooled connection would be dead by then, and it dies
+            // with the runtime that made it.
+            .pool_max_idle_per_host(0);
+        if !self.endpoint.allows_proxy() {
+            builder = builder.no_proxy();
+        }
+        builder.build().map_err(failure::of)
+    }
+}
