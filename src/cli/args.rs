@@ -1,0 +1,197 @@
+//! The command line as clap reads it, and its help.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use meshconnect_auth::Endpoint;
+
+use super::credentials::CredentialFlags;
+use super::output::Format;
+
+/// Get a token of the Mesh Connect Account Management API
+#[derive(Debug, Parser)]
+#[command(name = "meshconnect-auth", version)]
+#[command(disable_help_subcommand = true, after_help = CODES_AND_VARIABLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Token(TokenArgs),
+    Emulator(EmulatorArgs),
+}
+
+/// Get a token and write it to stdout
+#[derive(Debug, ArgGroup)]
+#[command(after_help = CODES_AND_VARIABLES)]
+pub(crate) struct TokenArgs {
+    /// How to write the token
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+
+    /// HTTP client to use
+    #[arg(long, value_enum, default_value = "async")]
+    pub(crate) transport: Transport,
+
+    // Not parsed by clap, which would repeat a password in it.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = format!("Base URL of the API [default: {}]", Endpoint::PRODUCTION)
+    )]
+    pub(crate) base_url: Option<String>,
+
+    /// Allow plain http to hosts other than this one
+    ///
+    /// Everyone on the way can then read the secret and the token. It is meant for
+    /// an emulator in a private container network.
+    #[arg(long, verbatim_doc_comment)]
+    pub(crate) allow_plaintext: bool,
+
+    #[command(flatten)]
+    pub(crate) credentials: CredentialFlags,
+
+    /// How long the answer may take
+    ///
+    /// Making the connection may take the first 5s of it, and no more.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    pub(crate) timeout: Duration,
+
+    /// Ask an emulator that is started for this one call
+    ///
+    /// Nothing leaves this machine, and no credentials are needed. Those that are
+    /// given are the ones that the emulator lets in.
+    #[arg(long, verbatim_doc_comment, conflicts_with = "base_url")]
+    pub(crate) emulator: bool,
+}
+
+/// Serve the token endpoint on this machine, for tests
+///
+/// Without credentials of your own it lets in built-in ones. How to use it is
+/// printed to stderr. Its tokens are not signed, and the real service does not
+/// take them.
+#[derive(Debug, ArgGroup)]
+#[command(verbatim_doc_comment, after_help = EMULATOR_CODES_AND_VARIABLES)]
+pub(crate) struct EmulatorArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
+    pub(crate) listen: SocketAddr,
+
+    /// Allow an address that others can reach
+    ///
+    /// Everyone on the way can read what is sent to the emulator. It is meant for a
+    /// private container network.
+    #[arg(long, verbatim_doc_comment)]
+    pub(crate) dangerously_allow_non_loopback: bool,
+
+    #[command(flatten)]
+    pub(crate) credentials: CredentialFlags,
+
+    /// How long tokens live, in whole seconds
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = lifetime)]
+    pub(crate) expires_in: Duration,
+}
+
+/// The two HTTP clients.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Transport {
+    /// reqwest, on tokio
+    Async,
+    /// ureq
+    Blocking,
+}
+
+const CODES_AND_VARIABLES: &str = "\
+Environment (a flag goes before its variable; one that is set and empty is an error):
+  MESHCONNECT_CLIENT_ID      client id
+  MESHCONNECT_CLIENT_SECRET  client secret
+  MESHCONNECT_BASE_URL       base URL of the API; --emulator ignores it
+
+Exit codes:
+  0    the token was written
+  1    the token could not be written
+  2    wrong usage or configuration; nothing was sent
+  3    the server answered with an error
+  4    no answer: connection, TLS, time-out
+  5    the answer is not a valid token response
+  130  stopped by SIGINT (ctrl-c)
+  143  stopped by SIGTERM";
+
+const EMULATOR_CODES_AND_VARIABLES: &str = "\
+Environment (a flag goes before its variable; one that is set and empty is an error):
+  MESHCONNECT_CLIENT_ID      client id
+  MESHCONNECT_CLIENT_SECRET  client secret
+
+Exit codes:
+  0    stopped by SIGINT (ctrl-c) or SIGTERM
+  2    wrong usage or configuration, or the address cannot be listened on
+  130  stopped by SIGINT before it served (while reading the secret)
+  143  stopped by SIGTERM before it served";
+
+/// What is longer is a mistake, and overflows the clocks of an HTTP client at some point.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() {
+        return Err("nothing could ever be in time; a good one is 30s".into());
+    }
+    if duration > LONGEST_TIMEOUT {
+        return Err("longer than a day; a good one is 30s".into());
+    }
+    Ok(duration)
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration < Duration::from_secs(1) {
+        return Err("a token lives for one second at least; a good one is 1h".into());
+    }
+    Ok(duration)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; good ones are 30s and 1m30s"))
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "not an IP address with a port; good ones are 127.0.0.1:8080 and [::1]:0")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault_with_it() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_that_make_no_sense_are_refused_with_one_that_does() {
+        for text in [
+            "",
+            "30",
+            "x",
+            "0s",
+            "0ms",
+            "-1s",
+            "1 parsec",
+            "999999999999999999y",
+        ] {
+            for parse in [timeout, lifetime] {
+                let error = parse(text).unwrap_err();
+                assert!(error.contains("good one"), "{text}: {error}");
+            }
+        }
+        assert!(lifetime("999ms").is_err());
+        assert!(timeout("25h").is_err());
+        assert_eq!(timeout("1m30s"), Ok(Duration::from_secs(90)));
+    }
+}

@@ -1,0 +1,132 @@
+//! Writing the token out.
+
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use clap::ValueEnum;
+use meshconnect_auth::{AuthenticationStatus, Token};
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+/// The last second that RFC 3339 can write, 9999-12-31T23:59:59Z, since the Unix epoch.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+
+/// How the token is written to stdout.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// The token alone
+    Text,
+    /// A line `Authorization: Bearer …`
+    Header,
+    /// An object with `id_token`, `authorization`, `expires_at` and `status`
+    Json,
+}
+
+/// Writes the token, and a line break, to stdout.
+pub(crate) fn write(token: &Token, format: Format) -> io::Result<()> {
+    let line = render(token, format)?;
+    let mut stdout = io::stdout().lock();
+    // In one go, so that a reader gets the whole token or none of it.
+    stdout.write_all(&line)?;
+    stdout.flush()
+}
+
+fn render(token: &Token, format: Format) -> io::Result<Zeroizing<Vec<u8>>> {
+    let authorization = token.header_value().to_str().map_err(io::Error::other)?;
+    let status = token.status().map(AuthenticationStatus::as_str);
+    let mut line = Zeroizing::new(Vec::with_capacity(capacity(authorization, status)));
+    match format {
+        Format::Text => line.write_all(token.id_token().as_bytes())?,
+        Format::Header => write!(line, "Authorization: {authorization}")?,
+        Format::Json => {
+            let object = Object {
+                id_token: token.id_token(),
+                authorization,
+                expires_at: rfc_3339(token.expires_at()),
+                status,
+            };
+            serde_json::to_writer(&mut *line, &object)?;
+        }
+    }
+    line.push(b'\n');
+    Ok(line)
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    id_token: &'a str,
+    authorization: &'a str,
+    expires_at: String,
+    status: Option<&'a str>,
+}
+
+/// Enough for every format, because a buffer that grows leaves the token behind where it was. A
+/// status is the server's, and JSON may escape each of its bytes with six.
+fn capacity(authorization: &str, status: Option<&str>) -> usize {
+    let status = status.map_or(0, str::len).saturating_mul(6);
+    authorization
+        .len()
+        .saturating_mul(2)
+        .saturating_add(status)
+        .saturating_add(256)
+}
+
+/// In whole seconds, cut off, so that it errs on the early side like the expiry itself.
+fn rfc_3339(time: SystemTime) -> String {
+    let since_epoch = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    // humantime panics outside of these bounds.
+    let time = SystemTime::UNIX_EPOCH.checked_add(since_epoch.min(LAST_SECOND));
+    let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(format: Format) -> String {
+        let expires_at = Duration::from_millis(1_700_000_000_999);
+        let expires_at = SystemTime::UNIX_EPOCH.checked_add(expires_at).unwrap();
+        let line = render(&Token::new("a.b-c", expires_at).unwrap(), format).unwrap();
+        String::from_utf8(line.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn every_format_is_one_line() {
+        assert_eq!(rendered(Format::Text), "a.b-c\n");
+        assert_eq!(rendered(Format::Header), "Authorization: Bearer a.b-c\n");
+        assert_eq!(
+            rendered(Format::Json),
+            "{\"id_token\":\"a.b-c\",\"authorization\":\"Bearer a.b-c\",\
+             \"expires_at\":\"2023-11-14T22:13:20Z\",\"status\":null}\n"
+        );
+    }
+
+    #[test]
+    fn no_buffer_grows() {
+        let token = Token::new(&"t".repeat(5000), SystemTime::UNIX_EPOCH).unwrap();
+        for format in [Format::Text, Format::Header, Format::Json] {
+            let expected = capacity(token.header_value().to_str().unwrap(), None);
+            assert_eq!(render(&token, format).unwrap().capacity(), expected);
+        }
+    }
+
+    #[test]
+    fn a_time_that_rfc_3339_cannot_write_is_the_nearest_that_it_can() {
+        let second = Duration::from_secs(1);
+        for (time, expected) in [
+            (
+                SystemTime::UNIX_EPOCH.checked_sub(second),
+                "1970-01-01T00:00:00Z",
+            ),
+            (
+                SystemTime::UNIX_EPOCH.checked_add(LAST_SECOND + second),
+                "9999-12-31T23:59:59Z",
+            ),
+        ] {
+            assert_eq!(rfc_3339(time.unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Reading a client secret from a file or from stdin.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+/// A secret is short. Whoever names a larger file has named the wrong one.
+const MAX_SIZE: usize = 64 * 1024;
+
+const UTF_8_BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
+const UTF_16_BOMS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
+
+/// Where to read a client secret.
+#[derive(Clone, Debug)]
+pub(crate) enum SecretFile {
+    Stdin,
+    Path(PathBuf),
+}
+
+impl SecretFile {
+    /// Reads to the end of the file, which may take its time in coming where it is a pipe.
+    ///
+    /// One line feed at the end, with its carriage return, is dropped; all else is the secret.
+    /// The error is one sentence that says what to do.
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>, String> {
+        // One byte more than is taken shows that there is more. The buffer has its final size,
+        // because one that grows leaves its old bytes behind.
+        let mut buffer = Zeroizing::new(vec![0; MAX_SIZE.saturating_add(1)]);
+        let length = match self {
+            // So large a buffer is filled directly: std's own, which nobody wipes, stays empty.
+            Self::Stdin => fill(&mut buffer, io::stdin().lock()),
+            Self::Path(path) => File::open(path).and_then(|file| fill(&mut buffer, file)),
+        }
+        .map_err(|error| self.unreadable(&error))?;
+        let content = buffer.get(..length).unwrap_or_default();
+        secret(content).map_err(|why| format!("{self} {why}"))
+    }
+
+    fn unreadable(&self, error: &io::Error) -> String {
+        match error.kind() {
+            ErrorKind::NotFound => format!("{self} does not exist; check its path"),
+            ErrorKind::PermissionDenied => {
+                format!("{self} may not be read by this user; check its permissions")
+            }
+            ErrorKind::IsADirectory => format!("{self} is a directory; name the file in it"),
+            _ => format!("{self} cannot be read: {error}"),
+        }
+    }
+}
+
+impl From<OsString> for SecretFile {
+    fn from(argument: OsString) -> Self {
+        if argument == "-" {
+            Self::Stdin
+        } else {
+            Self::Path(argument.into())
+        }
+    }
+}
+
+impl fmt::Display for SecretFile {
+    #[allow(
+        clippy::unnecessary_debug_formatting,
+        reason = "quotes and escapes: a path may hold what drives a terminal"
+    )]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("the client secret on stdin"),
+            Self::Path(path) => write!(f, "the client secret file {path:?}"),
+        }
+    }
+}
+
+/// Reads until the end or until the buffer is full, and tells how many bytes there are.
+fn fill(buffer: &mut [u8], mut reader: impl Read) -> io::Result<usize> {
+    let mut filled = 0_usize;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The secret that a file's bytes hold; the error goes on a sentence that began with the file.
+fn secret(content: &[u8]) -> Result<Zeroizing<String>, &'static str> {
+    if content.len() > MAX_SIZE {
+        return Err("has more than 64 KiB; name a file that holds nothing but the secret");
+    }
+    if content.starts_with(UTF_8_BOM) || UTF_16_BOMS.iter().any(|bom| content.starts_with(bom)) {
+        return Err("begins with a byte order mark; save it as UTF-8 without one");
+    }
+    if content.contains(&0) {
+        return Err("holds a NUL byte; save it as plain UTF-8 text");
+    }
+    let text = std::str::from_utf8(content)
+        .map_err(|_| "is not valid UTF-8; save it as plain UTF-8 text")?;
+    let text = match text.strip_suffix('\n') {
+        Some(line) => line.strip_suffix('\r').unwrap_or(line),
+        None => text,
+    };
+    if text.is_empty() {
+        return Err("is empty; write the secret into it");
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_break_at_the_end_is_dropped_and_nothing_else() {
+        for (content, expected) in [
+            ("s", "s"),
+            ("s\n", "s"),
+            ("s\r\n", "s"),
+            ("s\n\n", "s\n"),
+            ("s\r\n\r\n", "s\r\n"),
+            ("s\r", "s\r"),
+            (" s \n", " s "),
+            ("a\nb", "a\nb"),
+            ("\u{e9}\n", "\u{e9}"),
+        ] {
+            assert_eq!(
+                secret(content.as_bytes()).unwrap().as_str(),
+                expected,
+                "{content:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused_with_the_reason() {
+        for (content, word) in [
+            (&b""[..], "empty"),
+            (b"\n", "empty"),
+            (b"\r\n", "empty"),
+            (b"\xEF\xBB\xBFs", "byte order mark"),
+            (b"\xFF\xFEs\0", "byte order mark"),
+            (b"\xFE\xFF\0s", "byte order mark"),
+            (b"s\0", "NUL"),
+            (b"s\xFF", "UTF-8"),
+            (&vec![b's'; MAX_SIZE + 1], "64 KiB"),
+        ] {
+            let why = secret(content).unwrap_err();
+            assert!(why.contains(word), "{why}");
+        }
+        assert_eq!(secret(&vec![b's'; MAX_SIZE]).unwrap().len(), MAX_SIZE);
+    }
+
+    #[test]
+    fn a_file_without_end_is_read_no_further_than_the_buffer() {
+        let mut buffer = [1; 10];
+        assert_eq!(fill(&mut buffer, io::repeat(0)).unwrap(), 10);
+    }
+
+    #[test]
+    fn a_file_that_comes_in_pieces_is_read_to_its_end() {
+        let pieces = b"ab".chain(&b"c"[..]).chain(&b"def"[..]);
+        let mut buffer = [0; 10];
+        assert_eq!(fill(&mut buffer, pieces).unwrap(), 6);
+        assert!(buffer.starts_with(b"abcdef"));
+    }
+
+    #[test]
+    fn a_path_cannot_drive_a_terminal() {
+        let path = OsString::from("a\u{1b}[2J\n\u{202e}b");
+        let shown = SecretFile::from(path).to_string();
+        assert!(!shown.contains(['\u{1b}', '\n', '\u{202e}']), "{shown}");
+        assert!(shown.contains('b'), "{shown}");
+    }
+}

@@ -1,0 +1,564 @@
+//! The server side of the contract, as a pure function.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use meshconnect_auth_core::{
+    ApiResult, ApiResultStatus, AuthenticationStatus, Credentials, Endpoint, OAuthTokenResponse,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use serde_json::json;
+
+/// Answers requests as the contract says, for one pair of credentials.
+///
+/// It has no clock, no randomness and no IO: the same inputs give the same answer.
+///
+/// | request | answer |
+/// |---|---|
+/// | any other path (a trailing slash makes one; a query does not) | 404, envelope `notFound` |
+/// | any other method, `HEAD` and `OPTIONS` included | 405 with `Allow: POST` |
+/// | a media type other than `application/json`, `text/json` and `application/*+json` | 415 |
+/// | a body of more than [`MAX_BODY`](Self::MAX_BODY) bytes | 413 |
+/// | a body that is no `ClientAdminTokenRequest`, to the letter | 400, envelope `badRequest` |
+/// | other credentials | 403, envelope `permissionDenied` |
+/// | the right credentials | 200, envelope `ok`, a new token |
+///
+/// The first line that fits counts. 405, 413 and 415 carry `{"statusCode": …}` instead of the
+/// envelope, as other admin endpoints document it. An `Authorization` header is neither needed
+/// nor looked at: the contract lists one, but nothing shows that it takes a token to get a token.
+///
+/// No answer repeats anything of the request but the client id, inside of the token.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    credentials: Credentials,
+    expires_in: Duration,
+}
+
+impl Issuer {
+    /// The largest body that is read, in bytes: 64 KiB.
+    pub const MAX_BODY: usize = 64 * 1024;
+
+    /// Takes the credentials that are let in. Tokens live for one hour.
+    #[must_use]
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            expires_in: Duration::from_secs(60 * 60),
+        }
+    }
+
+    /// Sets the lifetime of tokens, of which the whole seconds count.
+    #[must_use]
+    pub fn expires_in(self, expires_in: Duration) -> Self {
+        Self { expires_in, ..self }
+    }
+
+    /// The credentials that are let in.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Answers one request.
+    ///
+    /// `issued` is the time since the Unix epoch, which a token repeats as its `iat`. `serial`
+    /// becomes its `jti`: another serial, another token.
+    ///
+    /// A token is three base64url segments like a JWT, and its header claims HS256, but the third
+    /// segment is a fixed text and no signature. No verifier will take it.
+    #[must_use]
+    pub fn answer(
+        &self,
+        request: &Request<Bytes>,
+        issued: Duration,
+        serial: u64,
+    ) -> Response<Bytes> {
+        if request.uri().path() != Endpoint::TOKEN_PATH {
+            return NOT_FOUND.answer();
+        }
+        if request.method() != Method::POST {
+            let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
+            let allowed = HeaderValue::from_static("POST");
+            response.headers_mut().insert(ALLOW, allowed);
+            return response;
+        }
+        if !is_json(request.headers()) {
+            return bare(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+        if request.body().len() > Self::MAX_BODY {
+            return bare(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        match Asked::read(request.body()) {
+            Ok(asked) if self.lets_in(&asked) => self.grant(issued, serial),
+            Ok(_) => NOT_PERMITTED.answer(),
+            Err(refusal) => refusal.answer(),
+        }
+    }
+
+    fn lets_in(&self, asked: &Asked<'_>) -> bool {
+        asked.client_id == self.credentials.client_id().as_str()
+            && asked.client_secret == self.credentials.client_secret().expose()
+    }
+
+    fn grant(&self, issued: Duration, serial: u64) -> Response<Bytes> {
+        let granted = ApiResult {
+            status: Some(ApiResultStatus::Ok),
+            // As in the contract's example: present, and empty where there is nothing to say.
+            message: Some(String::new()),
+            error_hash: Some(error_hash("")),
+            error_type: Some(String::new()),
+            content: Some(OAuthTokenResponse {
+                id_token: Some(self.token(issued, serial)),
+                expires_in: Some(i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX)),
+                status: Some(AuthenticationStatus::Available),
+            }),
+            ..ApiResult::default()
+        };
+        respond(StatusCode::OK, &granted)
+    }
+
+    fn token(&self, issued: Duration, serial: u64) -> String {
+        let header = json!({ "alg": "HS256", "typ": "JWT" });
+        let payload = json!({
+            "sub": self.credentials.client_id().as_str(),
+            "iat": issued.as_secs(),
+            "exp": issued.as_secs().saturating_add(self.expires_in.as_secs()),
+            "jti": format!("emulator-{serial}"),
+        });
+        [header.to_string(), payload.to_string(), NO_SIGNATURE.into()]
+            .map(|segment| URL_SAFE_NO_PAD.encode(segment))
+            .join(".")
+    }
+}
+
+/// As long as an HS256 signature, 32 bytes, and legible once decoded.
+const NO_SIGNATURE: &str = "emulator token without signature";
+
+/// What is asked for, whole.
+struct Asked<'a> {
+    client_id: Cow<'a, str>,
+    client_secret: Cow<'a, str>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(body: &'a [u8]) -> Result<Self, Refusal> {
+        /// `ClientAdminTokenRequest` with room for what is missing, which is a refusal of its own.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Fields<'a> {
+            #[serde(borrow)]
+            client_id: Option<Cow<'a, str>>,
+            #[serde(borrow)]
+            client_secret: Option<Cow<'a, str>>,
+        }
+
+        // serde's own words may quote the body, so none of them are passed on.
+        let fields: Fields<'a> =
+            serde_json::from_slice(body).map_err(|error| match error.classify() {
+                Category::Data => NOT_A_TOKEN_REQUEST,
+                Category::Syntax | Category::Eof | Category::Io => NOT_JSON,
+            })?;
+        // serde takes an array for a struct; the contract takes objects alone.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(NOT_A_TOKEN_REQUEST);
+        }
+        let given = |field: Option<Cow<'a, str>>| field.filter(|text| !text.is_empty());
+        Ok(Self {
+            client_id: given(fields.client_id).ok_or(NO_CLIENT_ID)?,
+            client_secret: given(fields.client_secret).ok_or(NO_CLIENT_SECRET)?,
+        })
+    }
+}
+
+/// An error as the contract's examples show it. All text is fixed, so that none can repeat a
+/// secret.
+struct Refusal {
+    code: StatusCode,
+    status: ApiResultStatus,
+    message: &'static str,
+    display_message: &'static str,
+    error_type: &'static str,
+}
+
+const NO_CLIENT_ID: Refusal = Refusal {
+    code: StatusCode::BAD_REQUEST,
+    status: ApiResultStatus::BadRequest,
+    message: "The field clientId is missing or empty.",
+    display_message: "A client id is needed.",
+    error_type: "missingField",
+};
+
+const NO_CLIENT_SECRET: Refusal = Refusal {
+    message: "The field clientSecret is missing or empty.",
+    display_message: "A client secret is needed.",
+    ..NO_CLIENT_ID
+};
+
+const NOT_A_TOKEN_REQUEST: Refusal = Refusal {
+    message: "The body is not an object of the strings clientId and clientSecret, each once.",
+    display_message: "The request is not correct.",
+    error_type: "invalidField",
+    ..NO_CLIENT_ID
+};
+
+const NOT_JSON: Refusal = Refusal {
+    message: "The body is not JSON.",
+    error_type: "invalidJson",
+    ..NOT_A_TOKEN_REQUEST
+};
+
+const NOT_PERMITTED: Refusal = Refusal {
+    code: StatusCode::FORBIDDEN,
+    status: ApiResultStatus::PermissionDenied,
+    message: "The client id or the client secret is not correct.",
+    display_message: "Permission denied.",
+    // Odd, but so says the contract's one example of a 403.
+    error_type: "missingField",
+};
+
+const NOT_FOUND: Refusal = Refusal {
+    code: StatusCode::NOT_FOUND,
+    status: ApiResultStatus::NotFound,
+    message: "There is nothing at this path.",
+    display_message: "Not found.",
+    error_type: "notFound",
+};
+
+impl Refusal {
+    fn answer(self) -> Response<Bytes> {
+        let refused = ApiResult::<OAuthTokenResponse> {
+            status: Some(self.status),
+            message: Some(self.message.to_owned()),
+            display_message: Some(self.display_message.to_owned()),
+            error_hash: Some(error_hash(self.message)),
+            error_type: Some(self.error_type.to_owned()),
+            ..ApiResult::default()
+        };
+        respond(self.code, &refused)
+    }
+}
+
+/// An answer from below the API's own code, which does not know the envelope.
+fn bare(code: StatusCode) -> Response<Bytes> {
+    respond(code, &json!({ "statusCode": code.as_u16() }))
+}
+
+fn respond(code: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    // Only string keys, strings and integers get here, and those always serialize.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = code;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+}
+
+/// Groups equal errors, in eight hex digits as in the contract's examples: 32-bit FNV-1a.
+fn error_hash(message: &str) -> String {
+    let hash = message.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("{hash:08x}")
+}
+
+/// Whether exactly one media type is declared, and it is one that the contract lists for the
+/// body.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut declared = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(declared), None) = (declared.next(), declared.next()) else {
+        return false;
+    };
+    let declared = declared.to_str().unwrap_or_default().to_ascii_lowercase();
+    let media_type = declared.split(';').next().unwrap_or_default().trim();
+    match media_type.split_once('/') {
+        Some(("application" | "text", "json")) => true,
+        Some(("application", subtype)) => subtype.strip_suffix("+json").is_some_and(is_name),
+        _ => false,
+    }
+}
+
+/// RFC 6838 §4.2, `restricted-name`, less its limit on length.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const GOOD: &str = r#"{"clientId":"id","clientSecret":"s3cret-\u00fc"}"#;
+    const SECRET: &str = "s3cret-ü";
+    const PATH: &str = Endpoint::TOKEN_PATH;
+    const JSON: &str = "application/json";
+    const AT: Duration = Duration::from_millis(1_700_000_000_999);
+
+    fn issuer() -> Issuer {
+        Issuer::new(Credentials::new("id", SECRET).unwrap())
+    }
+
+    fn request(method: &str, path: &str, media_type: &str, body: &[u8]) -> Request<Bytes> {
+        let mut request = Request::builder().method(method).uri(path);
+        if !media_type.is_empty() {
+            request = request.header(CONTENT_TYPE, media_type);
+        }
+        request.body(Bytes::copy_from_slice(body)).unwrap()
+    }
+
+    fn post(body: &[u8]) -> Request<Bytes> {
+        request("POST", PATH, JSON, body)
+    }
+
+    fn body(response: &Response<Bytes>) -> Value {
+        serde_json::from_slice(response.body()).unwrap()
+    }
+
+    fn claims(token: &str) -> Value {
+        let payload = token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    }
+
+    /// Checks what every answer owes, and gives its code with the envelope's `status` and
+    /// `errorType`.
+    fn outcome(request: &Request<Bytes>) -> (u16, String, String) {
+        let response = issuer().answer(request, AT, 7);
+        assert_eq!(
+            response.headers()[CONTENT_TYPE],
+            "application/json; charset=utf-8"
+        );
+        let text = std::str::from_utf8(response.body()).unwrap();
+        assert!(!text.contains("s3cret"), "{text}");
+
+        let body = body(&response);
+        let code = response.status().as_u16();
+        if body.get("statusCode").is_some() {
+            assert_eq!(body, json!({ "statusCode": code }));
+            return (code, String::new(), String::new());
+        }
+        for field in ["status", "message", "errorHash", "errorType"] {
+            assert!(body[field].is_string(), "{field} in {text}");
+        }
+        assert_eq!(body["errorHash"].as_str().unwrap().len(), 8);
+        assert_eq!(body["displayMessage"].is_string(), code != 200);
+        assert_eq!(body["content"].is_object(), code == 200);
+        let word = |field: &str| body[field].as_str().unwrap().to_owned();
+        (code, word("status"), word("errorType"))
+    }
+
+    #[track_caller]
+    fn check(request: &Request<Bytes>, code: u16, status: &str, error_type: &str) {
+        let expected = (code, status.to_owned(), error_type.to_owned());
+        assert_eq!(outcome(request), expected, "{request:?}");
+    }
+
+    #[test]
+    fn bodies() {
+        let long = "x".repeat(Issuer::MAX_BODY);
+        let padded = format!("{GOOD}{}", " ".repeat(Issuer::MAX_BODY - GOOD.len()));
+        let table = [
+            (
+                (200, "ok", ""),
+                vec![
+                    GOOD,
+                    " \r\n\t{\"clientSecret\":\"s3cret-ü\",\"clientId\":\"\\u0069d\"}\n",
+                    &padded,
+                ],
+            ),
+            (
+                (403, "permissionDenied", "missingField"),
+                vec![
+                    r#"{"clientId":"id","clientSecret":"s3cret"}"#,
+                    r#"{"clientId":"ID","clientSecret":"s3cret-ü"}"#,
+                    r#"{"clientId":"s3cret-ü","clientSecret":"id"}"#,
+                    r#"{"clientId":"id","clientSecret":"s3cret-ü "}"#,
+                ],
+            ),
+            (
+                (400, "badRequest", "missingField"),
+                vec![
+                    r#"{"clientId":"id"}"#,
+                    r#"{"clientSecret":"s3cret-ü"}"#,
+                    r#"{"clientId":"","clientSecret":"s3cret-ü"}"#,
+                    r#"{"clientId":"id","clientSecret":""}"#,
+                    r#"{"clientId":"id","clientSecret":null}"#,
+                    "{}",
+                ],
+            ),
+            (
+                (400, "badRequest", "invalidField"),
+                vec![
+                    r#"{"clientId":"id","clientSecret":"s3cret-ü","s3cret":1}"#,
+                    r#"{"ClientId":"id","clientSecret":"s3cret-ü"}"#,
+                    r#"{"clientId":"id","clientId":"id","clientSecret":"s3cret-ü"}"#,
+                    r#"{"clientId":1,"clientSecret":"s3cret-ü"}"#,
+                    r#"{"clientId":"id","clientSecret":["s3cret-ü"]}"#,
+                    r#"["id","s3cret-ü"]"#,
+                    r#""s3cret-ü""#,
+                    "null",
+                ],
+            ),
+            (
+                (400, "badRequest", "invalidJson"),
+                vec![
+                    "",
+                    "clientId=id&clientSecret=s3cret",
+                    r#"{"clientId":"id","clientSecret":"s3cret-ü""#,
+                    r#"{"clientId":"id","clientSecret":"s3cret-ü"}x"#,
+                    &long,
+                ],
+            ),
+        ];
+        for ((code, status, error_type), bodies) in table {
+            for body in bodies {
+                check(&post(body.as_bytes()), code, status, error_type);
+            }
+        }
+        check(
+            &post(b"{\"clientId\":\"\xff\"}"),
+            400,
+            "badRequest",
+            "invalidJson",
+        );
+        check(&post(format!("{padded} ").as_bytes()), 413, "", "");
+    }
+
+    #[test]
+    fn paths_and_methods() {
+        let good = GOOD.as_bytes();
+        for path in [
+            PATH,
+            "/admin/api/v1/Token?a=b",
+            "http://other.example/admin/api/v1/Token?",
+        ] {
+            check(&request("POST", path, JSON, good), 200, "ok", "");
+            for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "BREW"] {
+                let request = request(method, path, "", b"");
+                check(&request, 405, "", "");
+                let response = issuer().answer(&request, AT, 7);
+                assert_eq!(response.headers()[ALLOW], "POST");
+            }
+        }
+        for path in [
+            "/",
+            "*",
+            "/admin/api/v1/Token/",
+            "/admin/api/v1/token",
+            "/admin/api/v1//Token",
+            "/admin/api/v1/%54oken",
+        ] {
+            check(
+                &request("POST", path, JSON, good),
+                404,
+                "notFound",
+                "notFound",
+            );
+            check(
+                &request("GET", path, JSON, good),
+                404,
+                "notFound",
+                "notFound",
+            );
+        }
+    }
+
+    #[test]
+    fn media_types() {
+        for media_type in [
+            JSON,
+            "text/json",
+            "Application/JSON ; Charset=UTF-8",
+            "application/json;charset=utf-8;x=y",
+            "application/vnd.mesh.v1+json",
+            "APPLICATION/A+JSON; charset=utf-8",
+        ] {
+            let request = request("POST", PATH, media_type, GOOD.as_bytes());
+            check(&request, 200, "ok", "");
+        }
+        for media_type in [
+            "",
+            "json",
+            "text/plain",
+            "text/x+json",
+            "application/+json",
+            "application/ +json",
+            "application/x/y+json",
+            "application/jsonx",
+            "application/json, application/json",
+            "application/x-www-form-urlencoded",
+            "application/json\u{e9}",
+        ] {
+            let request = request("POST", PATH, media_type, GOOD.as_bytes());
+            check(&request, 415, "", "");
+        }
+        let mut twice = post(GOOD.as_bytes());
+        let again = HeaderValue::from_static(JSON);
+        twice.headers_mut().append(CONTENT_TYPE, again);
+        check(&twice, 415, "", "");
+    }
+
+    #[test]
+    fn a_bearer_token_is_not_looked_at() {
+        for (given, code) in [
+            (GOOD, 200),
+            (r#"{"clientId":"id","clientSecret":"x"}"#, 403),
+        ] {
+            let mut request = post(given.as_bytes());
+            let bearer = HeaderValue::from_static("Bearer x");
+            request.headers_mut().insert("authorization", bearer);
+            assert_eq!(outcome(&request).0, code);
+        }
+    }
+
+    #[test]
+    fn a_token_is_new_per_serial_and_the_same_for_the_same_inputs() {
+        let issuer = issuer().expires_in(Duration::from_millis(90_500));
+        let answer = |serial| issuer.answer(&post(GOOD.as_bytes()), AT, serial);
+        assert_eq!(answer(1).body(), answer(1).body());
+
+        let envelope = body(&answer(1));
+        assert_eq!(envelope["message"], "");
+        assert_eq!(envelope["content"]["expires_in"], 90);
+        assert_eq!(envelope["content"]["status"], "available");
+
+        let token = |serial| body(&answer(serial))["content"]["id_token"].clone();
+        assert_ne!(token(1), token(2));
+        let token = token(u64::MAX);
+        let token = token.as_str().unwrap();
+        assert_eq!(
+            claims(token),
+            json!({
+                "sub": "id",
+                "iat": 1_700_000_000,
+                "exp": 1_700_000_090,
+                "jti": "emulator-18446744073709551615",
+            })
+        );
+        let signature = token.split('.').nth(2).unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(signature).unwrap().len(), 32);
+        assert_eq!(token.split('.').count(), 3);
+    }
+
+    #[test]
+    fn no_lifetime_overflows() {
+        let issuer = issuer().expires_in(Duration::MAX);
+        let response = issuer.answer(&post(GOOD.as_bytes()), Duration::MAX, 0);
+        assert_eq!(body(&response)["content"]["expires_in"], i64::MAX);
+    }
+
+    #[test]
+    fn debug_does_not_show_the_secret() {
+        assert!(!format!("{:?}", issuer()).contains(SECRET));
+    }
+}

@@ -1,0 +1,159 @@
+//! What becomes of a connection, and of each request on it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::delivery::Delivery;
+use super::issuer::Issuer;
+use super::reply::Reply;
+
+/// Connections that are served at a time; others wait to be accepted.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// The largest request head, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// How much of a body is read before the connection is given up, in bytes. It is more than
+/// [`Issuer::MAX_BODY`], because a client that is still sending when its connection is closed may
+/// never see the 413.
+const MAX_DRAINED: usize = 1024 * 1024;
+
+/// How long to wait after a failed accept: what it lacks, a file descriptor say, takes time to
+/// come free, and nothing would be gained by asking in a loop.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Service {
+    issuer: Issuer,
+    patience: Duration,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    requests: u64,
+    script: VecDeque<Reply>,
+}
+
+impl Service {
+    /// `patience` is how long a request's head may take, and then its body.
+    pub(super) fn new(issuer: Issuer, patience: Duration) -> Self {
+        Self {
+            issuer,
+            patience,
+            progress: Mutex::default(),
+        }
+    }
+
+    pub(super) fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    pub(super) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
+        // Collected first: the caller's iterator may well ask how many requests there were.
+        let replies: Vec<Reply> = replies.into_iter().collect();
+        self.progress().script.extend(replies);
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.progress().requests
+    }
+
+    /// Accepts connections for ever.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let service = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        service.serve(stream).await;
+                        drop(slot);
+                    });
+                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            }
+        }
+    }
+
+    async fn serve(&self, stream: TcpStream) {
+        // Else a drip may come in lumps. Where it cannot be set, lumps it is.
+        let _ = stream.set_nodelay(true);
+        // How a connection ends is the client's affair; the server goes on.
+        let _ = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.patience)
+            .max_header_size(MAX_HEAD)
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(|request| self.answer(request)),
+            )
+            .await;
+    }
+
+    /// Answers one request; an error closes the connection.
+    async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Delivery>> {
+        let (serial, reply) = self.next();
+        let (head, body) = request.into_parts();
+        let body = timeout(self.patience, read(body)).await??;
+        let request = Request::from_parts(head, body);
+        reply
+            .perform(|| self.issuer.answer(&request, since_epoch(), serial))
+            .await
+    }
+
+    /// Counts a request and takes its reply, in one go: the n-th request gets the n-th reply.
+    fn next(&self) -> (u64, Reply) {
+        let mut progress = self.progress();
+        progress.requests = progress.requests.saturating_add(1);
+        let reply = progress.script.pop_front().unwrap_or_else(Reply::token);
+        (progress.requests, reply)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // Every change in there is a single step, so a panic elsewhere leaves it sound.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reads a body to its end, and keeps as much of it as shows the issuer that it is too large.
+async fn read(mut body: Incoming) -> io::Result<Bytes> {
+    let mut kept = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        // A frame that is no data is trailers, which say nothing here.
+        let Ok(data) = frame.map_err(io::Error::other)?.into_data() else {
+            continue;
+        };
+        let room = Issuer::MAX_BODY
+            .saturating_add(1)
+            .saturating_sub(kept.len());
+        kept.extend_from_slice(data.get(..room).unwrap_or(&data));
+        seen = seen.saturating_add(data.len());
+        if seen > MAX_DRAINED {
+            break;
+        }
+    }
+    Ok(kept.freeze())
+}
+
+/// The wall clock; one that is set before 1970 reads as 1970.
+fn since_epoch() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}

@@ -1,0 +1,201 @@
+//! What the environment may change, and what it may not: proxies and trust. Variables belong to a
+//! process, so each case is a child process of the program.
+
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+#[cfg(all(feature = "webpki-roots", unix))]
+mod support;
+
+#[cfg(all(feature = "webpki-roots", unix))]
+mod unix {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::process::{Command, Output};
+
+    use super::support::server::{Server, answer};
+    use super::support::tls::Ca;
+    use super::support::{SECRET, TOKEN};
+
+    const EXAMPLE_200: &str = include_str!("contract/200.json");
+
+    const PROXY_VARIABLES: [&str; 6] = [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ];
+
+    fn token(transport: &str, base_url: &str, variables: &[(&str, &str)]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_meshconnect-auth"))
+            .args(["token", "--timeout", "5s", "--allow-plaintext"])
+            .args(["--transport", transport, "--base-url", base_url])
+            .env_clear()
+            .env("MESHCONNECT_CLIENT_ID", "id")
+            .env("MESHCONNECT_CLIENT_SECRET", SECRET)
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    }
+
+    fn words(output: &Output) -> (Option<i32>, String) {
+        let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(
+            !stderr.contains(SECRET) && !stderr.contains(TOKEN),
+            "{stderr}"
+        );
+        (output.status.code(), stderr)
+    }
+
+    fn for_each_transport(case: impl Fn(&str)) {
+        case("async");
+        case("blocking");
+    }
+
+    /// A file with a CA, for as long as a test.
+    struct CaFile(PathBuf);
+
+    impl CaFile {
+        fn new(name: &str, ca: &Ca) -> Self {
+            let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+            fs::write(&path, &ca.pem).unwrap();
+            Self(path)
+        }
+
+        fn path(&self) -> &str {
+            self.0.to_str().unwrap()
+        }
+    }
+
+    impl Drop for CaFile {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn no_proxy_sees_a_loopback_request() {
+        for_each_transport(|transport| {
+            let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let ca = Ca::new();
+            let file = CaFile::new(&format!("loopback-{transport}.pem"), &ca);
+            let plain = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let tls = ca.server("localhost");
+            let encrypted = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+            let url = proxy.http();
+            let mut variables = PROXY_VARIABLES.map(|name| (name, url.as_str())).to_vec();
+            variables.push(("SSL_CERT_FILE", file.path()));
+            for server in [plain.http(), encrypted.https()] {
+                let output = token(transport, &server, &variables);
+                assert_eq!(
+                    words(&output),
+                    (Some(0), String::new()),
+                    "{transport}, {server}"
+                );
+                assert_eq!(output.stdout, format!("{TOKEN}\n").into_bytes());
+            }
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn no_proxy_sees_a_plaintext_request() {
+        for_each_transport(|transport| {
+            let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let url = proxy.http();
+            let variables = PROXY_VARIABLES.map(|name| (name, url.as_str()));
+            let output = token(transport, "http://plain.invalid", &variables);
+            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn a_proxy_for_https_is_used_and_sees_no_secret() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+            let url = proxy.http();
+            for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+                let output = token(transport, "https://proxied.invalid", &[(name, &url)]);
+                let (code, stderr) = words(&output);
+                assert_eq!(code, Some(4), "{transport}, {name}: {stderr}");
+                assert!(
+                    stderr.contains("no connection"),
+                    "{transport}, {name}: {stderr}"
+                );
+            }
+            let requests = proxy.requests();
+            assert_eq!(requests.len(), 4, "{transport}");
+            for request in requests {
+                assert!(
+                    request.starts_with("CONNECT proxied.invalid:443 "),
+                    "{request}"
+                );
+                assert!(!request.contains(SECRET), "{request}");
+            }
+        });
+    }
+
+    /// Whoever calls a CGI program sets `HTTP_PROXY` by a request header named `Proxy`.
+    #[test]
+    fn the_proxy_variable_of_plain_http_is_never_used() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let url = proxy.http();
+            let variables = [
+                ("HTTP_PROXY", url.as_str()),
+                ("http_proxy", url.as_str()),
+                ("REQUEST_METHOD", "GET"),
+            ];
+            let output = token(transport, "https://proxied.invalid", &variables);
+            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn no_proxy_names_hosts_that_are_asked_directly() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let url = proxy.http();
+            let variables = [
+                ("HTTPS_PROXY", url.as_str()),
+                ("NO_PROXY", "other.example,proxied.invalid"),
+            ];
+            let output = token(transport, "https://proxied.invalid", &variables);
+            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn the_platforms_certificates_are_trusted_and_their_lack_is_explained() {
+        for_each_transport(|transport| {
+            let ca = Ca::new();
+            let file = CaFile::new(&format!("platform-{transport}.pem"), &ca);
+            let other = CaFile::new(&format!("other-{transport}.pem"), &Ca::new());
+            let tls = ca.server("localhost");
+            let server = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+            for (trusted, expected) in [
+                (file.path(), 0),
+                (other.path(), 4),
+                ("/nonexistent/certificates", 4),
+            ] {
+                let variables = [("SSL_CERT_FILE", trusted), ("SSL_CERT_DIR", "/nonexistent")];
+                let (code, stderr) = words(&token(transport, &server.https(), &variables));
+                assert_eq!(code, Some(expected), "{transport}, {trusted}: {stderr}");
+                let explained = stderr.contains("certificate") && stderr.contains("CA");
+                assert_eq!(explained, expected == 4, "{transport}, {trusted}: {stderr}");
+            }
+        });
+    }
+}

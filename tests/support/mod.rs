@@ -1,0 +1,226 @@
+//! What the suites share: the two transports behind one trait, raw servers, certificates, and a
+//! search for secrets in whatever an error says.
+
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "test support: each suite uses its part, and a panic is how a test fails"
+)]
+
+pub mod server;
+pub mod tls;
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::Response;
+use meshconnect_auth::{
+    BodyBuffer, Config, Credentials, Endpoint, Error, Exchange, Grant, Moment, RequestBody, Token,
+    blocking,
+};
+
+/// Long, and found nowhere but where it leaked.
+pub const SECRET: &str = "canary-Secret/+0123456789\"x";
+
+/// The token of the contract's example.
+pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWUsImlhdCI6MTUxNjIzOTAyMn0.KMUFsIDTnFmyG3nMiGM6H9FNFUROf3wh7SmqJp-QV30";
+
+pub fn credentials() -> Credentials {
+    Credentials::new("canary-client", SECRET).unwrap()
+}
+
+/// What a test wants of a client; the rest are defaults.
+#[derive(Clone)]
+pub struct Settings {
+    pub endpoint: Endpoint,
+    pub config: Config,
+    pub pem: Option<String>,
+    pub der: Option<Vec<u8>>,
+    pub webpki_roots: bool,
+    pub own_client: bool,
+}
+
+impl Settings {
+    pub fn new(base_url: &str) -> Self {
+        let mut config = Config::default();
+        config.attempt_timeout = Duration::from_secs(5);
+        Self {
+            endpoint: Endpoint::parse(base_url).unwrap(),
+            config,
+            pem: None,
+            der: None,
+            webpki_roots: false,
+            own_client: false,
+        }
+    }
+
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.attempt_timeout = timeout;
+        self
+    }
+
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.config.max_body = bytes;
+        self
+    }
+
+    pub fn pem(mut self, pem: &str) -> Self {
+        self.pem = Some(pem.to_owned());
+        self
+    }
+}
+
+/// One transport, as far as the suites need to know.
+pub trait Transport {
+    /// Builds a client and asks it for a token.
+    fn run(settings: &Settings) -> Result<Token, Error>;
+
+    /// Sends an exchange's request with the bare HTTP client, and parses what comes back.
+    fn exchange(exchange: &Exchange) -> Result<Grant, Error>;
+
+    /// [`run`](Self::run), and no error of it may hold the secret or a token.
+    fn token(settings: &Settings) -> Result<Token, Error> {
+        let result = Self::run(settings);
+        if let Err(error) = &result {
+            assert_clean(error);
+        }
+        result
+    }
+}
+
+pub struct Async;
+pub struct Blocking;
+
+/// Both builders have the same names, so one text sets up either.
+macro_rules! build {
+    ($client:ty, $settings:expr, $own:expr) => {{
+        let settings = $settings;
+        let mut builder = <$client>::builder(credentials())
+            .endpoint(settings.endpoint.clone())
+            .connect_timeout(settings.config.connect_timeout)
+            .attempt_timeout(settings.config.attempt_timeout)
+            .max_body(settings.config.max_body);
+        if let Some(pem) = &settings.pem {
+            builder = builder.root_certificates_pem(pem);
+        }
+        if let Some(der) = &settings.der {
+            builder = builder.root_certificate_der(der.clone());
+        }
+        if settings.webpki_roots {
+            builder = builder.webpki_roots();
+        }
+        if settings.own_client {
+            builder = builder.http_client($own);
+        }
+        builder.build()
+    }};
+}
+
+impl Transport for Async {
+    fn run(settings: &Settings) -> Result<Token, Error> {
+        let client = build!(meshconnect_auth::Client, settings, own_reqwest())?;
+        runtime().block_on(client.token())
+    }
+
+    fn exchange(exchange: &Exchange) -> Result<Grant, Error> {
+        runtime().block_on(async {
+            let request = exchange.request().map(RequestBody::into_bytes);
+            let request = reqwest::Request::try_from(request).unwrap();
+            let response = own_reqwest().execute(request).await.unwrap();
+            let mut answer = Response::new(());
+            *answer.status_mut() = response.status();
+            answer.headers_mut().clone_from(response.headers());
+            let body = BodyBuffer::from(response.bytes().await.unwrap());
+            exchange.parse(answer.map(|()| body), now())
+        })
+    }
+}
+
+impl Transport for Blocking {
+    fn run(settings: &Settings) -> Result<Token, Error> {
+        build!(blocking::Client, settings, own_ureq())?.token()
+    }
+
+    fn exchange(exchange: &Exchange) -> Result<Grant, Error> {
+        let (head, body) = exchange.request().into_parts();
+        let request = http::Request::from_parts(head, body.as_ref());
+        let response = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .new_agent()
+            .run(request)
+            .unwrap();
+        let answer = response.map(|mut body| body.read_to_vec().unwrap());
+        exchange.parse(answer, now())
+    }
+}
+
+/// A current-thread runtime: the least that a caller may bring.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// An own client as its documentation asks for it.
+fn own_reqwest() -> reqwest::Client {
+    let tls = rustls::ClientConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
+/// An own agent with every default that we must not rely on.
+fn own_ureq() -> ureq::Agent {
+    ureq::Agent::new_with_defaults()
+}
+
+/// Any moment: what these suites look at does not depend on it.
+pub fn now() -> Moment {
+    Moment {
+        mono: Duration::ZERO,
+        wall: Duration::from_secs(1_800_000_000),
+    }
+}
+
+/// Everything that an error says to anyone.
+pub fn all_words(error: &Error) -> String {
+    let mut words = vec![format!("{error}\n{error:#}\n{error:?}\n{error:#?}")];
+    let mut source = error.source();
+    while let Some(error) = source {
+        words.push(format!("{error}\n{error:?}"));
+        source = error.source();
+    }
+    for (name, value) in error.trace_ids() {
+        words.push(format!("{name}: {value}"));
+    }
+    if let Some(rejection) = error.rejection() {
+        words.push(format!("{rejection:?}"));
+    }
+    words.join("\n")
+}
+
+/// No piece of the secret or of the contract's token is in any word of an error.
+pub fn assert_clean(error: &Error) {
+    let words = all_words(error);
+    for canary in [SECRET, TOKEN] {
+        for piece in canary.as_bytes().windows(12) {
+            let piece = std::str::from_utf8(piece).unwrap();
+            assert!(!words.contains(piece), "{piece:?} leaked: {words}");
+        }
+    }
+}
