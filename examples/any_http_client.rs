@@ -1,46 +1,75 @@
-//! A transport of your own: the core makes the request and reads the answer, any HTTP client
-//! carries them. Here it is bare hyper; nothing but `send` knows that.
+//! A transport of your own, with everything: the machine decides what to do next, any HTTP client
+//! carries the requests. Here it is bare hyper; nothing but `send` knows that.
 //!
 //! Run it with `cargo run --features emulator --example any_http_client`.
 
 #![allow(clippy::print_stdout, reason = "an example shows something")]
 
 use std::error::Error;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use http::header::HOST;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use meshconnect_auth::emulator::Emulator;
+use meshconnect_auth::emulator::{Emulator, Reply};
 use meshconnect_auth::{
-    BodyBuffer, Exchange, Moment, RequestBody, TransportError, TransportErrorKind,
+    BodyBuffer, Config, Exchange, Machine, Moment, Need, Step, Token, Transmit, TransportError,
+    TransportErrorKind,
 };
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::start()?;
+    // The first answer is a failure, so that there is something to see.
+    emulator.script([Reply::status(StatusCode::SERVICE_UNAVAILABLE)]);
+
     let exchange = Exchange::new(emulator.endpoint(), emulator.credentials().clone());
+    let seed = RandomState::new().hash_one(());
+    let mut machine = Machine::new(Config::default(), exchange, seed);
 
-    let sent = now();
-    let response = timeout(Duration::from_secs(10), send(exchange.request()))
-        .await
-        .map_err(|late| TransportError::new(TransportErrorKind::Timeout, &late))?
-        .map_err(|error| {
-            TransportError::with_detail(TransportErrorKind::Broken, error.to_string())
-        })?;
-    let token = exchange.parse(response, now())?.into_token(sent);
-
+    let token = token(&mut machine, Need::Usable).await?;
     println!("a token, good until {:?}", token.expires_at());
     Ok(())
 }
 
+/// One call. Before it, `machine.poll_refresh(now())` tells whether to refresh ahead of time.
+async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error>> {
+    let ticket = machine.ticket(need);
+    loop {
+        match machine.poll(now(), &ticket) {
+            Step::Ready(token) => return Ok(token),
+            Step::Failed(error) => return Err(error.into()),
+            // With one caller nothing can happen meanwhile; for many, there is `Shared`.
+            Step::Wait(time) => {
+                println!("waiting for {time:.1?}");
+                sleep(time).await;
+            }
+            Step::Send(transmit) => {
+                let response = match timeout(transmit.timeout, send(&transmit)).await {
+                    Ok(response) => response.map_err(|error| {
+                        TransportError::with_detail(TransportErrorKind::Broken, error.to_string())
+                    }),
+                    Err(late) => Err(TransportError::new(TransportErrorKind::Timeout, &late)),
+                };
+                let outcome = match response {
+                    Ok(response) => transmit.flight.parse(response, now()),
+                    Err(error) => Err(error.into()),
+                };
+                machine.handle_outcome(now(), transmit.flight, outcome);
+            }
+        }
+    }
+}
+
 /// Sends one request and reads a bounded body. It follows no redirect, takes every status for an
 /// answer, and leaves to the core what a torn or overlong body means.
-async fn send(request: Request<RequestBody>) -> Result<Response<BodyBuffer>, Box<dyn Error>> {
+async fn send(transmit: &Transmit) -> Result<Response<BodyBuffer>, Box<dyn Error>> {
+    let request = transmit.request.clone();
     let authority = request.uri().authority().ok_or("no authority")?.to_string();
     let tcp = TcpStream::connect(&authority).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tcp)).await?;
@@ -51,7 +80,7 @@ async fn send(request: Request<RequestBody>) -> Result<Response<BodyBuffer>, Box
     request.headers_mut().insert(HOST, host);
     let (head, mut body) = sender.send_request(request).await?.into_parts();
 
-    let mut buffer = BodyBuffer::new(BodyBuffer::DEFAULT_LIMIT, &head.headers);
+    let mut buffer = BodyBuffer::new(transmit.max_body, &head.headers);
     while buffer.wants_more() {
         match body.frame().await {
             None => break,

@@ -21,7 +21,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(token) => println!("a token, good until {:?}", token.expires_at()),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Rejected);
-            println!("{:?} has to do something about it", error.kind().blame());
             println!("{error:#}");
         }
     }

@@ -12,11 +12,11 @@ pub mod emulator;
 
 pub use meshconnect_auth_core::*;
 #[cfg(feature = "async")]
-pub use meshconnect_auth_reqwest::{Client, ClientBuilder};
+pub use meshconnect_auth_reqwest::{Client, ClientBuilder, reqwest};
 
 /// The blocking client: the same names as the async one at the crate's root, so that switching is
 /// one line.
 #[cfg(feature = "blocking")]
 pub mod blocking {
-    pub use meshconnect_auth_ureq::{Client, ClientBuilder};
+    pub use meshconnect_auth_ureq::{Client, ClientBuilder, ureq};
 }

@@ -401,6 +401,44 @@ fn every_answer_has_its_exit_code() {
 }
 
 #[test]
+fn a_retry_is_told_and_can_be_forbidden() {
+    for transport in TRANSPORTS {
+        let run_with = |args: &[&str]| {
+            let emulator = emulator();
+            emulator.script([reply(503, "")]);
+            let args = [&["--transport", transport], args].concat();
+            let ended = run(&mut token(&emulator, &args));
+            (ended, emulator.requests())
+        };
+        let (ended, requests) = run_with(&[]);
+        ended.succeeded();
+        assert_eq!(requests, 2);
+        let told = "attempt 1 failed, the next comes in ";
+        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+        assert!(ended.stderr.contains("503 Service Unavailable"));
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+
+        let (ended, requests) = run_with(&["--max-attempts", "1"]);
+        ended.failed_with(3, &["503 Service Unavailable"]);
+        assert_eq!(requests, 1);
+
+        let (ended, _) = run_with(&["-v"]);
+        ended.succeeded();
+        let first_words = [
+            "asking for a token, attempt 1",
+            told,
+            "asking",
+            "got a token",
+        ];
+        let lines: Vec<_> = ended.stderr.lines().collect();
+        assert_eq!(lines.len(), first_words.len(), "{lines:?}");
+        for (line, words) in lines.iter().zip(first_words) {
+            assert!(line.starts_with(words), "{lines:?}");
+        }
+    }
+}
+
+#[test]
 fn what_the_server_says_is_escaped_and_masked() {
     let message = format!("a\u{1b}[2J\nerror: b\u{202e}c {SECRET}");
     let envelope = json!({ "status": "badRequest", "message": message, "errorType": message });

@@ -3,9 +3,20 @@
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::protocol::BodyBuffer;
+use crate::protocol::{BodyBuffer, LONGEST_LIFETIME, UNKNOWN_LIFETIME};
 
-/// The numbers of a client, the same for every transport. [`Config::default`] has good ones.
+/// The numbers of a client, the same for every transport.
+///
+/// [`Config::default`] has good ones; change what you must:
+///
+/// ```
+/// # use meshconnect_auth_core::Config;
+/// # use std::time::Duration;
+/// let mut config = Config::default();
+/// config.attempts = 5;
+/// config.acquisition_timeout = Duration::from_secs(60);
+/// assert!(config.check().is_ok());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -15,16 +26,49 @@ pub struct Config {
     /// How long one attempt may take, from before the connection to the last byte of the body:
     /// 10 s.
     pub attempt_timeout: Duration,
+    /// How long an acquisition may take, with all its attempts and the waits between them: 30 s.
+    pub acquisition_timeout: Duration,
     /// The largest response body that is read: 64 KiB, at most 1 MiB. Longer ones are errors.
     pub max_body: usize,
+    /// How many attempts an acquisition has: 3. After one that failed, the next has one.
+    pub attempts: u32,
+    /// The wait after the first attempt: 500 ms. It doubles with each, and is then cut by up to
+    /// half, at random.
+    pub backoff: Duration,
+    /// The same after a 429 or a 503: 1 s.
+    pub throttled_backoff: Duration,
+    /// The longest hold that a server can ask for by `Retry-After`: 5 min.
+    pub max_retry_after: Duration,
+    /// The hold after a first failed acquisition, and the delay after a first failed refresh:
+    /// 1 s, and no less. It doubles with each, and is then cut by up to half, at random.
+    pub first_hold: Duration,
+    /// What those holds and delays grow to: 60 s.
+    pub max_hold: Duration,
+    /// How long a grant must have stood for the failures before it to be forgotten, and how old
+    /// a token must be for its rejection not to count as one in a row: 60 s.
+    pub settled_after: Duration,
+    /// The lifetime of a token about which nothing is known: 5 min.
+    pub fallback_lifetime: Duration,
+    /// The longest lifetime that is believed: ten years, and no more.
+    pub max_lifetime: Duration,
+    /// How long before its end a token is refreshed, in percent of its lifetime: 25.
+    pub refresh_ahead_percent: u8,
+    /// The most of that: 30 min.
+    pub max_refresh_ahead: Duration,
+    /// By how much earlier some instances refresh than others, in percent of the lifetime: 10.
+    pub refresh_jitter_percent: u8,
+    /// How long before its end a token is no longer handed out, in percent of its lifetime: 10.
+    pub margin_percent: u8,
+    /// The most of that: 30 s.
+    pub max_margin: Duration,
 }
 
 impl Config {
     /// The largest [`max_body`](Self::max_body) that can be set: 1 MiB.
     pub const LARGEST_MAX_BODY: usize = 1024 * 1024;
 
-    /// The longest time-out that can be set: a day. HTTP clients add time-outs to clocks, and not
-    /// all of them survive the end of time.
+    /// The longest time-out, wait or hold that can be set: a day. HTTP clients add time-outs to
+    /// clocks, and not all of them survive the end of time.
     pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// Refuses what cannot work.
@@ -33,30 +77,80 @@ impl Config {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), naming the setting.
     pub fn check(&self) -> Result<(), Error> {
-        for (name, timeout) in [
+        for (name, time) in [
             ("connect_timeout", self.connect_timeout),
             ("attempt_timeout", self.attempt_timeout),
+            ("acquisition_timeout", self.acquisition_timeout),
+            ("backoff", self.backoff),
+            ("throttled_backoff", self.throttled_backoff),
+            ("max_retry_after", self.max_retry_after),
+            ("first_hold", self.first_hold),
+            ("max_hold", self.max_hold),
+            ("settled_after", self.settled_after),
+            ("max_refresh_ahead", self.max_refresh_ahead),
         ] {
-            if timeout.is_zero() {
-                return Err(Error::configuration(format!(
-                    "{name} is zero, so that nothing could ever be in time; leave it out for the default"
-                )));
-            }
-            if timeout > Self::LONGEST_TIMEOUT {
-                return Err(Error::configuration(format!(
-                    "{name} is longer than a day, which nobody waits for"
-                )));
-            }
+            refuse_if(time.is_zero(), || format!("{name} is zero"))?;
+            refuse_if(time > Self::LONGEST_TIMEOUT, || {
+                format!("{name} is longer than a day")
+            })?;
         }
-        if self.max_body == 0 || self.max_body > Self::LARGEST_MAX_BODY {
-            return Err(Error::configuration(format!(
-                "max_body is {} bytes; it must be from 1 to {}",
-                self.max_body,
-                Self::LARGEST_MAX_BODY
-            )));
-        }
-        Ok(())
+        refuse_if(
+            self.max_body == 0 || self.max_body > Self::LARGEST_MAX_BODY,
+            || {
+                let largest = Self::LARGEST_MAX_BODY;
+                format!(
+                    "max_body is {}; it must be from 1 to {largest}",
+                    self.max_body
+                )
+            },
+        )?;
+        refuse_if(self.attempts == 0, || {
+            "attempts is zero, so that no token could ever be had".to_owned()
+        })?;
+        refuse_if(self.first_hold < Duration::from_secs(1), || {
+            "first_hold is under a second".to_owned()
+        })?;
+        refuse_if(self.first_hold > self.max_hold, || {
+            "first_hold is longer than max_hold".to_owned()
+        })?;
+        refuse_if(self.fallback_lifetime.is_zero(), || {
+            "fallback_lifetime is zero".to_owned()
+        })?;
+        refuse_if(self.fallback_lifetime > self.max_lifetime, || {
+            "fallback_lifetime is longer than max_lifetime".to_owned()
+        })?;
+        refuse_if(self.max_lifetime > LONGEST_LIFETIME, || {
+            "max_lifetime is longer than ten years".to_owned()
+        })?;
+        let ahead = u16::from(self.refresh_ahead_percent);
+        refuse_if(
+            ahead == 0 || ahead.saturating_add(self.refresh_jitter_percent.into()) >= 100,
+            || {
+                "refresh_ahead_percent and refresh_jitter_percent must leave a token some life, \
+                 and the first must not be zero"
+                    .to_owned()
+            },
+        )?;
+        refuse_if(
+            self.margin_percent >= self.refresh_ahead_percent
+                || self.max_margin >= self.max_refresh_ahead,
+            || {
+                "the margin (margin_percent, max_margin) must be less than the refresh ahead \
+                 (refresh_ahead_percent, max_refresh_ahead), or tokens are never refreshed in time"
+                    .to_owned()
+            },
+        )
     }
+}
+
+fn refuse_if(wrong: bool, why: impl FnOnce() -> String) -> Result<(), Error> {
+    if wrong {
+        return Err(Error::configuration(format!(
+            "{}; leave it out for the default",
+            why()
+        )));
+    }
+    Ok(())
 }
 
 impl Default for Config {
@@ -64,7 +158,22 @@ impl Default for Config {
         Self {
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),
+            acquisition_timeout: Duration::from_secs(30),
             max_body: BodyBuffer::DEFAULT_LIMIT,
+            attempts: 3,
+            backoff: Duration::from_millis(500),
+            throttled_backoff: Duration::from_secs(1),
+            max_retry_after: Duration::from_secs(5 * 60),
+            first_hold: Duration::from_secs(1),
+            max_hold: Duration::from_secs(60),
+            settled_after: Duration::from_secs(60),
+            fallback_lifetime: UNKNOWN_LIFETIME,
+            max_lifetime: LONGEST_LIFETIME,
+            refresh_ahead_percent: 25,
+            max_refresh_ahead: Duration::from_secs(30 * 60),
+            refresh_jitter_percent: 10,
+            margin_percent: 10,
+            max_margin: Duration::from_secs(30),
         }
     }
 }
@@ -76,34 +185,46 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_name() {
         type Change = fn(&mut Config);
-        let cases: [(Change, &str); 6] = [
+        let cases: [(Change, &str); 20] = [
+            (|c| c.connect_timeout = Duration::ZERO, "connect_timeout"),
+            (|c| c.connect_timeout = Duration::MAX, "connect_timeout"),
+            (|c| c.attempt_timeout = Duration::ZERO, "attempt_timeout"),
+            (|c| c.attempt_timeout *= 8641, "attempt_timeout"),
             (
-                |config| config.connect_timeout = Duration::ZERO,
-                "connect_timeout",
+                |c| c.acquisition_timeout = Duration::ZERO,
+                "acquisition_timeout",
+            ),
+            (|c| c.max_body = 0, "max_body"),
+            (|c| c.max_body = Config::LARGEST_MAX_BODY + 1, "max_body"),
+            (|c| c.attempts = 0, "attempts"),
+            (|c| c.backoff = Duration::ZERO, "backoff"),
+            (
+                |c| c.throttled_backoff = Duration::ZERO,
+                "throttled_backoff",
+            ),
+            (|c| c.max_retry_after = Duration::MAX, "max_retry_after"),
+            (|c| c.first_hold /= 2, "first_hold"),
+            (|c| c.max_hold = Duration::from_millis(900), "max_hold"),
+            (
+                |c| c.fallback_lifetime = Duration::ZERO,
+                "fallback_lifetime",
             ),
             (
-                |config| config.attempt_timeout = Duration::ZERO,
-                "attempt_timeout",
+                |c| c.max_lifetime = Duration::from_secs(299),
+                "max_lifetime",
             ),
-            (
-                |config| config.connect_timeout = Duration::MAX,
-                "connect_timeout",
-            ),
-            (
-                |config| config.attempt_timeout = Duration::from_secs(86_401),
-                "attempt_timeout",
-            ),
-            (|config| config.max_body = 0, "max_body"),
-            (
-                |config| config.max_body = Config::LARGEST_MAX_BODY + 1,
-                "max_body",
-            ),
+            (|c| c.max_lifetime = Duration::MAX, "max_lifetime"),
+            (|c| c.refresh_ahead_percent = 0, "refresh_ahead_percent"),
+            (|c| c.refresh_jitter_percent = 75, "refresh_jitter_percent"),
+            (|c| c.margin_percent = 25, "margin_percent"),
+            (|c| c.max_margin *= 60, "max_margin"),
         ];
         assert!(Config::default().check().is_ok());
         for (change, name) in cases {
             let mut config = Config::default();
             change(&mut config);
-            assert!(config.check().unwrap_err().to_string().contains(name));
+            let error = config.check().expect_err(name).to_string();
+            assert!(error.contains(name), "{name}: {error}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -22,7 +23,7 @@ use crate::wire::ApiResultStatus;
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     /// What happened, in our own words.
@@ -33,7 +34,7 @@ struct Inner {
 }
 
 /// What is known of the answer that an error is about. All text in it has been masked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) rejection: Option<Rejection>,
@@ -65,6 +66,10 @@ pub enum ErrorKind {
     MfaRequired,
     /// The server: a 2xx whose body is not a token response.
     Malformed,
+    /// You: a token was asked for that is good for longer than the service's tokens are.
+    LifetimeTooShort,
+    /// The server: the token was refused where it was used, and so was the one before it.
+    TokenRejected,
     /// The wire: there was no answer, or only a part of one.
     Transport(TransportErrorKind),
 }
@@ -74,10 +79,12 @@ impl ErrorKind {
     #[must_use]
     pub fn blame(self) -> Blame {
         match self {
-            Self::Configuration | Self::NoRuntime => Blame::Caller,
-            Self::Rejected | Self::AuthenticationFailed | Self::MfaRequired | Self::Malformed => {
-                Blame::Server
-            }
+            Self::Configuration | Self::NoRuntime | Self::LifetimeTooShort => Blame::Caller,
+            Self::Rejected
+            | Self::AuthenticationFailed
+            | Self::MfaRequired
+            | Self::Malformed
+            | Self::TokenRejected => Blame::Server,
             Self::Transport(_) => Blame::Wire,
         }
     }
@@ -126,9 +133,9 @@ impl TransportErrorKind {
             Self::Connect => "no connection to the server could be made",
             Self::Tls => "the TLS handshake with the server failed",
             Self::Certificate => {
-                "the server's certificate could not be verified; let its CA be trusted, by \
-                 installing CA certificates on this machine or with the setters \
-                 root_certificates_pem and webpki_roots"
+                "the server's certificate could not be verified; let its CA be trusted: install \
+                 CA certificates on this machine, name a file of them in SSL_CERT_FILE (Linux), \
+                 or use the setters root_certificates_pem or webpki_roots"
             }
             Self::Timeout => "the server did not answer in time",
             Self::NotHttp => "what the server answered is not HTTP",
@@ -266,6 +273,26 @@ impl Error {
         Self::new(ErrorKind::NoRuntime, what)
     }
 
+    pub(crate) fn lifetime_too_short() -> Self {
+        Self::new(
+            ErrorKind::LifetimeTooShort,
+            "the service's tokens do not live for as long as was asked for",
+        )
+    }
+
+    pub(crate) fn token_rejected() -> Self {
+        Self::new(
+            ErrorKind::TokenRejected,
+            "the service keeps refusing its own tokens; asking for more of them would not help",
+        )
+    }
+
+    /// The same error, after so many requests.
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        Arc::make_mut(&mut self.0).attempts = attempts;
+        self
+    }
+
     fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -386,6 +413,13 @@ impl Error {
             line("error data", rejection.error_data())?;
             line("team code", rejection.team_code())?;
         }
+        // httpdate stops at the year 9999, which a wall clock may be set to.
+        let retry_at = answer
+            .retry_at
+            .filter(|at| at.wall < Duration::from_secs(253_370_764_800))
+            .and_then(Moment::system_time);
+        let retry_at = retry_at.map(httpdate::fmt_http_date);
+        line("ask again at", retry_at.as_deref())?;
         line("www-authenticate", answer.www_authenticate.as_deref())?;
         line("date", answer.date.as_deref())?;
         for (name, value) in &answer.trace_ids {
@@ -409,7 +443,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Escaped(&self.0.what).fmt(f)?;
         if let Some(rejection) = self.rejection() {
-            if let Some(status) = &rejection.status {
+            // Of a grant without a token, an `ok` explains nothing.
+            let says = self.0.kind == ErrorKind::Rejected;
+            if let Some(status) = rejection.status().filter(|_| says) {
                 write!(f, ", {}", Escaped(status.as_str()))?;
             }
             let message = rejection.message().or(rejection.display_message());
@@ -483,6 +519,9 @@ mod tests {
             assert!(!shown.contains(odd), "{shown}");
         }
         assert!(shown.ends_with("d \"e\" \\ é 例"), "{shown}");
+        let detail = TransportError::with_detail(TransportErrorKind::Broken, text);
+        let what = Error::configuration(text);
+        assert!(!format!("{detail}{what}{what:#}").contains('\u{1b}'));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! ranges. Everything here looks, so that whether a body is JSON never depends on which of its
 //! fields we happen to read.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -154,6 +153,25 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
+/// The key under which `serde_json` gives a number when some crate in the program has switched on
+/// its `arbitrary_precision`.
+const ARBITRARY_NUMBER: &str = "$serde_json::private::Number";
+
+/// Reads a map that may be such a number; of any other map it gives nothing.
+pub(crate) fn arbitrary_number<'de, A: MapAccess<'de>>(
+    mut map: A,
+) -> Result<Option<String>, A::Error> {
+    let mut number = None;
+    while let Some(key) = map.next_key::<Text<'de>>()? {
+        if key.as_str() == ARBITRARY_NUMBER {
+            number = Some(map.next_value::<String>()?);
+        } else {
+            map.next_value::<Skipped>()?;
+        }
+    }
+    Ok(number)
+}
+
 /// A field that may stand once.
 pub(crate) struct Field<T> {
     name: &'static str,
@@ -189,15 +207,112 @@ impl<T> Field<T> {
     }
 }
 
+/// The strings under the name `id_token` anywhere in a document, up to where it stops being JSON:
+/// the first few of them, since each is a text to search for.
+pub(crate) fn id_tokens(text: &str) -> Vec<Text<'_>> {
+    let mut found = Vec::new();
+    let collect = Collect {
+        found: &mut found,
+        wanted: false,
+    };
+    // What was found before an error counts.
+    let _ = collect.deserialize(&mut serde_json::Deserializer::from_str(text));
+    found
+}
+
+/// Collects one value, if it is wanted, and what is within it.
+struct Collect<'f, 'de> {
+    found: &'f mut Vec<Text<'de>>,
+    wanted: bool,
+}
+
+impl<'de> Collect<'_, 'de> {
+    const MOST: usize = 4;
+
+    fn take(self, text: Text<'de>) {
+        if self.wanted && self.found.len() < Self::MOST {
+            self.found.push(text);
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Collect<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Collect<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.take(Text::Borrowed(text));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.take(Text::Owned(Zeroizing::new(text.to_owned())));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq
+            .next_element_seed(Collect {
+                found: &mut *self.found,
+                wanted: self.wanted,
+            })?
+            .is_some()
+        {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<Text<'de>>()? {
+            map.next_value_seed(Collect {
+                found: &mut *self.found,
+                wanted: name.as_str() == "id_token",
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// The text of a JSON document: UTF-8, less the byte order mark that some servers send.
 pub(crate) fn text(body: &[u8]) -> Result<&str, std::str::Utf8Error> {
     let text = std::str::from_utf8(body)?;
+    let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// The text of a string with whatever it holds, for building a value that outlives the body.
 pub(crate) fn owned(text: &Text<'_>) -> String {
-    Cow::Borrowed(text.as_str()).into_owned()
+    text.as_str().to_owned()
 }
 
 #[cfg(test)]

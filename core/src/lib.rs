@@ -1,22 +1,102 @@
-//! The runtime-free core of `meshconnect-auth`: the protocol of Mesh Connect's token endpoint as
-//! values in and values out.
-//!
-//! In: [`Credentials`], an [`Endpoint`], the [`http::Response`] that came back, and the
-//! [`Moment`] it came at.
-//! Out: the [`http::Request`] to send, a [`Token`] as a ready `Authorization` header, or one
-//! [`Error`] that says who has to do something about it.
+//! The runtime-free core of `meshconnect-auth`: the protocol of Mesh Connect's token endpoint, and
+//! the life of a token, as values in and values out.
 //!
 //! No socket, clock, sleep, thread, random source, file or environment variable is touched here,
 //! so it runs under any runtime and any HTTP client. Most programs use it through the
-//! `meshconnect-auth` crate, which brings two clients; [`Exchange`] shows how to use it alone.
+//! `meshconnect-auth` crate, which brings two clients.
 //!
-//! # Modules by layer
+//! # In scope
 //!
-//! - *what to send, and what came back*: [`Exchange`], [`Token`], [`Grant`], [`Endpoint`],
-//!   [`Credentials`], [`BodyBuffer`];
-//! - *what went wrong*: [`Error`], [`ErrorKind`], [`Rejection`], [`TransportError`];
-//! - *ground floor*: [`Moment`], and the contract's schemas: [`ApiResult`],
-//!   [`OAuthTokenResponse`], [`ClientAdminTokenRequest`].
+//! - *What to send, and what came back*: [`Exchange`] turns [`Credentials`] and an [`Endpoint`]
+//!   into an [`http::Request`], and an [`http::Response`] into a [`Token`] as a ready header.
+//! - *When to send*: [`Machine`] decides from state and time whether to use the token, refresh it
+//!   ahead, fetch, wait, retry or hold back; `Shared` (feature `shared`) is one machine for many
+//!   callers, threads and tasks alike; [`TokenSource`] is what a user's code takes.
+//! - *What went wrong*: one [`Error`] that says who has to do something about it.
+//! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`], [`ClientAdminTokenRequest`].
+//!
+//! # Out of scope
+//!
+//! Sending, sleeping, and reading clocks: time is an argument, a [`Moment`]. The other endpoints
+//! of the admin API: [`Exchange::parse_as`] reads their envelope, and that is all. Checking the
+//! signature of a token: that is for whoever it is for.
+//!
+//! # The states
+//!
+//! ```text
+//!              poll                      a failed attempt
+//!   Idle ───────────────► Acquiring ───────────────────────► BackingOff
+//!    ▲ │                   │     ▲                            │      │
+//!    │ │ poll_refresh      │     └────── poll, in time ───────┘      │
+//!    │ ▼                   ▼                                         ▼
+//!    │ Refreshing ──► a token, a failure, an abandoned flight, a deadline
+//!    └───────────────────────────────────┘
+//! ```
+//!
+//! A refresh whose token ends before it does is the first attempt of those who wait by then.
+//! Beside the state there may be a held token, which is used all the while, and a hold, during
+//! which nothing is sent.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use http::Response;
+//! use meshconnect_auth_core::{
+//!     Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Phase, Step,
+//! };
+//!
+//! # fn main() -> Result<(), meshconnect_auth_core::Error> {
+//! let at = |seconds| Moment {
+//!     mono: Duration::from_secs_f64(seconds),
+//!     wall: Duration::from_secs_f64(1_800_000_000.0 + seconds),
+//! };
+//! let token = |id: &str| {
+//!     let body = format!(r#"{{"status":"ok","content":{{"id_token":"{id}","expires_in":3600}}}}"#);
+//!     Response::new(body.into_bytes())
+//! };
+//! let unavailable = Response::builder().status(503).body(Vec::new()).unwrap_or_default();
+//!
+//! let exchange = Exchange::new(Endpoint::default(), Credentials::new("id", "secret")?);
+//! let mut machine = Machine::new(Config::default(), exchange, 42);
+//! assert_eq!(machine.status(at(0.0)).phase, Phase::Idle);
+//!
+//! // Nothing is held, so a call has something to send …
+//! let ticket = machine.ticket(Need::Usable);
+//! let Step::Send(transmit) = machine.poll(at(0.0), &ticket) else { unreachable!() };
+//! assert!(matches!(machine.status(at(0.0)).phase, Phase::Acquiring { attempt: 1, .. }));
+//! // … and every other call waits for it.
+//! assert!(matches!(machine.poll(at(0.1), &ticket), Step::Wait(_)));
+//!
+//! // It fails, and is worth a retry a little later.
+//! let outcome = transmit.flight.parse(unavailable, at(0.2));
+//! machine.handle_outcome(at(0.2), transmit.flight, outcome);
+//! assert!(matches!(machine.status(at(0.2)).phase, Phase::BackingOff { attempts: 1, .. }));
+//! assert!(matches!(machine.poll(at(0.3), &ticket), Step::Wait(_)));
+//!
+//! // Whoever polls first when the back-off has ended sends the next attempt.
+//! let Step::Send(transmit) = machine.poll(at(1.3), &ticket) else { unreachable!() };
+//! let outcome = transmit.flight.parse(token("first"), at(1.4));
+//! machine.handle_outcome(at(1.4), transmit.flight, outcome);
+//! let Step::Ready(first) = machine.poll(at(1.4), &ticket) else { unreachable!() };
+//! assert_eq!(first.header_value(), "Bearer first");
+//!
+//! // Late in its life it is refreshed ahead, and used all the while.
+//! assert!(machine.poll_refresh(at(60.0)).is_none());
+//! let Some(transmit) = machine.poll_refresh(at(3000.0)) else { unreachable!() };
+//! assert_eq!(machine.status(at(3000.0)).phase, Phase::Refreshing);
+//! let ticket = machine.ticket(Need::Usable);
+//! assert!(matches!(machine.poll(at(3000.0), &ticket), Step::Ready(token) if token == first));
+//! let outcome = transmit.flight.parse(token("second"), at(3000.1));
+//! machine.handle_outcome(at(3000.1), transmit.flight, outcome);
+//! let Step::Ready(second) = machine.poll(at(3000.1), &ticket) else { unreachable!() };
+//! assert_eq!(second.header_value(), "Bearer second");
+//!
+//! // A downstream refused it: it is not given out again.
+//! assert!(machine.handle_rejection(at(3001.0), &second));
+//! assert!(matches!(machine.poll(at(3001.0), &ticket), Step::Send(_)));
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Secrets
 //!
@@ -31,12 +111,19 @@ mod error;
 #[doc(hidden)]
 pub mod invariants;
 mod json;
+mod lifecycle;
 mod moment;
 mod protocol;
 mod wire;
 
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
+pub use lifecycle::{
+    BlockingTokenSource, Event, Flight, Held, Machine, Need, Phase, StaticToken, Status, Step,
+    Ticket, TokenSource, Transmit,
+};
+#[cfg(feature = "shared")]
+pub use lifecycle::{Hit, Lead, Next, Setup, Shared, Waiter};
 pub use moment::Moment;
 pub use protocol::{
     BodyBuffer, Claims, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType,

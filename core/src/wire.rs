@@ -12,14 +12,20 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json::{Field, Raw, Skipped, Text, owned};
+use crate::json::{Field, Raw, Skipped, Text, arbitrary_number, owned};
 
 /// The body of `POST /admin/api/v1/Token` (`#/components/schemas/ClientAdminTokenRequest`).
 ///
 /// Neither field may be empty; [`Credentials`](crate::Credentials) checks that on the client's
 /// side. `Debug` does not show the secret, but an owned copy of it in here is not wiped.
+///
+/// Exhaustive on purpose: the contract forbids any other property.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "the contract forbids any other property"
+)]
 pub struct ClientAdminTokenRequest<'a> {
     /// The client id.
     pub client_id: Cow<'a, str>,
@@ -38,9 +44,11 @@ impl fmt::Debug for ClientAdminTokenRequest<'_> {
 /// The envelope around every answer of the admin API
 /// (`#/components/schemas/OAuthTokenResponseApiResult` and its kin).
 ///
-/// `null` and a missing field are the same. Deserializing refuses a field that stands twice.
+/// Newer versions of the service add fields; make one from its `Default`. `null` and a missing
+/// field are the same. Deserializing refuses a field that stands twice.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ApiResult<T> {
     /// What came of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,6 +180,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Envelope<'a, T> {
 /// `Debug` does not show the token, but the copy of it in here is not wiped:
 /// [`Exchange::parse`](crate::Exchange::parse) reads a token without making one.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct OAuthTokenResponse {
     /// The authentication token.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -259,7 +268,7 @@ impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SecondsVisitor;
 
-        impl Visitor<'_> for SecondsVisitor {
+        impl<'de> Visitor<'de> for SecondsVisitor {
             type Value = Seconds;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -293,6 +302,18 @@ impl<'de> Deserialize<'de> for Seconds {
                     return Err(E::custom("expires_in is a string, but not one of digits"));
                 }
                 Ok(Seconds(text.parse().unwrap_or(i64::MAX)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Seconds, A::Error> {
+                let Some(text) = arbitrary_number(map)? else {
+                    return Err(de::Error::invalid_type(de::Unexpected::Map, &self));
+                };
+                match (text.parse(), text.parse(), text.parse()) {
+                    (Ok(number), ..) => self.visit_i64(number),
+                    (_, Ok(number), _) => self.visit_u64(number),
+                    (.., Ok(number)) => self.visit_f64(number),
+                    _ => Err(de::Error::custom("expires_in is no number")),
+                }
             }
         }
 

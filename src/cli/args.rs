@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum, value_parser};
 use meshconnect_auth::Endpoint;
 
 use super::credentials::CredentialFlags;
@@ -54,11 +54,19 @@ pub(crate) struct TokenArgs {
     #[command(flatten)]
     pub(crate) credentials: CredentialFlags,
 
-    /// How long the answer may take
+    /// How long it may take in all, with every attempt and the waits between them
     ///
-    /// Making the connection may take the first 5s of it, and no more.
+    /// One attempt may take 10s of it, and making its connection 5s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     pub(crate) timeout: Duration,
+
+    /// How many requests may be sent before it is given up
+    #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = value_parser!(u32).range(1..=100))]
+    pub(crate) max_attempts: u32,
+
+    /// Say on stderr what happens
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
 
     /// Ask an emulator that is started for this one call
     ///

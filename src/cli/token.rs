@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use meshconnect_auth::emulator::Emulator;
 use meshconnect_auth::{
-    Client, Credentials, Endpoint, Error, Token, TransportError, TransportErrorKind, blocking,
+    Client, Config, Credentials, Endpoint, Error, Event, Token, TransportError, TransportErrorKind,
+    blocking,
 };
 use tokio::time::timeout;
 
@@ -23,10 +24,14 @@ pub(crate) async fn run(args: TokenArgs) -> Result<(), Failure> {
 }
 
 async fn get(args: TokenArgs) -> Result<Token, Failure> {
-    let (transport, limit) = (args.transport, args.timeout);
+    let (transport, verbose, limit) = (args.transport, args.verbose, args.timeout);
+    let mut config = Config::default();
+    config.attempts = args.max_attempts;
+    config.acquisition_timeout = limit;
+    config.attempt_timeout = limit.min(config.attempt_timeout);
     let target = on_thread(move || Target::resolve(args)).await?;
     let (endpoint, credentials) = (target.endpoint.clone(), target.credentials.clone());
-    let asking = on_thread(move || ask(transport, endpoint, credentials, limit));
+    let asking = on_thread(move || ask(transport, endpoint, credentials, config, verbose));
     timeout(limit.saturating_add(HEAD_START), asking)
         .await
         .unwrap_or_else(|_| Err(Error::from(overdue()).into()))
@@ -49,13 +54,16 @@ fn ask(
     transport: Transport,
     endpoint: Endpoint,
     credentials: Credentials,
-    limit: Duration,
+    config: Config,
+    verbose: bool,
 ) -> Result<Token, Failure> {
+    let observer = move |event: &Event| narrate(event, verbose);
     match transport {
         Transport::Async => {
             let client = Client::builder(credentials)
                 .endpoint(endpoint)
-                .attempt_timeout(limit)
+                .config(config)
+                .observer(observer)
                 .build()?;
             let runtime = start_runtime()?;
             let outcome = runtime.block_on(client.token());
@@ -66,10 +74,20 @@ fn ask(
         Transport::Blocking => {
             let client = blocking::Client::builder(credentials)
                 .endpoint(endpoint)
-                .attempt_timeout(limit)
+                .config(config)
+                .observer(observer)
                 .build()?;
             Ok(client.token()?)
         }
+    }
+}
+
+/// Says why it takes longer, and with `-v` all that happens.
+fn narrate(event: &Event, verbose: bool) {
+    match (event, event.error()) {
+        (Event::Retry { .. }, Some(error)) => tell(format_args!("{event}: {error}")),
+        _ if verbose => tell(event),
+        _ => {}
     }
 }
 
@@ -139,5 +157,13 @@ fn endpoint(base_url: Option<String>, allow_plaintext: bool) -> Result<Endpoint,
     } else {
         Endpoint::parse
     };
-    parse(&base_url).map_err(|error| Failure::Setup(format!("{from}: {error:#}")))
+    parse(&base_url).map_err(|error| {
+        let plaintext = Endpoint::parse_dangerously_allowing_plaintext(&base_url).is_ok();
+        let hint = if plaintext {
+            "; for an emulator in a private network there is --allow-plaintext"
+        } else {
+            ""
+        };
+        Failure::Setup(format!("{from}: {error:#}{hint}"))
+    })
 }

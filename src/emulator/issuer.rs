@@ -107,19 +107,17 @@ impl Issuer {
     }
 
     fn grant(&self, issued: Duration, serial: u64) -> Response<Bytes> {
-        let granted = ApiResult {
-            status: Some(ApiResultStatus::Ok),
-            // As in the contract's example: present, and empty where there is nothing to say.
-            message: Some(String::new()),
-            error_hash: Some(error_hash("")),
-            error_type: Some(String::new()),
-            content: Some(OAuthTokenResponse {
-                id_token: Some(self.token(issued, serial)),
-                expires_in: Some(i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX)),
-                status: Some(AuthenticationStatus::Available),
-            }),
-            ..ApiResult::default()
-        };
+        let mut token = OAuthTokenResponse::default();
+        token.id_token = Some(self.token(issued, serial));
+        token.expires_in = Some(i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX));
+        token.status = Some(AuthenticationStatus::Available);
+        let mut granted = ApiResult::default();
+        granted.status = Some(ApiResultStatus::Ok);
+        // As in the contract's example: present, and empty where there is nothing to say.
+        granted.message = Some(String::new());
+        granted.error_hash = Some(error_hash(""));
+        granted.error_type = Some(String::new());
+        granted.content = Some(token);
         respond(StatusCode::OK, &granted)
     }
 
@@ -232,14 +230,12 @@ const NOT_FOUND: Refusal = Refusal {
 
 impl Refusal {
     fn answer(self) -> Response<Bytes> {
-        let refused = ApiResult::<OAuthTokenResponse> {
-            status: Some(self.status),
-            message: Some(self.message.to_owned()),
-            display_message: Some(self.display_message.to_owned()),
-            error_hash: Some(error_hash(self.message)),
-            error_type: Some(self.error_type.to_owned()),
-            ..ApiResult::default()
-        };
+        let mut refused = ApiResult::<OAuthTokenResponse>::default();
+        refused.status = Some(self.status);
+        refused.message = Some(self.message.to_owned());
+        refused.display_message = Some(self.display_message.to_owned());
+        refused.error_hash = Some(error_hash(self.message));
+        refused.error_type = Some(self.error_type.to_owned());
         respond(self.code, &refused)
     }
 }

@@ -4,6 +4,7 @@
 #![allow(
     dead_code,
     missing_docs,
+    unused_macros,
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,6 +13,18 @@
     clippy::panic,
     reason = "test support: each suite uses its part, and a panic is how a test fails"
 )]
+
+/// Runs each scenario once per transport.
+macro_rules! for_both {
+    ($reqwest:ident, $ureq:ident: $($scenario:ident,)+) => {
+        mod over_reqwest {
+            $(#[test] fn $scenario() { super::$scenario::<super::$reqwest>(); })+
+        }
+        mod over_ureq {
+            $(#[test] fn $scenario() { super::$scenario::<super::$ureq>(); })+
+        }
+    };
+}
 
 pub mod server;
 pub mod tls;
@@ -50,6 +63,8 @@ impl Settings {
     pub fn new(base_url: &str) -> Self {
         let mut config = Config::default();
         config.attempt_timeout = Duration::from_secs(5);
+        // What is retried, and how, has scenarios of its own.
+        config.attempts = 1;
         Self {
             endpoint: Endpoint::parse(base_url).unwrap(),
             config,
@@ -103,9 +118,7 @@ macro_rules! build {
         let settings = $settings;
         let mut builder = <$client>::builder(credentials())
             .endpoint(settings.endpoint.clone())
-            .connect_timeout(settings.config.connect_timeout)
-            .attempt_timeout(settings.config.attempt_timeout)
-            .max_body(settings.config.max_body);
+            .config(settings.config.clone());
         if let Some(pem) = &settings.pem {
             builder = builder.root_certificates_pem(pem);
         }
@@ -152,6 +165,7 @@ impl Transport for Blocking {
         let request = http::Request::from_parts(head, body.as_ref());
         let response = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            .proxy(None)
             .build()
             .new_agent()
             .run(request)

@@ -1,24 +1,22 @@
 //! What can be set, and what goes without saying.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use meshconnect_auth_core::{
-    Config, Credentials, Endpoint, Error, Exchange, TransportError, TransportErrorKind,
+    Config, Credentials, Endpoint, Error, Event, Setup, Token, TransportError, TransportErrorKind,
 };
 use reqwest::{redirect, retry};
 
-use crate::client::{Client, Inner};
+use crate::client::{Client, Inner, now};
 use crate::failure;
 use crate::tls::Trust;
 
 /// Settings for a [`Client`]. All have defaults.
 #[must_use]
 pub struct ClientBuilder {
-    credentials: Credentials,
-    endpoint: Endpoint,
-    config: Config,
+    setup: Setup,
     trust: Option<Result<Trust, Error>>,
     http: Option<reqwest::Client>,
 }
@@ -26,9 +24,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(crate) fn new(credentials: Credentials) -> Self {
         Self {
-            credentials,
-            endpoint: Endpoint::default(),
-            config: Config::default(),
+            setup: Setup::new(credentials),
             trust: None,
             http: None,
         }
@@ -36,27 +32,28 @@ impl ClientBuilder {
 
     /// Sets where to send. Default: [`Endpoint::PRODUCTION`].
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
-        self.endpoint = endpoint;
+        self.setup.endpoint = endpoint;
         self
     }
 
-    /// Sets how long making a connection may take, the DNS included. Default: 5 s.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.config.connect_timeout = timeout;
+    /// Sets the numbers: time-outs, attempts, waits, holds, when to refresh. [`Config`] tells
+    /// what they are by default.
+    pub fn config(mut self, config: Config) -> Self {
+        self.setup.config = config;
         self
     }
 
-    /// Sets how long one attempt may take, from before the connection to the last byte of the
-    /// body. Default: 10 s.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.config.attempt_timeout = timeout;
+    /// Sets what is told of every [`Event`], for metrics. It is called by whichever thread or
+    /// task made it happen, outside of all locks, and should be quick.
+    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.setup.observer = Some(Box::new(observer));
         self
     }
 
-    /// Sets the largest response body that is read, in bytes. Default: 64 KiB; at most
-    /// [`Config::LARGEST_MAX_BODY`].
-    pub fn max_body(mut self, bytes: usize) -> Self {
-        self.config.max_body = bytes;
+    /// Begins with a token from elsewhere: from another process, or from the last run of this
+    /// one. It is used until its own expiry; one that has expired is left.
+    pub fn held(mut self, token: Token) -> Self {
+        self.setup.held = Some(token);
         self
     }
 
@@ -101,7 +98,10 @@ impl ClientBuilder {
     /// setting cannot work: see [`Config::check`]; root certificates that are none; root
     /// certificates for an own client.
     pub fn build(self) -> Result<Client, Error> {
-        self.config.check()?;
+        // The keys of a new hasher are random: all that the seed needs, and no dependency.
+        let seed = RandomState::new().hash_one(());
+        let (endpoint, config) = (self.setup.endpoint.clone(), self.setup.config.clone());
+        let shared = self.setup.share(now(), seed)?;
         let trust = self.trust.transpose()?;
         let http = match (self.http, trust) {
             (Some(_), Some(_)) => {
@@ -111,16 +111,11 @@ impl ClientBuilder {
                 ));
             }
             (Some(client), None) => Http::ready(client),
-            (None, trust) => Http::new(
-                self.endpoint.clone(),
-                self.config.clone(),
-                trust.unwrap_or(Trust::Platform),
-            ),
+            (None, trust) => Http::new(endpoint, config, trust.unwrap_or(Trust::Platform)),
         };
         Ok(Client::new(Inner {
-            exchange: Exchange::new(self.endpoint, self.credentials),
-            config: self.config,
-            http,
+            shared,
+            http: Arc::new(http),
         }))
     }
 }
@@ -128,9 +123,7 @@ impl ClientBuilder {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("endpoint", &self.endpoint)
-            .field("credentials", &self.credentials)
-            .field("config", &self.config)
+            .field("setup", &self.setup)
             .finish_non_exhaustive()
     }
 }

@@ -2,22 +2,27 @@
 
 use std::fmt;
 use std::mem;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::Response;
+use http::{Request, Response};
 use meshconnect_auth_core::{
-    BodyBuffer, Config, Credentials, Endpoint, Error, Exchange, Moment, RequestBody, Token,
+    BodyBuffer, Credentials, Endpoint, Error, Lead, Moment, Need, Next, RequestBody, Shared,
+    Status, Token, TokenSource,
 };
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::builder::{ClientBuilder, Http};
 use crate::failure;
 
-/// Gets tokens, asynchronously.
+/// Gives tokens, asynchronously, and keeps them fresh.
 ///
-/// A clone shares everything with its original and costs a reference count. Calls need a tokio
-/// runtime with its IO and time drivers enabled.
+/// A clone shares everything with its original and costs a reference count: make one client per
+/// set of credentials, and clone it to wherever it is needed. Calls that find no usable token
+/// need a tokio runtime with its IO and time drivers enabled. Each request is a task of its own,
+/// so a caller that gives up or is cancelled takes nothing from the others.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), meshconnect_auth_core::Error> {
@@ -34,9 +39,8 @@ use crate::failure;
 pub struct Client(Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) exchange: Exchange,
-    pub(crate) config: Config,
-    pub(crate) http: Http,
+    pub(crate) shared: Shared,
+    pub(crate) http: Arc<Http>,
 }
 
 impl Client {
@@ -49,35 +53,168 @@ impl Client {
         Self(Arc::new(inner))
     }
 
-    /// Gets a new token: one request, no retry.
+    /// A token that can be used now: the one that is held, nearly always and at once, else a new
+    /// one. When the held one is worth refreshing, this begins that, and does not wait for it.
     ///
     /// # Errors
     ///
-    /// Whatever [`Exchange::parse`] makes of the answer;
-    /// [`ErrorKind::Transport`](meshconnect_auth_core::ErrorKind::Transport) where there is none;
-    /// [`ErrorKind::NoRuntime`](meshconnect_auth_core::ErrorKind::NoRuntime) outside of tokio.
+    /// The error of the acquisition that this call waited for, shared with everyone who did;
+    /// while a hold runs, the error that began it. It is one of
+    /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
+    /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
+    /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or
+    /// [`NoRuntime`](meshconnect_auth_core::ErrorKind::NoRuntime) outside of tokio.
     pub async fn token(&self) -> Result<Token, Error> {
-        if Handle::try_current().is_err() {
-            return Err(Error::no_runtime(
-                "the async client was called outside of a tokio runtime; call it within one, or \
-                 use the blocking client",
-            ));
+        let now = now();
+        match self.0.shared.hit(now) {
+            Some(hit) => {
+                if hit.refresh_due {
+                    self.refresh_ahead(now);
+                }
+                Ok(hit.token)
+            }
+            None => self.acquire(Need::Usable).await,
         }
-        let http = self.0.http.client().await?;
-        let sent = now();
-        let request = self.0.exchange.request().map(RequestBody::into_bytes);
-        let mut request = reqwest::Request::try_from(request).map_err(failure::of)?;
-        *request.timeout_mut() = Some(self.0.config.attempt_timeout);
-        let response = http.execute(request).await.map_err(failure::of)?;
-        let response = receive(response, self.0.config.max_body).await;
-        let grant = self.0.exchange.parse(response, now())?;
-        Ok(grant.into_token(sent))
+    }
+
+    /// A token that is good for at least `time` from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token), and
+    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) where the service
+    /// gives none that lives for so long.
+    pub async fn token_for(&self, time: Duration) -> Result<Token, Error> {
+        self.acquire(Need::For(time)).await
+    }
+
+    /// A token that was asked for after this call began. To react to a downstream 401, use
+    /// [`reject`](Self::reject) instead, which cannot throw away a newer token.
+    ///
+    /// # Errors
+    ///
+    /// As [`token`](Self::token). The token that was held stays held.
+    pub async fn refresh(&self) -> Result<Token, Error> {
+        self.acquire(Need::Newer).await
+    }
+
+    /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
+    /// one that is held, it is not given out again, and the answer is true. Then ask for another,
+    /// once. Where that is refused too, nothing more is asked of the service for a while.
+    #[must_use = "false means that a newer token is already there"]
+    pub fn reject(&self, token: &Token) -> bool {
+        self.0.shared.reject(now(), token)
+    }
+
+    /// Goes on with other credentials. The held token stays if the client id is the same.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.0.shared.set_credentials(credentials);
+    }
+
+    /// The token that is held, usable or not: to hand it on to another process, say, which gives
+    /// it to its builder's [`held`](ClientBuilder::held).
+    #[must_use]
+    pub fn held(&self) -> Option<Token> {
+        Some(self.0.shared.held()?.token().clone())
+    }
+
+    /// What is going on, for a health check or a debug page. It holds no secret.
+    #[must_use]
+    pub fn state(&self) -> Status {
+        self.0.shared.status(now())
+    }
+
+    /// Waits until a new token has come or the [`state`](Self::state) has turned, however long
+    /// that takes.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.shared.changed(Duration::MAX).changed()
     }
 
     /// Where this client sends its requests.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.0.exchange.endpoint()
+        self.0.shared.endpoint()
+    }
+
+    async fn acquire(&self, need: Need) -> Result<Token, Error> {
+        let runtime = Handle::try_current().map_err(|_| {
+            Error::no_runtime(
+                "the async client was called outside of a tokio runtime; call it within one, or \
+                 use the blocking client",
+            )
+        })?;
+        let ticket = self.0.shared.ticket(need);
+        let acquisition = async {
+            let mut given_away = 0_u32;
+            loop {
+                match self.0.shared.poll(now(), &ticket) {
+                    Next::Ready(token) => return Ok(token),
+                    Next::Failed(error) => return Err(error),
+                    // A runtime that is shutting down takes no task, for as often as it is tried.
+                    Next::Lead(_) if given_away > 9 => {
+                        return Err(Error::no_runtime("the tokio runtime is shutting down"));
+                    }
+                    Next::Lead(lead) => {
+                        given_away = given_away.saturating_add(1);
+                        self.spawn(&runtime, lead);
+                    }
+                    Next::Wait(waiter) => {
+                        given_away = 0;
+                        let _ = timeout(waiter.limit(), waiter.changed()).await;
+                    }
+                }
+            }
+        };
+        #[cfg(feature = "tracing")]
+        let acquisition = tracing::Instrument::instrument(
+            acquisition,
+            tracing::debug_span!("acquire_token", ?need),
+        );
+        acquisition.await
+    }
+
+    fn refresh_ahead(&self, now: Moment) {
+        // Outside of a runtime the token is given all the same; someone else will refresh it.
+        if let Ok(runtime) = Handle::try_current()
+            && let Some(lead) = self.0.shared.refresh(now)
+        {
+            self.spawn(&runtime, lead);
+        }
+    }
+
+    /// Sends a request in a task of its own. Only a runtime that ends gives its flight away.
+    fn spawn(&self, runtime: &Handle, lead: Lead) {
+        let http = Arc::clone(&self.0.http);
+        let runtime_of_attempt = runtime.clone();
+        let flight = async move {
+            let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
+            // A task within the task, so that a panic of the HTTP client is an error like others.
+            let attempt = async move { attempt(&http, request, timeout, limit).await };
+            match runtime_of_attempt.spawn(attempt).await {
+                Ok(response) => lead.finish(now(), response),
+                Err(error) if error.is_panic() => {
+                    let error = Error::no_runtime(
+                        "the HTTP client panicked; the tokio runtime needs its IO and time \
+                         drivers (enable_all)",
+                    );
+                    lead.finish(now(), Err::<Response<BodyBuffer>, _>(error));
+                }
+                Err(_) => drop(lead),
+            }
+        };
+        #[cfg(feature = "tracing")]
+        let flight = tracing::Instrument::in_current_span(flight);
+        runtime.spawn(flight);
+    }
+}
+
+impl TokenSource for Client {
+    fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + '_>> {
+        Box::pin(Self::token(self))
+    }
+
+    fn reject(&self, token: &Token) -> bool {
+        Self::reject(self, token)
     }
 }
 
@@ -85,38 +222,54 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("endpoint", self.endpoint())
-            .field("client_id", self.0.exchange.credentials().client_id())
-            .field("config", &self.0.config)
+            .field("state", &self.state())
             .finish_non_exhaustive()
     }
 }
 
-/// Reads the body as far as the limit allows. The status and all headers are kept as they are.
-async fn receive(mut response: reqwest::Response, limit: usize) -> Response<BodyBuffer> {
+/// Sends one request and reads its answer, whatever that is.
+async fn attempt(
+    http: &Http,
+    request: Request<RequestBody>,
+    timeout: Duration,
+    limit: usize,
+) -> Result<Response<BodyBuffer>, Error> {
+    let client = http.client().await?;
+    let request = request.map(RequestBody::into_bytes);
+    let mut request = reqwest::Request::try_from(request).map_err(|error| {
+        // reqwest's URLs are stricter about international names.
+        let error = error.without_url();
+        Error::configuration(format!(
+            "the base URL is none that reqwest can use: {error:?}"
+        ))
+    })?;
+    *request.timeout_mut() = Some(timeout);
+    let mut response = client.execute(request).await.map_err(failure::of)?;
+
     let (mut head, ()) = Response::new(()).into_parts();
     head.status = response.status();
     head.version = response.version();
     head.headers = mem::take(response.headers_mut());
-    let mut buffer = BodyBuffer::new(limit, &head.headers);
-    while buffer.wants_more() {
+    let mut body = BodyBuffer::new(limit, &head.headers);
+    while body.wants_more() {
         match response.chunk().await {
             Ok(None) => break,
             Ok(Some(chunk)) => {
-                buffer.push(&chunk);
+                body.push(&chunk);
             }
-            Err(error) => buffer.broken(failure::of(error)),
+            Err(error) => body.broken(failure::of(error)),
         }
     }
-    Response::from_parts(head, buffer)
+    Ok(Response::from_parts(head, body))
 }
 
 /// Both clocks, the monotonic one since its first reading in this process.
-fn now() -> Moment {
+pub(crate) fn now() -> Moment {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     Moment {
         mono: ORIGIN.get_or_init(Instant::now).elapsed(),
         wall: SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO),
+            .unwrap_or_default(),
     }
 }

@@ -19,3 +19,5 @@ mod tls;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+/// The HTTP client, for those who bring an own one: its version must be this.
+pub use reqwest;

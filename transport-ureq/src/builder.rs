@@ -2,22 +2,21 @@
 
 use std::env;
 use std::fmt;
-use std::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
-use meshconnect_auth_core::{Config, Credentials, Endpoint, Error, Exchange};
+use meshconnect_auth_core::{Config, Credentials, Endpoint, Error, Event, Setup, Token};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
-use crate::client::{Client, Inner};
+use crate::client::{Client, Http, Inner, now};
 use crate::failure::Resolver;
 use crate::tls::Trust;
 
 /// Settings for a [`Client`]. All have defaults.
 #[must_use]
 pub struct ClientBuilder {
-    credentials: Credentials,
-    endpoint: Endpoint,
-    config: Config,
+    setup: Setup,
     trust: Option<Result<Trust, Error>>,
     agent: Option<Agent>,
 }
@@ -25,9 +24,7 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     pub(crate) fn new(credentials: Credentials) -> Self {
         Self {
-            credentials,
-            endpoint: Endpoint::default(),
-            config: Config::default(),
+            setup: Setup::new(credentials),
             trust: None,
             agent: None,
         }
@@ -35,29 +32,31 @@ impl ClientBuilder {
 
     /// Sets where to send. Default: [`Endpoint::PRODUCTION`].
     pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
-        self.endpoint = endpoint;
+        self.setup.endpoint = endpoint;
         self
     }
 
-    /// Sets how long making a connection may take, the DNS included. Default: 5 s.
+    /// Sets the numbers: time-outs, attempts, waits, holds, when to refresh. [`Config`] tells
+    /// what they are by default.
     ///
-    /// ureq counts the two apart: each may take this long.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.config.connect_timeout = timeout;
+    /// ureq counts the time for the DNS and the time for the connection apart: each may take
+    /// [`connect_timeout`](Config::connect_timeout).
+    pub fn config(mut self, config: Config) -> Self {
+        self.setup.config = config;
         self
     }
 
-    /// Sets how long one attempt may take, from before the connection to the last byte of the
-    /// body. Default: 10 s.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.config.attempt_timeout = timeout;
+    /// Sets what is told of every [`Event`], for metrics. It is called by whichever thread or
+    /// task made it happen, outside of all locks, and should be quick.
+    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.setup.observer = Some(Box::new(observer));
         self
     }
 
-    /// Sets the largest response body that is read, in bytes. Default: 64 KiB; at most
-    /// [`Config::LARGEST_MAX_BODY`].
-    pub fn max_body(mut self, bytes: usize) -> Self {
-        self.config.max_body = bytes;
+    /// Begins with a token from elsewhere: from another process, or from the last run of this
+    /// one. It is used until its own expiry; one that has expired is left.
+    pub fn held(mut self, token: Token) -> Self {
+        self.setup.held = Some(token);
         self
     }
 
@@ -85,7 +84,8 @@ impl ClientBuilder {
     /// stack.
     ///
     /// Time-outs, redirects and what counts as an error are set with each request as for an own
-    /// agent. What rests on you: its TLS settings, its proxies for https, its resolver and its
+    /// agent. What rests on you: its TLS settings (a provider and root certificates, without which
+    /// ureq panics, and the call is an error), its proxies for https, its resolver and its
     /// middleware, which sees the secret and the token. ureq builds the TLS configuration of such
     /// an agent anew for each connection.
     pub fn http_client(mut self, agent: Agent) -> Self {
@@ -99,10 +99,13 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) where a
-    /// setting cannot work: see [`Config::check`]; root certificates that are none; root
+    /// setting cannot work: see [`Config::check`]; a proxy in the environment that is none; root certificates that are none; root
     /// certificates for an own agent.
     pub fn build(self) -> Result<Client, Error> {
-        self.config.check()?;
+        // The keys of a new hasher are random: all that the seed needs, and no dependency.
+        let seed = RandomState::new().hash_one(());
+        let (endpoint, config) = (self.setup.endpoint.clone(), self.setup.config.clone());
+        let shared = self.setup.share(now(), seed)?;
         let trust = self.trust.transpose()?;
         let foreign = self.agent.is_some();
         let agent = match (self.agent, trust) {
@@ -113,17 +116,16 @@ impl ClientBuilder {
                 ));
             }
             (Some(agent), None) => agent,
-            (None, trust) => agent(
-                &self.endpoint,
-                &self.config,
-                &trust.unwrap_or(Trust::Platform),
-            ),
+            (None, trust) => agent(&endpoint, &config, &trust.unwrap_or(Trust::Platform))?,
+        };
+        let http = Http {
+            agent,
+            foreign: foreign.then_some(config),
+            allows_proxy: endpoint.allows_proxy(),
         };
         Ok(Client::new(Inner {
-            exchange: Exchange::new(self.endpoint, self.credentials),
-            config: self.config,
-            agent,
-            foreign,
+            shared,
+            http: Arc::new(http),
         }))
     }
 }
@@ -131,20 +133,23 @@ impl ClientBuilder {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("endpoint", &self.endpoint)
-            .field("credentials", &self.credentials)
-            .field("config", &self.config)
+            .field("setup", &self.setup)
             .finish_non_exhaustive()
     }
 }
 
-fn agent(endpoint: &Endpoint, config: &Config, trust: &Trust) -> Agent {
+fn agent(endpoint: &Endpoint, config: &Config, trust: &Trust) -> Result<Agent, Error> {
+    let proxy = if endpoint.allows_proxy() {
+        proxy_from_env()?
+    } else {
+        None
+    };
     let settings = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .https_only(endpoint.is_https())
-        .proxy(endpoint.allows_proxy().then(proxy_from_env).flatten())
+        .proxy(proxy)
         .accept_encoding("identity")
         .tls_config(trust.config())
         .timeout_global(Some(config.attempt_timeout))
@@ -153,17 +158,27 @@ fn agent(endpoint: &Endpoint, config: &Config, trust: &Trust) -> Agent {
         // Tokens are an hour apart: a pooled connection would be dead by then.
         .max_idle_connections(0)
         .build();
-    Agent::with_parts(settings, DefaultConnector::default(), Resolver::default())
+    let connector = DefaultConnector::default();
+    Ok(Agent::with_parts(settings, connector, Resolver::default()))
 }
 
 /// The environment's proxy for https. ureq would also take `HTTP_PROXY`, which is for plain http,
-/// and which whoever calls a CGI program can set (httpoxy).
-fn proxy_from_env() -> Option<Proxy> {
+/// and which whoever calls a CGI program can set (httpoxy); so it is asked only where it comes
+/// upon a proxy for https first.
+fn proxy_from_env() -> Result<Option<Proxy>, Error> {
     const FOR_HTTPS: [&str; 4] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"];
-    let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    FOR_HTTPS
-        .iter()
-        .any(is_set)
-        .then(Proxy::try_from_env)
-        .flatten()
+    let set = |name| Some((name, env::var_os(name).filter(|value| !value.is_empty())?));
+    let Some((name, value)) = FOR_HTTPS.into_iter().find_map(set) else {
+        return Ok(None);
+    };
+    if value
+        .to_str()
+        .is_none_or(|value| Proxy::new(value).is_err())
+    {
+        return Err(Error::configuration(format!(
+            "the proxy in {name} is none that ureq can use; it should look like \
+             http://proxy.example:3128"
+        )));
+    }
+    Ok(Proxy::try_from_env())
 }

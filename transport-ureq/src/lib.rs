@@ -11,7 +11,7 @@
 //! - Of proxies, it takes one for every scheme: `ALL_PROXY` goes before `HTTPS_PROXY`. Its
 //!   `NO_PROXY` knows host names and suffixes, not address ranges.
 //! - With an own agent ([`ClientBuilder::http_client`]), a name that cannot be resolved is
-//!   reported as a failed connection where the agent's resolver says no more.
+//!   reported as broken off, because the agent's resolver says no more.
 //! - `ureq-proto` writes headers and bodies to the `log` crate at `TRACE`, the secret and the
 //!   token included. Do not enable `ureq_proto` at that level.
 
@@ -22,3 +22,5 @@ mod tls;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
+/// The HTTP client, for those who bring an own agent: its version must be this.
+pub use ureq;

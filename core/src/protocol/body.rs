@@ -78,7 +78,11 @@ impl BodyBuffer {
             .and_then(|value| value.parse::<u64>().ok())
             .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         let too_long = announced.is_some_and(|length| length > limit);
-        let capacity = if too_long { 0 } else { announced.unwrap_or(0) };
+        // An announcement costs a server nothing, so it buys no more memory than a usual limit.
+        let capacity = match announced {
+            Some(length) if !too_long => length.min(Self::DEFAULT_LIMIT),
+            _ => 0,
+        };
         Self {
             bytes: Zeroizing::new(Vec::with_capacity(capacity)),
             limit,
@@ -192,6 +196,8 @@ mod tests {
         for announced in ["5", "18446744073709551615"] {
             assert!(!BodyBuffer::new(4, &headers(announced)).wants_more());
         }
+        let mut unlimited = BodyBuffer::new(usize::MAX, &headers("9000000000000000000"));
+        assert!(unlimited.push(b"abc"));
         // A number that is none announces nothing; what comes still counts.
         for announced in ["99999999999999999999999", "-1", "x"] {
             let mut body = BodyBuffer::new(4, &headers(announced));

@@ -228,6 +228,8 @@ fn check_host(host: &str) -> Result<Host, Error> {
     let well_formed = labels.split('.').all(|label| {
         !label.is_empty()
             && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
             && label
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
@@ -386,6 +388,8 @@ mod tests {
             ("https://h/admin/api/v1/token/", "leave that path out"),
             ("https://h\\x", "host name"),
             ("https://a..b", "host name"),
+            ("https://-a.example", "host name"),
+            ("https://a-.example", "host name"),
             ("https://h ", "character ' '"),
             ("https://h\r\n", "character '\\r'"),
             ("https://mesh.例", "xn--"),

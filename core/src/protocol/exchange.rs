@@ -1,9 +1,11 @@
 //! Credentials to a request, a response to a token: the two pure functions around the wire.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 use std::io;
 use std::str;
+use std::sync::Arc;
 
 use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderValue,
@@ -69,8 +71,13 @@ const TRACE_IDS: [&str; 8] = [
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A clone is a reference count.
 #[derive(Clone)]
-pub struct Exchange {
+pub struct Exchange(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
     endpoint: Endpoint,
     credentials: Credentials,
     bearer: Option<Token>,
@@ -95,19 +102,20 @@ impl Exchange {
             USER_AGENT,
             HeaderValue::from_static(concat!("meshconnect-auth/", env!("CARGO_PKG_VERSION"))),
         );
-        Self {
+        Self(Arc::new(Inner {
             endpoint,
             credentials,
             bearer: None,
             request,
-        }
+        }))
     }
 
     /// Sends the request under another of the contract's media types; the body stays JSON.
     #[must_use]
     pub fn with_media_type(mut self, media_type: MediaType) -> Self {
         let value = media_type.into_header_value();
-        self.request.headers_mut().insert(CONTENT_TYPE, value);
+        let inner = Arc::make_mut(&mut self.0);
+        inner.request.headers_mut().insert(CONTENT_TYPE, value);
         self
     }
 
@@ -116,8 +124,18 @@ impl Exchange {
     #[must_use]
     pub fn with_bearer(mut self, token: &Token) -> Self {
         let value = token.header_value().clone();
-        self.request.headers_mut().insert(AUTHORIZATION, value);
-        self.bearer = Some(token.clone());
+        let inner = Arc::make_mut(&mut self.0);
+        inner.request.headers_mut().insert(AUTHORIZATION, value);
+        inner.bearer = Some(token.clone());
+        self
+    }
+
+    /// The same exchange for other credentials.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        *inner.request.body_mut() = body(&credentials);
+        inner.credentials = credentials;
         self
     }
 
@@ -127,23 +145,23 @@ impl Exchange {
     /// secret.
     #[must_use]
     pub fn request(&self) -> Request<RequestBody> {
-        self.request.clone()
+        self.0.request.clone()
     }
 
     /// Where the request goes.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.0.endpoint
     }
 
     /// Whom the request is for.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
-        &self.credentials
+        &self.0.credentials
     }
 
     /// Reads an answer of the token endpoint. `received` is when it came; it matters to
-    /// [`Error::retry_at`] alone.
+    /// [`Error::retry_at`], and to what the two digits of a year mean in an old form of a date.
     ///
     /// Success is a 2xx whose envelope has the status `ok` and a token that can stand in a
     /// header. What else the content's status says is exposed, not judged.
@@ -205,6 +223,10 @@ impl Exchange {
     ) -> Result<ApiResult<T>, Error> {
         let reading = Reading::new(self, response, None);
         let text = reading.success()?;
+        // A `T` need not look at all of its JSON.
+        if let Err(error) = serde_json::from_str::<Skipped>(text) {
+            return Err(reading.unreadable(&error));
+        }
         reading.envelope::<T>(text).map(Envelope::into_owned)
     }
 }
@@ -212,9 +234,9 @@ impl Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("endpoint", &self.endpoint)
-            .field("credentials", &self.credentials)
-            .field("request", &self.request)
+            .field("endpoint", &self.0.endpoint)
+            .field("credentials", &self.0.credentials)
+            .field("request", &self.0.request)
             .finish_non_exhaustive()
     }
 }
@@ -255,6 +277,7 @@ struct Reading<'a> {
     limit: usize,
     end: End,
     received: Option<Moment>,
+    mask: OnceCell<Mask>,
 }
 
 impl<'a> Reading<'a> {
@@ -272,6 +295,7 @@ impl<'a> Reading<'a> {
             limit,
             end,
             received,
+            mask: OnceCell::new(),
         }
     }
 
@@ -296,7 +320,7 @@ impl<'a> Reading<'a> {
             return Err(self.malformed("it is empty"));
         }
         if let Some(encoding) = self.header(CONTENT_ENCODING.as_str())
-            && encoding != "identity"
+            && !encoding.eq_ignore_ascii_case("identity")
         {
             return Err(self.malformed("it is compressed, although nobody asked for that"));
         }
@@ -313,11 +337,10 @@ impl<'a> Reading<'a> {
                 .ok()
                 .and_then(|envelope| envelope.status),
         };
+        let status = status.filter(|status| !status.as_str().is_empty());
         match (status, read) {
             (Some(ApiResultStatus::Ok), Ok(envelope)) => Ok(envelope),
-            (Some(ApiResultStatus::Ok) | None, Err(error)) => {
-                Err(self.malformed(&error.to_string()))
-            }
+            (Some(ApiResultStatus::Ok) | None, Err(error)) => Err(self.unreadable(&error)),
             (None, Ok(_)) => Err(self.malformed("it has no status")),
             (Some(_), _) => Err(self.refused(ErrorKind::Rejected, &self.answered_with(), text)),
         }
@@ -332,9 +355,9 @@ impl<'a> Reading<'a> {
         if self.head.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             what.push_str(", to a media type of the contract");
         }
-        match json::text(&self.body) {
-            Ok(text) => self.refused(ErrorKind::Rejected, &what, text),
-            Err(_) => Error::answered(ErrorKind::Rejected, what, self.answer(None, true)),
+        match self.whole_text() {
+            Some(text) => self.refused(ErrorKind::Rejected, &what, text),
+            None => Error::answered(ErrorKind::Rejected, what, self.answer(None, true)),
         }
     }
 
@@ -345,14 +368,20 @@ impl<'a> Reading<'a> {
         Error::answered(kind, what.to_owned(), self.answer(rejection, excerpt))
     }
 
+    /// `why` holds no text of the server's that was not masked.
     fn malformed(&self, why: &str) -> Error {
         let what = format!(
             "{}, but the body is no valid answer: {}",
             self.answered_with(),
-            // serde's words may quote the body.
-            self.mask().excerpt(why, EXCERPT)
+            why
         );
         Error::answered(ErrorKind::Malformed, what, self.answer(None, true))
+    }
+
+    fn unreadable(&self, error: &serde_json::Error) -> Error {
+        // serde's words may quote the body.
+        let words = self.mask().excerpt(&error.to_string(), EXCERPT);
+        self.malformed(&words)
     }
 
     fn answered_with(&self) -> String {
@@ -372,12 +401,15 @@ impl<'a> Reading<'a> {
             (!text.as_str().is_empty()).then(|| mask.field(text.as_str(), FIELD))
         };
         let rejection = Rejection {
-            status: envelope.status.map(|status| match status {
-                ApiResultStatus::Unknown(text) => {
-                    ApiResultStatus::Unknown(mask.field(&text, EXCERPT))
-                }
-                known => known,
-            }),
+            status: envelope
+                .status
+                .filter(|status| !status.as_str().is_empty())
+                .map(|status| match status {
+                    ApiResultStatus::Unknown(text) => {
+                        ApiResultStatus::Unknown(mask.field(&text, EXCERPT))
+                    }
+                    known => known,
+                }),
             message: field(envelope.message),
             display_message: field(envelope.display_message),
             error_hash: field(envelope.error_hash),
@@ -401,10 +433,10 @@ impl<'a> Reading<'a> {
     fn answer(&self, rejection: Option<Rejection>, excerpt: bool) -> Answer {
         let mask = self.mask();
         let header = |name: &str| Some(mask.field(self.header(name)?, FIELD));
-        let excerpt = (excerpt && !self.body.trim_ascii().is_empty()).then(|| {
-            let text = String::from_utf8_lossy(self.body.trim_ascii());
-            mask.excerpt(&text, EXCERPT)
-        });
+        // Of a torn body the last piece of a secret might stay unseen, and so might one in UTF-16.
+        let body = self.body.trim_ascii();
+        let shown = excerpt && self.is_whole() && !body.is_empty() && !body.contains(&0);
+        let excerpt = shown.then(|| mask.excerpt(&String::from_utf8_lossy(body), EXCERPT));
         Answer {
             status: self.head.status,
             rejection,
@@ -423,26 +455,33 @@ impl<'a> Reading<'a> {
         }
     }
 
+    fn is_whole(&self) -> bool {
+        matches!(self.end, End::Complete)
+    }
+
+    /// The body as text, if all of it came: of a torn one, the status alone is told.
+    fn whole_text(&self) -> Option<&str> {
+        self.is_whole().then(|| json::text(&self.body).ok())?
+    }
+
     /// A header's value as far as it is text.
     fn header(&self, name: &str) -> Option<&str> {
         text_of(&self.head.headers, name)
     }
 
-    /// A mask for the secrets of both directions: what we sent, and the token that this answer
-    /// may hold.
-    fn mask(&self) -> Mask {
-        let envelope = json::text(&self.body)
-            .ok()
-            .and_then(|text| serde_json::from_str::<Envelope<'_, TokenContent<'_>>>(text).ok());
-        let granted = envelope
-            .and_then(|envelope| envelope.content)
-            .and_then(|content| content.id_token);
-        let secrets = [
-            Some(self.exchange.credentials.client_secret().expose()),
-            self.exchange.bearer.as_ref().map(Token::id_token),
-            granted.as_ref().map(Text::as_str),
-        ];
-        Mask::new(secrets.into_iter().flatten())
+    /// A mask for the secrets of both directions: what we sent, and the tokens that this answer
+    /// may hold, whatever else is wrong with it.
+    fn mask(&self) -> &Mask {
+        self.mask.get_or_init(|| {
+            let tokens = json::text(&self.body).map(json::id_tokens);
+            let tokens = tokens.unwrap_or_default();
+            let sent = [
+                Some(self.exchange.0.credentials.client_secret().expose()),
+                self.exchange.0.bearer.as_ref().map(Token::id_token),
+            ];
+            let received = tokens.iter().map(Text::as_str);
+            Mask::new(sent.into_iter().flatten().chain(received))
+        })
     }
 }
 

@@ -1,7 +1,11 @@
 //! Takes secrets out of text that a server chose, before anyone sees it.
+//!
+//! Everything here is linear in the text: a server chooses both the text and, with its own token,
+//! one of the secrets.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use memchr::memmem;
 use zeroize::Zeroizing;
 
 /// What stands where a secret stood.
@@ -13,19 +17,35 @@ const SHORTEST: usize = 8;
 /// A run of so many token characters is taken for a credential, whoever's it is.
 const RUN: usize = 32;
 
-/// Finds secrets in server text: raw, JSON-, percent- and base64-encoded.
+/// Encodings that may lie upon each other: a secret in JSON, quoted by JSON, on a page.
+const LAYERS: usize = 3;
+
+/// Finds secrets in server text: raw, and JSON-, percent-, form-, HTML- and base64-encoded.
+///
+/// A text is searched as it stands and with its escapes undone, layer by layer, for each secret as
+/// it stands and with what looks like an escape in it undone likewise.
 pub(crate) struct Mask {
-    needles: Vec<Zeroizing<String>>,
+    needles: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl Mask {
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut needles = Vec::new();
-        for secret in secrets {
-            if secret.len() >= SHORTEST {
-                needles.push(Zeroizing::new(secret.to_owned()));
-                needles.extend(base64_forms(secret));
+        for secret in secrets
+            .into_iter()
+            .filter(|secret| secret.len() >= SHORTEST)
+        {
+            let mut layer = Some(Layer::raw(secret));
+            while let Some(view) = layer.filter(|view| view.bytes.len() >= SHORTEST) {
+                layer = view.undone();
+                // Forms have a plus for a space.
+                let plus = |byte: &u8| if *byte == b' ' { b'+' } else { *byte };
+                if view.bytes.contains(&b' ') {
+                    needles.push(Zeroizing::new(view.bytes.iter().map(plus).collect()));
+                }
+                needles.push(view.bytes);
             }
+            needles.extend(base64_forms(secret));
         }
         Self { needles }
     }
@@ -44,18 +64,40 @@ impl Mask {
     }
 
     fn without_secrets(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for needle in &self.needles {
-            text = text.replace(needle.as_str(), MASK);
-            text = replace(&text, |rest| escaped_match(rest, needle));
+        let mut found = Vec::new();
+        let mut layer = Some(Layer::raw(text));
+        while let Some(view) = layer {
+            for needle in &self.needles {
+                for start in memmem::find_iter(&view.bytes, needle.as_slice()) {
+                    let end = start.saturating_add(needle.len());
+                    found.extend(
+                        view.from
+                            .get(start)
+                            .zip(view.from.get(end))
+                            .map(|(s, e)| (*s, *e)),
+                    );
+                }
+            }
+            layer = view.undone();
         }
-        text
+        found.sort_unstable();
+        let mut out = String::with_capacity(text.len());
+        let mut done = 0;
+        for (start, end) in found {
+            if start >= done {
+                out.push_str(text.get(done..start).unwrap_or_default());
+                out.push_str(MASK);
+            }
+            done = done.max(end);
+        }
+        out.push_str(text.get(done..).unwrap_or_default());
+        out
     }
 }
 
 /// The characters that the secret has within any base64 text that holds it: at each of the three
 /// alignments, less the characters that it shares with its neighbours; in both alphabets.
-fn base64_forms(secret: &str) -> Vec<Zeroizing<String>> {
+fn base64_forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
     let mut forms = Vec::new();
     for shift in 0..3_usize {
         let mut bytes = Zeroizing::new(vec![0; shift]);
@@ -64,96 +106,132 @@ fn base64_forms(secret: &str) -> Vec<Zeroizing<String>> {
         let first = shift.saturating_mul(8).div_ceil(6);
         let last = bytes.len().saturating_mul(8) / 6;
         if let Some(whole) = encoded.get(first..last) {
-            let url_safe = Zeroizing::new(whole.replace('+', "-").replace('/', "_"));
-            if url_safe.as_str() != whole {
-                forms.push(url_safe);
+            let url_safe = whole.replace('+', "-").replace('/', "_");
+            if url_safe != whole {
+                forms.push(Zeroizing::new(url_safe.into_bytes()));
             }
-            forms.push(Zeroizing::new(whole.to_owned()));
+            forms.push(Zeroizing::new(whole.as_bytes().to_vec()));
         }
     }
     forms
 }
 
-/// Replaces what `length` finds at the start of each rest of `text`.
-fn replace(text: &str, length: impl Fn(&str) -> Option<usize>) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let found = length(rest).filter(|length| *length > 0);
-        if let Some(after) = found.and_then(|length| rest.get(length..)) {
-            out.push_str(MASK);
-            rest = after;
-        } else {
-            out.push(first);
-            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+/// A text with some layers of escapes undone, and where each byte of it, and its end, stood in the
+/// original.
+struct Layer {
+    depth: usize,
+    bytes: Zeroizing<Vec<u8>>,
+    from: Vec<usize>,
+}
+
+/// Percent-encoding escapes bytes, of which only some together are a character.
+enum Escaped {
+    Byte(u8),
+    Char(char),
+}
+
+impl Layer {
+    fn raw(text: &str) -> Self {
+        Self {
+            depth: 0,
+            bytes: Zeroizing::new(text.as_bytes().to_vec()),
+            from: (0..=text.len()).collect(),
         }
     }
-    out
-}
 
-/// How long the needle is at the start of `text`, if each of its characters stands there in any
-/// JSON (RFC 8259 §7) or percent encoding.
-fn escaped_match(text: &str, needle: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0_usize;
-    for wanted in needle.chars() {
-        at = at.checked_add(
-            json_escape(bytes.get(at..)?, wanted).or_else(|| percent(bytes.get(at..)?, wanted))?,
-        )?;
+    /// The same with one more layer undone, if there is one.
+    fn undone(&self) -> Option<Self> {
+        if self.depth >= LAYERS {
+            return None;
+        }
+        memchr::memchr3(b'\\', b'%', b'&', &self.bytes)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes.len()));
+        let mut from = Vec::with_capacity(self.from.len());
+        let mut at = 0_usize;
+        while let Some(rest @ [first, ..]) = self.bytes.get(at..) {
+            let escaped = json(rest).or_else(|| percent(rest)).or_else(|| html(rest));
+            let (escaped, length) = escaped.unwrap_or((Escaped::Byte(*first), 1));
+            match escaped {
+                Escaped::Byte(byte) => bytes.push(byte),
+                Escaped::Char(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+            from.resize(bytes.len(), *self.from.get(at)?);
+            at = at.saturating_add(length);
+        }
+        from.push(*self.from.last()?);
+        (bytes.len() < self.bytes.len()).then_some(Self {
+            depth: self.depth.saturating_add(1),
+            bytes,
+            from,
+        })
     }
-    Some(at)
 }
 
-/// How long the JSON escape of `wanted` is at the start of `bytes`.
-fn json_escape(bytes: &[u8], wanted: char) -> Option<usize> {
-    if bytes.first() != Some(&b'\\') {
+/// JSON (RFC 8259 §7).
+fn json(bytes: &[u8]) -> Option<(Escaped, usize)> {
+    let [b'\\', kind, ..] = bytes else {
         return None;
-    }
-    let short = match bytes.get(1)? {
+    };
+    let short = match kind {
         b'b' => '\u{8}',
         b'f' => '\u{c}',
         b'n' => '\n',
         b'r' => '\r',
         b't' => '\t',
-        byte @ (b'"' | b'\\' | b'/') => char::from(*byte),
+        b'"' | b'\\' | b'/' => char::from(*kind),
         b'u' => {
-            let mut units = [0; 2];
-            let mut at = 0_usize;
-            for (unit, slot) in wanted.encode_utf16(&mut units).iter().zip(0..) {
-                let start = 6_usize.checked_mul(slot)?;
-                let escape = std::str::from_utf8(bytes.get(start..start.checked_add(6)?)?).ok()?;
-                let hex = escape.strip_prefix("\\u")?;
-                if u16::from_str_radix(hex, 16).ok()? != *unit {
-                    return None;
-                }
-                at = start.checked_add(6)?;
-            }
-            return Some(at);
+            let unit = |start: usize| {
+                let escape = bytes
+                    .get(start..start.checked_add(6)?)?
+                    .strip_prefix(b"\\u")?;
+                hex(escape).and_then(|number| u16::try_from(number).ok())
+            };
+            let first = unit(0)?;
+            let units = [Some(first), unit(6)].into_iter().flatten();
+            let decoded = char::decode_utf16(units).next()?.ok()?;
+            return Some((
+                Escaped::Char(decoded),
+                decoded.len_utf16().saturating_mul(6),
+            ));
         }
         _ => return None,
     };
-    (short == wanted).then_some(2)
+    Some((Escaped::Char(short), 2))
 }
 
-/// How long `wanted` is at the start of `bytes`, each byte of it raw or percent-encoded.
-fn percent(bytes: &[u8], wanted: char) -> Option<usize> {
-    let mut buffer = [0; 4];
-    let mut at = 0_usize;
-    for byte in wanted.encode_utf8(&mut buffer).bytes() {
-        let found = *bytes.get(at)?;
-        let hex = bytes
-            .get(at.checked_add(1)?..at.checked_add(3)?)
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        if found == b'%' && hex == Some(byte) {
-            at = at.checked_add(3)?;
-        } else if found == byte || (found == b'+' && byte == b' ') {
-            at = at.checked_add(1)?;
-        } else {
-            return None;
+/// Percent-encoding (RFC 3986 §2.1): one byte of a character.
+fn percent(bytes: &[u8]) -> Option<(Escaped, usize)> {
+    let number = hex(bytes.strip_prefix(b"%")?.get(..2)?)?;
+    Some((Escaped::Byte(u8::try_from(number).ok()?), 3))
+}
+
+/// HTML's character references: numbers, and the five names that an encoder needs.
+fn html(bytes: &[u8]) -> Option<(Escaped, usize)> {
+    const LONGEST: usize = 10;
+    let inner = bytes.strip_prefix(b"&")?;
+    let length = inner.iter().take(LONGEST).position(|byte| *byte == b';')?;
+    let name = inner.get(..length)?;
+    let c = match name {
+        b"amp" => '&',
+        b"lt" => '<',
+        b"gt" => '>',
+        b"quot" => '"',
+        b"apos" => '\'',
+        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(hex(digits)?)?,
+        [b'#', digits @ ..] => {
+            let digits = std::str::from_utf8(digits).ok()?;
+            char::from_u32(digits.parse().ok()?)?
         }
+        _ => return None,
+    };
+    Some((Escaped::Char(c), length.saturating_add(2)))
+}
+
+fn hex(digits: &[u8]) -> Option<u32> {
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
     }
-    Some(at)
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// Masks what follows each `id_token`, whether or not the text around it is JSON.
@@ -168,15 +246,17 @@ fn without_id_tokens(text: &str) -> String {
     {
         let (before, after) = rest.split_at(at.saturating_add(NAME.len()));
         out.push_str(before);
-        let value = after.trim_start_matches(|c: char| "\"'\\:= \t\r\n".contains(c));
-        out.push_str(
-            after
-                .get(..after.len().saturating_sub(value.len()))
-                .unwrap_or_default(),
-        );
-        let end = value
-            .find(|c: char| "\"',;&}<".contains(c) || c.is_whitespace())
-            .unwrap_or(value.len());
+        let value = after.trim_start_matches(|c: char| "\"'\\:=> \t\r\n".contains(c));
+        let (between, _) = after.split_at(after.len().saturating_sub(value.len()));
+        out.push_str(between);
+        // Without a sign that it is a value, it is a word of a sentence.
+        let end = if between.contains([':', '=', '>']) {
+            value
+                .find(|c: char| "\"',;&}<".contains(c) || c.is_whitespace())
+                .unwrap_or(value.len())
+        } else {
+            0
+        };
         if end > 0 {
             out.push_str(MASK);
         }
@@ -187,10 +267,18 @@ fn without_id_tokens(text: &str) -> String {
 }
 
 fn without_runs(text: &str) -> String {
-    replace(text, |rest| {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
         let run = rest.bytes().take_while(|byte| is_token_char(*byte)).count();
-        (run >= RUN).then_some(run)
-    })
+        let (run, after) = rest.split_at(run);
+        out.push_str(if run.len() >= RUN { MASK } else { run });
+        let other = after.find(|c| u8::try_from(c).is_ok_and(is_token_char));
+        let (other, next) = after.split_at(other.unwrap_or(after.len()));
+        out.push_str(other);
+        rest = next;
+    }
+    out
 }
 
 /// The characters of a Bearer token (RFC 6750 §2.1), padding included.
@@ -216,7 +304,11 @@ mod tests {
     use super::*;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-    const SECRET: &str = "s3cr€t/+\"\\ \n&<x😀y";
+    const SECRET: &str = "s3cr€t/+\"\\ \n&<x😀y%41";
+
+    fn escaped(text: &str, escape: impl Fn(u32) -> String) -> String {
+        text.chars().map(|c| escape(u32::from(c))).collect()
+    }
 
     fn percent_encoded(text: &str) -> String {
         text.bytes()
@@ -226,17 +318,32 @@ mod tests {
     #[test]
     fn every_encoding_of_a_secret_is_found() {
         let json = serde_json::to_string(SECRET).unwrap();
+        let json = json.trim_matches('"');
         let utf16 = SECRET
             .encode_utf16()
             .fold(String::new(), |text, unit| format!("{text}\\u{unit:04X}"));
+        let names = SECRET
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&quot;");
         for encoded in [
             SECRET.to_owned(),
-            json.trim_matches('"').to_owned(),
-            json.trim_matches('"').replace('/', "\\/"),
+            json.to_owned(),
+            json.replace('/', "\\/"),
             utf16,
             percent_encoded(SECRET),
             percent_encoded(SECRET).to_uppercase(),
-            SECRET.replace(' ', "+").replace('&', "%26"),
+            percent_encoded(SECRET).replace("%20", "+"),
+            percent_encoded(json),
+            names,
+            escaped(SECRET, |c| format!("&#{c};")),
+            escaped(SECRET, |c| format!("&#x{c:X};")),
+            json.replace('&', "&amp;").replace('"', "&quot;"),
+            SECRET.replace('%', "%25").replace('&', "%26"),
+            serde_json::to_string(json)
+                .unwrap()
+                .trim_matches('"')
+                .to_owned(),
         ] {
             let text = Mask::new([SECRET]).field(&format!("<<{encoded}>>"), 999);
             assert_eq!(text, "<<[masked]>>", "{encoded}");
@@ -258,9 +365,16 @@ mod tests {
     }
 
     #[test]
+    fn two_that_overlap_leave_nothing_of_either() {
+        let mask = Mask::new(["secret-token", "token-secret"]);
+        assert_eq!(mask.field("<secret-token-secret>", 99), "<[masked]>");
+        assert_eq!(mask.field("<token-secret-token>", 99), "<[masked]>");
+    }
+
+    #[test]
     fn short_secrets_and_other_text_stay() {
         let mask = Mask::new(["short", "longenough"]);
-        let text = "short, longenoug, \\u006cong";
+        let text = "short, longenoug, \\u006cong %zz %e2%82 &#x; &nope; \\ud800 \\";
         assert_eq!(mask.field(text, 999), text);
         assert_eq!(mask.field("", 999), "");
     }
@@ -278,6 +392,7 @@ mod tests {
         let mask = Mask::new([]);
         let run = "a".repeat(RUN);
         assert_eq!(mask.excerpt(&format!("x {run}= y"), 999), "x [masked] y");
+        assert_eq!(mask.excerpt(&format!("é{run}é"), 999), "é[masked]é");
         assert_eq!(mask.excerpt(&run[1..], 999), &run[1..]);
         for (text, masked) in [
             (
@@ -287,9 +402,24 @@ mod tests {
             (r#"{"ID_TOKEN":"abc"#, r#"{"ID_TOKEN":"[masked]"#),
             ("id_token=abc&x=1", "id_token=[masked]&x=1"),
             ("no id_token", "no id_token"),
+            ("its id_token has a fault", "its id_token has a fault"),
+            ("<id_token>abc</id_token>", "<id_token>[masked]</id_token>"),
             (r#"{"id_token":""}"#, r#"{"id_token":""}"#),
         ] {
             assert_eq!(mask.excerpt(text, 999), masked);
+        }
+    }
+
+    /// With a quadratic search each of these takes minutes; here they take no time worth noting,
+    /// so that the bound can be generous.
+    #[test]
+    fn a_hostile_text_takes_no_longer_than_another() {
+        let text = "a".repeat(1 << 16);
+        let needle = "a".repeat(1 << 15);
+        let mask = Mask::new([needle.as_str(), "aaaaaaaab"]);
+        assert_eq!(mask.field(&text, 99), "[masked][masked]");
+        for text in ["\\u0061".repeat(1 << 13), "%61".repeat(1 << 14)] {
+            assert!(mask.excerpt(&text, 99).len() < 110);
         }
     }
 }

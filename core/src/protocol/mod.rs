@@ -16,3 +16,4 @@ pub use endpoint::Endpoint;
 pub use exchange::Exchange;
 pub use media_type::MediaType;
 pub use token::{Claims, Grant, Token};
+pub(crate) use token::{LONGEST_LIFETIME, UNKNOWN_LIFETIME};

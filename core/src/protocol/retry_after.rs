@@ -8,6 +8,16 @@ use http::header::{DATE, HeaderValue, RETRY_AFTER};
 /// What is longer than this is cut to it, so that whoever adds it to a date stays in range.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+const WEEKDAYS: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
+
 /// The delay that `headers` ask for: the longest, where there are several. A date counts against
 /// the response's own `Date`, so that the two clocks need not agree, and against `wall` (since
 /// the Unix epoch) where there is none. What cannot be read asks for nothing.
@@ -53,7 +63,8 @@ fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     let (date, time) = rest.split_once(' ')?;
     let mut parts = date.split('-');
     let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || year.len() != 2 {
+    let digits = year.len() == 2 && year.bytes().all(|byte| byte.is_ascii_digit());
+    if parts.next().is_some() || !digits || !WEEKDAYS.contains(&weekday) {
         return None;
     }
     let weekday = weekday.get(..3)?;
@@ -111,6 +122,8 @@ mod tests {
             ("soon", None),
             ("Tue, 31 Feb 2026 00:00:00 GMT", None),
             ("Tue, 24 Nov 2026 00:02:00", None),
+            ("Tuesday, 24-Nov-+7 00:02:00 GMT", None),
+            ("Tuexyz, 24-Nov-77 00:02:00 GMT", None),
         ] {
             assert_eq!(delay_of(&[value], None), seconds, "{value:?}");
         }

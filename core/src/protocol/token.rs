@@ -12,8 +12,9 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
 use super::secret::Secret;
+use crate::config::Config;
 use crate::error::Error;
-use crate::json::{Skipped, Text};
+use crate::json::{Skipped, Text, arbitrary_number};
 use crate::moment::Moment;
 use crate::wire::AuthenticationStatus;
 
@@ -21,10 +22,10 @@ use crate::wire::AuthenticationStatus;
 const SCHEME: &str = "Bearer ";
 
 /// The lifetime of a token about which nothing is known.
-const UNKNOWN_LIFETIME: Duration = Duration::from_secs(5 * 60);
+pub(crate) const UNKNOWN_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
 /// Ten years: a longer lifetime is cut to this.
-const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+pub(crate) const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// An access token, ready to be sent.
 ///
@@ -94,6 +95,15 @@ impl Token {
     }
 }
 
+impl PartialEq for Token {
+    /// Whether it is the same token, whatever is known of its life.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.header == other.0.header
+    }
+}
+
+impl Eq for Token {}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token")
@@ -108,6 +118,8 @@ impl fmt::Debug for Token {
 pub struct Grant {
     header: HeaderValue,
     lifetime: Duration,
+    /// Whether the answer told the lifetime.
+    told: bool,
     status: Option<AuthenticationStatus>,
 }
 
@@ -167,6 +179,7 @@ impl Grant {
             (Some(told), Some(left)) => Some(told.min(left)),
             (told, left) => told.or(left).or(by_issue),
         };
+        let told = seconds.is_some();
         let lifetime = match seconds.map(u64::try_from) {
             None => UNKNOWN_LIFETIME,
             Some(Ok(seconds)) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST_LIFETIME),
@@ -175,8 +188,18 @@ impl Grant {
         Ok(Self {
             header,
             lifetime,
+            told,
             status,
         })
+    }
+
+    /// The same grant, within what the config says of lifetimes.
+    pub(crate) fn within(mut self, config: &Config) -> Self {
+        if !self.told {
+            self.lifetime = config.fallback_lifetime;
+        }
+        self.lifetime = self.lifetime.min(config.max_lifetime);
+        self
     }
 }
 
@@ -317,9 +340,12 @@ impl<'de> Deserialize<'de> for NumericDate {
                 Ok(NumericDate(None))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<NumericDate, A::Error> {
-                while map.next_entry::<Text<'de>, Skipped>()?.is_some() {}
-                Ok(NumericDate(None))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<NumericDate, A::Error> {
+                let number = arbitrary_number(map)?;
+                match number.and_then(|text| text.parse().ok()) {
+                    Some(number) => self.visit_f64(number),
+                    None => Ok(NumericDate(None)),
+                }
             }
         }
 

@@ -1,0 +1,131 @@
+//! What happens, for those who count it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// What is told of every event.
+#[cfg(feature = "shared")]
+pub(super) type Observer = dyn Fn(&Event) + Send + Sync;
+
+/// Something that happened to a token's life, for logs and metrics. It holds no secret.
+///
+/// Not exhaustive: finer events may be added.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A request is to be sent: number `number` of its acquisition (from 1), or a refresh ahead
+    /// of a token that is still usable.
+    #[non_exhaustive]
+    Attempt {
+        /// Which attempt it is; a refresh ahead is always the first.
+        number: u32,
+        /// Whether it is a refresh ahead.
+        ahead: bool,
+    },
+    /// An attempt failed, and the next will be made.
+    #[non_exhaustive]
+    Retry {
+        /// Which attempt failed, from 1.
+        number: u32,
+        /// How long it is until the next may be sent.
+        delay: Duration,
+        /// What went wrong.
+        error: Error,
+    },
+    /// An acquisition, or a refresh ahead, has brought a token. (A late answer of a flight that was
+    /// given up may bring one too, which is not told.)
+    #[non_exhaustive]
+    Refreshed {
+        /// How long it is good for.
+        lifetime: Duration,
+    },
+    /// A refresh ahead brought the very token that is held.
+    #[non_exhaustive]
+    NotRenewed {
+        /// How long it is until the next refresh.
+        delay: Duration,
+    },
+    /// An acquisition ended in failure, or a refresh ahead did.
+    #[non_exhaustive]
+    Failed {
+        /// What went wrong.
+        error: Error,
+        /// Whether it was a refresh ahead, which no caller noticed.
+        ahead: bool,
+        /// How long it is until the next request may be sent.
+        delay: Duration,
+    },
+    /// The held token was rejected where it was used, and is held no more.
+    #[non_exhaustive]
+    Rejected {
+        /// How many young tokens were rejected in a row, this one included.
+        in_a_row: u32,
+    },
+    /// For a time, nothing is sent, and callers without a usable token get this error.
+    #[non_exhaustive]
+    Held {
+        /// The error that callers get.
+        error: Error,
+        /// For how long.
+        delay: Duration,
+    },
+}
+
+impl Event {
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Retry { error, .. } | Self::Failed { error, .. } | Self::Held { error, .. } => {
+                Some(error)
+            }
+            Self::Attempt { .. }
+            | Self::Refreshed { .. }
+            | Self::NotRenewed { .. }
+            | Self::Rejected { .. } => None,
+        }
+    }
+
+    /// How long nothing will be sent because of it, if there is such a time.
+    #[must_use]
+    pub fn delay(&self) -> Option<Duration> {
+        match self {
+            Self::Retry { delay, .. }
+            | Self::NotRenewed { delay }
+            | Self::Failed { delay, .. }
+            | Self::Held { delay, .. } => Some(*delay),
+            Self::Attempt { .. } | Self::Refreshed { .. } | Self::Rejected { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    /// The event in one line, without its error.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attempt { ahead: true, .. } => write!(f, "asking for a token ahead of time"),
+            Self::Attempt { number, .. } => write!(f, "asking for a token, attempt {number}"),
+            Self::Retry { number, delay, .. } => {
+                write!(f, "attempt {number} failed, the next comes in {delay:.1?}")
+            }
+            Self::Refreshed { lifetime } => write!(f, "got a token, good for {lifetime:.0?}"),
+            Self::NotRenewed { delay } => {
+                write!(f, "got the token that is held, asking again in {delay:.1?}")
+            }
+            Self::Failed {
+                ahead: true, delay, ..
+            } => {
+                write!(
+                    f,
+                    "a refresh ahead of time failed, the next comes in {delay:.1?}"
+                )
+            }
+            Self::Failed { .. } => write!(f, "no token could be had"),
+            Self::Rejected { in_a_row: 1 } => write!(f, "the token was rejected"),
+            Self::Rejected { in_a_row } => write!(f, "{in_a_row} tokens in a row were rejected"),
+            Self::Held { delay, .. } => write!(f, "nothing will be sent for {delay:.1?}"),
+        }
+    }
+}

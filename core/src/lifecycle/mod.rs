@@ -1,0 +1,30 @@
+//! When to send: decisions from state and time.
+
+mod event;
+mod freshness;
+mod held;
+mod machine;
+mod patience;
+mod rejected;
+mod retry;
+#[cfg(feature = "shared")]
+mod setup;
+#[cfg(feature = "shared")]
+mod shared;
+mod source;
+mod state;
+mod status;
+mod step;
+#[cfg(all(feature = "shared", feature = "tracing"))]
+mod trace;
+
+pub use event::Event;
+pub use held::Held;
+pub use machine::Machine;
+#[cfg(feature = "shared")]
+pub use setup::Setup;
+#[cfg(feature = "shared")]
+pub use shared::{Hit, Lead, Next, Shared, Waiter};
+pub use source::{BlockingTokenSource, StaticToken, TokenSource};
+pub use status::{Phase, Status};
+pub use step::{Flight, Need, Step, Ticket, Transmit};

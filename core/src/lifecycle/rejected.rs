@@ -1,0 +1,29 @@
+//! The tokens that were refused where they were used.
+
+use std::collections::VecDeque;
+
+use crate::protocol::Token;
+
+/// How many are remembered.
+const REMEMBERED: usize = 8;
+
+/// The last rejected tokens, each with how many flights had been sent by then.
+#[derive(Default)]
+pub(super) struct Rejected(VecDeque<(Token, u64)>);
+
+impl Rejected {
+    pub(super) fn remember(&mut self, token: Token, flights: u64) {
+        if self.0.len() >= REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back((token, flights));
+    }
+
+    /// Whether `token` was rejected after the flight that brings it was sent. One that is sent for
+    /// later may bring the same token for good reason.
+    pub(super) fn covers(&self, token: &Token, flight: u64) -> bool {
+        self.0
+            .iter()
+            .any(|(rejected, flights)| rejected == token && flight <= *flights)
+    }
+}

@@ -1,0 +1,345 @@
+//! One machine for many callers, threads and tasks alike. The only locks of this crate are here.
+//!
+//! The rules, each of which a test in `tests/shared.rs` fails without:
+//!
+//! - the machine's lock is never held over IO, and never while anyone else's code runs;
+//! - a waiter's listener is registered inside the lock of the poll that told it to wait, so that
+//!   nothing can happen unheard between the two;
+//! - every change publishes the snapshot inside the lock, and then wakes everyone;
+//! - the snapshot says when a refresh is worth a try, and is moved on at each one, so that hits
+//!   during a refresh or its back-off never take the lock;
+//! - a lead that is dropped gives its flight back, and wakes everyone;
+//! - poison is ignored: the machine assigns last, so a panic leaves it as it was.
+
+#![allow(
+    clippy::disallowed_types,
+    reason = "this is the room of the locks that clippy.toml keeps out of every other"
+)]
+
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use event_listener::{EventListener, Listener};
+use http::{Request, Response};
+
+use super::event::{Event, Observer};
+use super::freshness::has_come;
+use super::held::Held;
+use super::machine::Machine;
+use super::status::Status;
+use super::step::{Flight, Need, Step, Ticket, Transmit};
+use crate::error::Error;
+use crate::moment::Moment;
+use crate::protocol::{BodyBuffer, Credentials, Endpoint, RequestBody, Token};
+
+/// One [`Machine`] for many callers. A clone shares it.
+///
+/// A call is a [`hit`](Self::hit); where that gives none, a [`ticket`](Self::ticket) and a loop
+/// of [`poll`](Self::poll) until there is a token or an error.
+#[derive(Clone)]
+pub struct Shared(Arc<Inner>);
+
+struct Inner {
+    endpoint: Endpoint,
+    machine: Mutex<Machine>,
+    snapshot: RwLock<Option<Snapshot>>,
+    changed: event_listener::Event,
+    observer: Option<Box<Observer>>,
+}
+
+/// What a hit needs to know.
+struct Snapshot {
+    token: Token,
+    usable_until: Moment,
+    ask_at: Moment,
+}
+
+/// A usable token, without having waited for anyone.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Hit {
+    /// The token.
+    pub token: Token,
+    /// Whether [`Shared::refresh`] is worth a call now.
+    pub refresh_due: bool,
+}
+
+/// What the caller of [`Shared::poll`] does next.
+///
+/// Exhaustive on purpose: whoever drives a call has to do all four.
+#[derive(Debug)]
+#[must_use]
+#[allow(
+    clippy::exhaustive_enums,
+    clippy::large_enum_variant,
+    reason = "whoever drives a call has to do all four, and no step is ever stored"
+)]
+pub enum Next {
+    /// Here it is.
+    Ready(Token),
+    /// Send this, finish it, and poll again.
+    Lead(Lead),
+    /// Wait for this, and poll again.
+    Wait(Waiter),
+    /// There is none.
+    Failed(Error),
+}
+
+impl Shared {
+    /// Shares `machine`. The observer is told of every event, outside of all locks, by whichever
+    /// thread or task made it happen: it should be quick. Events of several threads may reach it
+    /// out of order.
+    #[must_use]
+    pub fn new(machine: Machine, observer: Option<Box<Observer>>) -> Self {
+        let shared = Self(Arc::new(Inner {
+            endpoint: machine.endpoint().clone(),
+            snapshot: RwLock::new(None),
+            machine: Mutex::new(machine),
+            changed: event_listener::Event::new(),
+            observer,
+        }));
+        // A token may have been handed in.
+        shared.0.publish(&shared.0.lock());
+        shared
+    }
+
+    /// The held token, if it is usable. It takes no lock that is ever held for long.
+    #[must_use]
+    pub fn hit(&self, now: Moment) -> Option<Hit> {
+        let snapshot = self
+            .0
+            .snapshot
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let snapshot = snapshot.as_ref()?;
+        (!has_come(snapshot.usable_until, now)).then(|| Hit {
+            token: snapshot.token.clone(),
+            refresh_due: has_come(snapshot.ask_at, now),
+        })
+    }
+
+    /// Begins a call: what it needs, and what has happened up to now.
+    #[must_use]
+    pub fn ticket(&self, need: Need) -> Ticket {
+        self.0.lock().ticket(need)
+    }
+
+    /// What to do next for the call with this ticket; see [`Machine::poll`].
+    pub fn poll(&self, now: Moment, ticket: &Ticket) -> Next {
+        self.change(|machine| match machine.poll(now, ticket) {
+            Step::Ready(token) => Next::Ready(token),
+            Step::Failed(error) => Next::Failed(error),
+            Step::Wait(limit) => Next::Wait(self.waiter(limit)),
+            Step::Send(transmit) => Next::Lead(self.lead(transmit)),
+        })
+    }
+
+    /// A refresh ahead, if now is the time for one; see [`Machine::poll_refresh`].
+    #[must_use]
+    pub fn refresh(&self, now: Moment) -> Option<Lead> {
+        self.change(|machine| {
+            let transmit = machine.poll_refresh(now);
+            transmit.map(|transmit| self.lead(transmit))
+        })
+    }
+
+    /// Takes notice of a downstream 401; see [`Machine::handle_rejection`].
+    #[must_use = "false means that a newer token is already there"]
+    pub fn reject(&self, now: Moment, token: &Token) -> bool {
+        self.change(|machine| machine.handle_rejection(now, token))
+    }
+
+    /// Goes on with other credentials; see [`Machine::set_credentials`].
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.change(|machine| machine.set_credentials(credentials));
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// The token that is held, usable or not.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        self.0.lock().held().cloned()
+    }
+
+    /// What is going on, for a person to look at.
+    #[must_use]
+    pub fn status(&self, now: Moment) -> Status {
+        self.0.lock().status(now)
+    }
+
+    /// Waits for the next change of any kind, at most for `limit`.
+    pub fn changed(&self, limit: Duration) -> Waiter {
+        self.waiter(limit)
+    }
+
+    /// Made before anything can panic, so that the flight is given back then.
+    fn lead(&self, transmit: Transmit) -> Lead {
+        Lead {
+            shared: self.clone(),
+            flight: Some(transmit.flight),
+            request: transmit.request,
+            timeout: transmit.timeout,
+            max_body: transmit.max_body,
+        }
+    }
+
+    fn waiter(&self, limit: Duration) -> Waiter {
+        Waiter {
+            listener: self.0.changed.listen(),
+            limit,
+        }
+    }
+
+    /// Does something to the machine, and tells everyone if it has changed.
+    fn change<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut machine = self.0.lock();
+        let before = machine.stamp();
+        let done = act(&mut machine);
+        let changed = machine.stamp() != before;
+        if changed {
+            self.0.publish(&machine);
+        }
+        let events = self.0.take_events(&mut machine);
+        drop(machine);
+        if changed {
+            self.0.changed.notify(usize::MAX);
+        }
+        for event in &events {
+            #[cfg(feature = "tracing")]
+            super::trace::tell(event);
+            if let Some(observer) = &self.0.observer {
+                observer(event);
+            }
+        }
+        done
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock is an argument to show that it is held.
+    fn publish(&self, machine: &MutexGuard<'_, Machine>) {
+        let snapshot = machine
+            .held()
+            .zip(machine.ask_at())
+            .map(|(held, ask_at)| Snapshot {
+                token: held.token().clone(),
+                usable_until: held.usable_until(),
+                ask_at,
+            });
+        let mut published = self
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let old = mem::replace(&mut *published, snapshot);
+        drop(published);
+        // Wiping a token is not for those who wait for this lock.
+        drop(old);
+    }
+
+    fn take_events(&self, machine: &mut Machine) -> Vec<Event> {
+        // An observer that panics during a panic would end the process; they wait for the next
+        // change instead.
+        let heard = self.observer.is_some() || cfg!(feature = "tracing");
+        if !heard || thread::panicking() {
+            return Vec::new();
+        }
+        std::iter::from_fn(|| machine.poll_event()).collect()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// A request to send now, on behalf of everyone who waits. Dropped before it is finished, it
+/// gives its flight back, and somebody else leads.
+#[derive(Debug)]
+#[must_use = "dropped, it gives its flight back"]
+pub struct Lead {
+    shared: Shared,
+    flight: Option<Flight>,
+    request: Request<RequestBody>,
+    timeout: Duration,
+    max_body: usize,
+}
+
+impl Lead {
+    /// What to send.
+    #[must_use]
+    pub fn request(&self) -> Request<RequestBody> {
+        self.request.clone()
+    }
+
+    /// How long all of it may take; longer, and the flight is given up.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The limit for a [`BodyBuffer`], in bytes.
+    #[must_use]
+    pub fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    /// Ends the flight with its response, or with how it failed. The response is read before the
+    /// machine is locked.
+    pub fn finish(mut self, now: Moment, response: Result<Response<impl Into<BodyBuffer>>, Error>) {
+        // The flight stays in here while foreign code runs, to be given back if that panics.
+        let Some(flight) = &self.flight else { return };
+        let outcome = response.and_then(|response| flight.parse(response, now));
+        if let Some(flight) = self.flight.take() {
+            self.shared
+                .change(|machine| machine.handle_outcome(now, flight, outcome));
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            self.shared.change(|machine| machine.handle_abandon(flight));
+        }
+    }
+}
+
+/// Waits until something has changed. Nothing that happens after it was given out is missed,
+/// however late the waiting begins.
+#[derive(Debug)]
+#[must_use = "it waits only when it is told to"]
+pub struct Waiter {
+    listener: EventListener,
+    limit: Duration,
+}
+
+impl Waiter {
+    /// The longest that it makes sense to wait; then poll again all the same.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Waits without a limit, which a runtime's timer has to add.
+    pub fn changed(self) -> impl Future<Output = ()> + Send {
+        self.listener
+    }
+
+    /// Blocks this thread until something has changed, at most for the limit.
+    pub fn block(self) {
+        self.listener.wait_timeout(self.limit);
+    }
+}

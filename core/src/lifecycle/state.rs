@@ -1,0 +1,72 @@
+//! What is being tried now: one enum, whose variants carry what is true in them.
+
+use std::time::Duration;
+
+use super::status::Phase;
+use crate::error::Error;
+use crate::moment::Moment;
+
+/// What is being tried now.
+#[derive(Clone)]
+pub(super) enum State {
+    /// Nothing.
+    Idle,
+    /// A refresh ahead is in the air.
+    Refreshing(Air),
+    /// An attempt that callers wait for is in the air.
+    Acquiring(Acquisition, Air),
+    /// An attempt failed; the next may be sent from this reading of the monotonic clock on.
+    BackingOff(Acquisition, Duration),
+}
+
+/// The flight in the air.
+#[derive(Clone, Copy)]
+pub(super) struct Air {
+    pub(super) number: u64,
+    pub(super) sent: Moment,
+    pub(super) deadline: Duration,
+}
+
+/// Some attempts that are one matter to those who wait for them.
+#[derive(Clone)]
+pub(super) struct Acquisition {
+    /// How many attempts were sent, and how many may be.
+    pub(super) attempts: u32,
+    pub(super) most: u32,
+    pub(super) deadline: Duration,
+    /// The last attempt that failed, and how.
+    pub(super) failed: u64,
+    pub(super) error: Option<Error>,
+}
+
+impl State {
+    /// Until when there is nothing to do but wait, by the monotonic clock.
+    pub(super) fn end(&self) -> Duration {
+        match self {
+            Self::Idle => Duration::ZERO,
+            Self::Refreshing(air) | Self::Acquiring(_, air) => air.deadline,
+            Self::BackingOff(_, end) => *end,
+        }
+    }
+
+    /// The same as everyone may see it.
+    pub(super) fn phase(&self, now: Moment) -> Phase {
+        match self {
+            Self::Idle => Phase::Idle,
+            Self::Refreshing(_) => Phase::Refreshing,
+            Self::Acquiring(acquisition, _) => Phase::Acquiring {
+                attempt: acquisition.attempts,
+            },
+            Self::BackingOff(acquisition, end) => Phase::BackingOff {
+                attempts: acquisition.attempts,
+                left: end.saturating_sub(now.mono),
+            },
+        }
+    }
+}
+
+impl Acquisition {
+    pub(super) fn left(&self, now: Moment) -> Duration {
+        self.deadline.saturating_sub(now.mono)
+    }
+}

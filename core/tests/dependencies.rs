@@ -1,0 +1,112 @@
+//! The core's dependency tree: few packages, each of them known, and none that could do IO.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and asks cargo for the tree"
+)]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// What the core is built from, on any platform. A new name needs a reason that is worth a place
+/// in every build of every user: what it does that the standard library and these do not.
+const KNOWN: [&str; 17] = [
+    "base64",
+    "bytes",
+    // Jitter: small, no dependencies, and seeded by the caller.
+    "fastrand",
+    "http",
+    "httpdate",
+    "itoa",
+    "memchr",
+    "proc-macro2",
+    "quote",
+    "serde",
+    "serde_core",
+    "serde_derive",
+    "serde_json",
+    "syn",
+    "unicode-ident",
+    "zeroize",
+    "zmij",
+];
+
+/// Beginnings of the names of runtimes, clients, sockets and TLS stacks. No reason is good enough
+/// for one of these in here.
+const NEVER: [&str; 20] = [
+    "async-io",
+    "async-std",
+    "aws-lc",
+    "curl",
+    "getrandom",
+    "h2",
+    "hyper",
+    "isahc",
+    "libc",
+    "mio",
+    "native-tls",
+    "openssl",
+    "polling",
+    "reqwest",
+    "ring",
+    "rustls",
+    "smol",
+    "socket2",
+    "tokio",
+    "ureq",
+];
+
+fn packages() -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--offline",
+            "--edges",
+            "normal,build",
+            "--target",
+            "all",
+        ])
+        .args(["--prefix", "none", "--format", "{p}", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .unwrap();
+    let (lines, complaints) = (
+        String::from_utf8(tree.stdout).unwrap(),
+        String::from_utf8_lossy(&tree.stderr),
+    );
+    assert!(tree.status.success(), "cargo tree: {complaints}");
+    lines
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_tree_is_small_and_known_and_does_no_io() {
+    let mut packages = packages();
+    assert!(
+        packages.remove("meshconnect-auth-core"),
+        "cargo tree listed {packages:?}"
+    );
+    assert!(packages.contains("http"), "cargo tree listed {packages:?}");
+
+    for name in &packages {
+        assert!(
+            !NEVER.iter().any(|never| name.starts_with(never)),
+            "{name} does IO, waits or asks the system; that is for the transports"
+        );
+        assert!(
+            KNOWN.contains(&name.as_str()),
+            "{name} is new in the core's dependency tree: justify it where KNOWN is declared, or do without"
+        );
+    }
+    for name in KNOWN {
+        assert!(
+            packages.contains(name),
+            "{name} is no longer needed: take it out of KNOWN"
+        );
+    }
+    assert!(packages.len() < 20, "{} packages", packages.len());
+}

@@ -1,0 +1,7 @@
+//! Any HTTP response is read into a usable token or an error that shows no secret.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| meshconnect_auth_core::invariants::decode(data));

@@ -1,0 +1,7 @@
+//! Any credentials are written into a request that reads back exactly.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| meshconnect_auth_core::invariants::request_bytes(data));

@@ -1,0 +1,154 @@
+//! What the `tracing` feature tells: a span per acquisition, an event per attempt, retry and
+//! failure with its kind, status, hash and delay, and never a secret.
+
+#![cfg(all(
+    feature = "async",
+    feature = "blocking",
+    feature = "emulator",
+    feature = "tracing",
+    feature = "webpki-roots"
+))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a panic is how a test fails"
+)]
+
+mod support;
+
+use std::fmt::{Debug, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::StatusCode;
+use meshconnect_auth::emulator::{Emulator, Reply};
+use meshconnect_auth::{Client, Config, Error, Token, blocking};
+use support::{SECRET, credentials};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Writes down everything, of every crate, at every level.
+#[derive(Clone, Default)]
+struct Notebook {
+    lines: Arc<Mutex<Vec<String>>>,
+    spans: Arc<AtomicU64>,
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+impl Notebook {
+    fn write(&self, what: &str, metadata: &Metadata<'_>, record: impl FnOnce(&mut Line)) {
+        let mut line = Line(format!("{what} {} {}", metadata.target(), metadata.level()));
+        record(&mut line);
+        self.lines.lock().unwrap().push(line.0);
+    }
+
+    fn of_ours(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        let ours = lines
+            .iter()
+            .filter(|line| line.contains(" meshconnect_auth"));
+        ours.cloned().collect()
+    }
+}
+
+impl Subscriber for Notebook {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.write(span.metadata().name(), span.metadata(), |line| {
+            span.record(line);
+        });
+        Id::from_u64(self.spans.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        self.write("event", event.metadata(), |line| event.record(line));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+fn told_by(call: impl FnOnce(&Emulator, Config) -> Result<Token, Error>) -> Notebook {
+    let emulator = Emulator::builder()
+        .credentials(credentials())
+        .start()
+        .unwrap();
+    let envelope = r#"{"status":"serverFailure","errorHash":"cd59bd31","message":"words"}"#;
+    emulator.script([Reply::status(StatusCode::SERVICE_UNAVAILABLE).body(envelope)]);
+    let mut config = Config::default();
+    config.throttled_backoff = Duration::from_millis(10);
+    let notebook = Notebook::default();
+    let token = tracing::subscriber::with_default(notebook.clone(), || call(&emulator, config));
+    let token = token.unwrap();
+    let all = notebook.lines.lock().unwrap().join("\n");
+    let ours = notebook.of_ours().join("\n");
+    for canary in [SECRET, token.id_token()] {
+        for piece in canary.as_bytes().windows(12) {
+            let piece = std::str::from_utf8(piece).unwrap();
+            assert!(!ours.contains(piece), "{piece}: {ours}");
+        }
+        assert!(!all.contains(canary), "{all}");
+    }
+    notebook
+}
+
+fn check(notebook: &Notebook) {
+    let ours = notebook.of_ours();
+    let with = |words: &[&str]| {
+        let fits = |line: &&String| words.iter().all(|word| line.contains(word));
+        ours.iter().filter(fits).count()
+    };
+    assert_eq!(with(&["acquire_token", "need=Usable"]), 1, "{ours:#?}");
+    assert_eq!(with(&["event", "DEBUG", "attempt 1"]), 1, "{ours:#?}");
+    assert_eq!(with(&["event", "DEBUG", "attempt 2"]), 1, "{ours:#?}");
+    let retry = [
+        "event",
+        "WARN",
+        "kind=Rejected",
+        "status=503",
+        "cd59bd31",
+        "delay=0.0",
+    ];
+    assert_eq!(with(&retry), 1, "{ours:#?}");
+    assert_eq!(with(&["got a token"]), 1, "{ours:#?}");
+    assert_eq!(with(&["words"]), 0, "{ours:#?}");
+}
+
+#[test]
+fn the_async_client_tells() {
+    check(&told_by(|emulator, config| {
+        let client = Client::builder(credentials())
+            .endpoint(emulator.endpoint())
+            .config(config)
+            .build()?;
+        support::runtime().block_on(client.token())
+    }));
+}
+
+#[test]
+fn the_blocking_client_tells() {
+    check(&told_by(|emulator, config| {
+        let client = blocking::Client::builder(credentials())
+            .endpoint(emulator.endpoint())
+            .config(config)
+            .build()?;
+        client.token()
+    }));
+}
