@@ -1,0 +1,76 @@
+//! What comes of the machine, as the files write it.
+
+use std::time::{Duration, SystemTime};
+
+use meshconnect_auth_core::{Error, ErrorKind, Event, Held, Moment};
+use serde_json::{Value, json};
+
+pub(crate) fn error(error: &Error) -> Value {
+    let kind = match error.kind() {
+        ErrorKind::Transport(kind) => format!("Transport.{kind:?}"),
+        kind => format!("{kind:?}"),
+    };
+    let mut told = json!({"kind": kind, "attempts": error.attempts()});
+    if let Some(status) = error.http_status() {
+        told["status"] = json!(status.as_u16());
+    }
+    told
+}
+
+pub(crate) fn event(event: &Event) -> Value {
+    let seconds = Duration::as_secs_f64;
+    match event {
+        Event::Attempt { number, ahead, .. } => {
+            json!({"attempt": {"number": number, "ahead": ahead}})
+        }
+        Event::Retry {
+            number,
+            delay,
+            error: why,
+            ..
+        } => json!({"retry": {"number": number, "delay": seconds(delay), "error": error(why)}}),
+        Event::Refreshed { lifetime, .. } => json!({"refreshed": {"lifetime": seconds(lifetime)}}),
+        Event::NotRenewed { delay, .. } => json!({"not_renewed": {"delay": seconds(delay)}}),
+        Event::Failed {
+            error: why,
+            ahead,
+            delay,
+            ..
+        } => json!({"failed": {"error": error(why), "ahead": ahead, "delay": seconds(delay)}}),
+        Event::Rejected { in_a_row, .. } => json!({"rejected": {"in_a_row": in_a_row}}),
+        Event::Held {
+            error: why, delay, ..
+        } => json!({"held": {"error": error(why), "delay": seconds(delay)}}),
+        other => json!(format!("{other:?}")),
+    }
+}
+
+/// A held token, with its dates counted from `start`.
+pub(crate) fn held(held: &Held, start: Moment) -> Value {
+    let date = |date: Moment| json!({"mono": since(start.mono, date.mono), "wall": since(start.wall, date.wall)});
+    let expires_at = held.token().expires_at();
+    let expires_at = expires_at.duration_since(SystemTime::UNIX_EPOCH);
+    json!({
+        "id_token": held.token().id_token(),
+        "expires_at": since(start.wall, expires_at.unwrap_or_default()),
+        "usable_until": date(held.usable_until()),
+        "ask_at": date(held.ask_at()),
+    })
+}
+
+/// An expectation of a held token, with each date on both clocks even where it is one for both.
+pub(crate) fn both_clocks(expected: &Value) -> Value {
+    let mut expected = expected.clone();
+    for (name, date) in expected.as_object_mut().into_iter().flatten() {
+        if matches!(&**name, "usable_until" | "ask_at") && date.get("mono").is_none() {
+            *date = json!({"mono": date, "wall": date});
+        }
+    }
+    expected
+}
+
+/// The seconds from one reading of a clock to another, which may be before it.
+fn since(start: Duration, end: Duration) -> f64 {
+    let before = start.saturating_sub(end).as_secs_f64();
+    end.saturating_sub(start).as_secs_f64() - before
+}
