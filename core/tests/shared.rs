@@ -262,9 +262,8 @@ fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
     }
 }
 
-/// Caught: an `ask_at` that `poll_refresh` does not move on; one that a failed refresh does not
-/// move on; one that an abandoned refresh leaves where it was; the machine's hold left out of the
-/// snapshot's `ask_at`.
+/// Caught: an `ask_at` that a refresh in the air does not move on; one that a failed refresh does
+/// not move on; one that an abandoned refresh leaves moved on.
 #[test]
 fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     let shared = shared(config());
@@ -274,10 +273,10 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     let lead = shared.refresh(at(2700)).expect("a refresh");
     for now in [at(2700), at(2701), just_before(at(2710))] {
         assert!(!due(&shared, now), "in the air at {now:?}");
-        assert!(shared.refresh(now).is_none());
     }
+    let now = at(2701);
+    assert!(shared.refresh(now).is_none());
     drop(lead);
-    let now = at(2710);
     assert!(
         due(&shared, now),
         "a refresh that was given back is due again"
@@ -286,17 +285,17 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     // The first delay is a second.
     let lead = shared.refresh(now).expect("a refresh");
     lead.finish(now, refused(403));
-    assert!(!due(&shared, just_before(at(2711))));
-    assert!(shared.refresh(just_before(at(2711))).is_none());
-    assert!(due(&shared, at(2711)));
+    assert!(!due(&shared, just_before(at(2702))));
+    assert!(shared.refresh(just_before(at(2702))).is_none());
+    assert!(due(&shared, at(2702)));
 
-    let now = at(2711);
+    let now = at(2702);
     let lead = shared.refresh(now).expect("a refresh");
     let mut answer = refused(503).unwrap();
     answer.headers_mut().insert("retry-after", 100.into());
     lead.finish(now, Ok(answer));
     let end = now.after(shared.status(now).hold_left.expect("a hold"));
-    assert!(end.mono >= at(2811).mono);
+    assert!(end.mono >= at(2802).mono);
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
 
@@ -326,7 +325,7 @@ fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
 }
 
 /// Caught: the held token's own `ask_at` as the snapshot's, which knows nothing of an acquisition,
-/// of its back-off or of a hold.
+/// of its back-off or of a hold; the back-off or the hold left out alone.
 #[test]
 fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     let shared = shared(config());
@@ -354,8 +353,7 @@ fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
 /// due is the last one to say so. While both clocks go together, it comes within a second of when
 /// a refresh would be sent; where they do not, it may come later.
 ///
-/// Caught: each of the above; a `change` that does not publish; a stamp without the held token's
-/// life (a late answer with the same token and a sooner end).
+/// Caught: most of the above and below; a refresh beside an acquisition.
 #[test]
 fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
     for seed in 0..400 {
@@ -431,10 +429,48 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
     }
 }
 
+/// Everyone leads, gives back and fetches, and each token has a higher number than those before.
+/// Nobody may see a lower one than has been there.
+///
+/// Caught: a snapshot that is taken inside the lock and published after it, in most runs.
+#[test]
+fn no_change_brings_an_older_token_back() {
+    let back = within("hits among changes", || {
+        let shared = shared(config());
+        fetch(&shared, START, "0");
+        let numbers = AtomicU32::new(1);
+        let highest = AtomicU32::new(0);
+        let back = AtomicU32::new(0);
+        let call = || {
+            for turn in 0..30_000 {
+                match shared.poll(START, &shared.ticket(Need::Newer)) {
+                    Next::Lead(lead) if turn % 4 == 0 => {
+                        let number = numbers.fetch_add(1, Ordering::SeqCst);
+                        lead.finish(START, granted(&number.to_string(), 3600));
+                        highest.fetch_max(number, Ordering::SeqCst);
+                    }
+                    // A lead goes straight back.
+                    other => drop(other),
+                }
+                let highest = highest.load(Ordering::SeqCst);
+                let number = hit(&shared, START).token.id_token().parse().unwrap();
+                back.fetch_add(u32::from(highest > number), Ordering::SeqCst);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(call);
+            }
+        });
+        back.load(Ordering::SeqCst)
+    });
+    assert_eq!(back, 0);
+}
+
 // Waking.
 
 /// The observer is called between the lock's end and the poll's: the only place where a change can
-/// be put without luck. What remains of the gap is left to the race below and to `stress.rs`.
+/// be put without luck. What remains of the gap is left to the race below.
 ///
 /// Caught: a listener registered after `change` has returned.
 #[test]
@@ -502,7 +538,7 @@ fn a_change_at_the_time_of_the_poll_that_says_wait_wakes_it() {
     assert_eq!(missed, 0);
 }
 
-/// Caught: `notify(1)`; a notification that goes before the change; a stamp without the state.
+/// Caught: `notify(1)`; a `finish` that publishes and does not notify; a stamp without the state.
 #[test]
 fn every_outcome_wakes_everyone() {
     let shared = shared(config());
@@ -538,7 +574,7 @@ fn every_outcome_wakes_everyone() {
     assert_eq!(hit(&shared, now).token.id_token(), "two");
 }
 
-/// Caught: an abandon past `change`, and so without a notification.
+/// Caught: an abandon past `change`, and so without a notification; none at all.
 #[test]
 fn an_abandoned_flight_wakes_everyone_and_goes_to_the_next() {
     let shared = shared(config());
@@ -596,7 +632,8 @@ fn a_late_grant_wakes_everyone() {
     assert!(shared.hit(at(280)).is_some() && shared.hit(at(290)).is_none());
 }
 
-/// Caught: `set_credentials` past `change`; a stamp without the generation.
+/// Caught: `set_credentials` past `change`, publishing or not; a stamp without the generation; an
+/// outcome that counts whatever its generation; an abandon that frees whatever flies.
 #[test]
 fn new_credentials_wake_everyone() {
     let shared = shared(config());
@@ -634,7 +671,8 @@ fn new_credentials_wake_everyone() {
     drop(new);
 }
 
-/// Caught: `reject` past `change`; a snapshot that is published after the observers were called.
+/// Caught: `reject` past `change`, publishing or not; a snapshot that is published after the
+/// observers were called.
 #[test]
 fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
     let seen = Arc::new(AtomicU32::new(0));
@@ -687,7 +725,8 @@ fn an_acquisition_that_ends_quietly_wakes_everyone() {
     drop((next, forgotten));
 }
 
-/// Caught: a `change` that always notifies, with which any two who wait keep each other awake.
+/// Caught: a `change` that always notifies, with which any two who wait keep each other awake; one
+/// that notifies before it changes anything.
 #[test]
 fn what_changes_nothing_wakes_nobody() {
     let shared = shared(config());
@@ -743,7 +782,7 @@ fn block_returns_at_its_limit() {
     });
 }
 
-/// Caught: nothing yet; it is what the transports build on.
+/// It would not compile otherwise.
 #[test]
 fn everything_goes_to_other_threads() {
     fn goes<T: Send + 'static>(value: T) -> T {
@@ -852,7 +891,9 @@ fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
     }
 }
 
-/// Caught: nothing yet. Whoever forgets a lead only makes the others wait for its deadline.
+/// Whoever forgets a lead only makes the others wait for its deadline.
+///
+/// Caught: a machine that does not notice the deadline of an attempt.
 #[test]
 fn the_deadline_of_a_forgotten_lead_is_the_last_resort() {
     let shared = shared(config());
@@ -955,7 +996,7 @@ fn poison_is_ignored() {
 
 // Observers.
 
-/// Caught: events that are not taken; observers called within the lock; a `poll` past `change`.
+/// Caught: events that are not taken; observers called within the lock; a `reject` past `change`.
 #[test]
 fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
     within("an observer that calls back", || {
@@ -1007,28 +1048,30 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
     });
 }
 
-/// Caught: a lead that is made outside of `change`, so that its flight is lost when the observer
-/// panics over it.
+/// Caught: a lead that is made after `change`, so that its flight is lost when the observer panics
+/// over it.
 #[test]
 fn an_observer_that_panics_gives_the_flight_back() {
-    let armed = Arc::new(AtomicBool::new(false));
-    let arm = Arc::clone(&armed);
-    let shared = observed(config(), move |_, event| {
-        if matches!(event, Event::Attempt { .. }) && armed.swap(false, Ordering::SeqCst) {
-            go_off();
-        }
-    });
-    let ticket = shared.ticket(Need::Usable);
-    arm.store(true, Ordering::SeqCst);
-    assert!(catch_unwind(AssertUnwindSafe(|| shared.poll(START, &ticket))).is_err());
-    assert_eq!(shared.status(START).phase, Phase::Idle);
-    fetch(&shared, START, "one");
+    within("an observer that panics", || {
+        let armed = Arc::new(AtomicBool::new(false));
+        let arm = Arc::clone(&armed);
+        let shared = observed(config(), move |_, event| {
+            if matches!(event, Event::Attempt { .. }) && armed.swap(false, Ordering::SeqCst) {
+                go_off();
+            }
+        });
+        let ticket = shared.ticket(Need::Usable);
+        arm.store(true, Ordering::SeqCst);
+        assert!(catch_unwind(AssertUnwindSafe(|| shared.poll(START, &ticket))).is_err());
+        assert_eq!(shared.status(START).phase, Phase::Idle);
+        fetch(&shared, START, "one");
 
-    let now = at(2800);
-    arm.store(true, Ordering::SeqCst);
-    assert!(catch_unwind(AssertUnwindSafe(|| shared.refresh(now))).is_err());
-    assert_eq!(shared.status(now).phase, Phase::Idle, "a refresh");
-    assert!(due(&shared, now));
+        let now = at(2800);
+        arm.store(true, Ordering::SeqCst);
+        assert!(catch_unwind(AssertUnwindSafe(|| shared.refresh(now))).is_err());
+        assert_eq!(shared.status(now).phase, Phase::Idle, "a refresh");
+        assert!(due(&shared, now));
+    });
 }
 
 /// A panic within a panic ends the process, so observers are left alone until it is over.
@@ -1045,7 +1088,6 @@ fn what_happens_during_a_panic_is_told_after_it() {
     let seen = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&seen);
     let shared = observed(config(), move |_, event| {
-        assert!(!thread::panicking());
         if matches!(event, Event::Rejected { .. }) {
             count.fetch_add(1, Ordering::SeqCst);
         }
@@ -1065,7 +1107,7 @@ fn what_happens_during_a_panic_is_told_after_it() {
 
 // Looking.
 
-/// Caught: a `status` that does not ask the machine.
+/// Caught: a `held` that is always none.
 #[test]
 fn held_and_status_say_what_is_going_on() {
     let shared = shared(config());

@@ -195,11 +195,11 @@ impl Machine {
         self.events.pop_front()
     }
 
+    /// Takes what came of a flight. The next [`poll`](Self::poll) tells what follows from it.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "a flight goes back exactly once"
     )]
-    /// Takes what came of a flight. The next [`poll`](Self::poll) tells what follows from it.
     pub fn handle_outcome(&mut self, now: Moment, flight: Flight, outcome: Result<Grant, Error>) {
         let now = self.read(now);
         if flight.generation != self.generation {
@@ -232,12 +232,12 @@ impl Machine {
         }
     }
 
+    /// Takes back a flight whose outcome nobody will know: as if it had never been sent. It needs
+    /// no clock, so that it can be called from a `Drop`.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "a flight goes back exactly once"
     )]
-    /// Takes back a flight whose outcome nobody will know: as if it had never been sent. It needs
-    /// no clock, so that it can be called from a `Drop`.
     pub fn handle_abandon(&mut self, flight: Flight) {
         match &self.state {
             State::Refreshing(air) if air.number == flight.number => {
