@@ -1,7 +1,7 @@
 //! The machine against a second one, after each of any operations at any readings of the clocks.
 //!
-//! Every answer, every event and all that the machine shows has to be what [`model`] expects.
-//! Besides, [`Facts`] judges the answers by the outside alone, so that an error that both
+//! Every answer, every event and all that the machine shows has to be what `model` expects.
+//! Besides, `Facts` judges the answers by the outside alone, so that an error that both
 //! machines share does not pass either.
 
 mod facts;
