@@ -1,5 +1,6 @@
-//! A transport of your own, with everything: the machine decides what to do next, any HTTP client
-//! carries the requests. Here it is bare hyper; nothing but `send` knows that.
+//! A transport of your own, for one caller: the machine decides what to do next, any HTTP client
+//! carries the requests. Here it is bare hyper over plain http, without TLS; nothing but `send`
+//! knows that.
 //!
 //! Run it with `cargo run --features emulator --example any_http_client`.
 
@@ -32,13 +33,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let seed = RandomState::new().hash_one(());
     let mut machine = Machine::new(Config::default(), exchange, seed);
 
-    let token = token(&mut machine, Need::Usable).await?;
-    println!("a token, good until {:?}", token.expires_at());
+    let first = token(&mut machine, Need::Usable).await?;
+    println!("a token, good until {:?}", first.expires_at());
+
+    // A downstream answered 401: it is not given out again.
+    machine.handle_rejection(now(), &first);
+    let second = token(&mut machine, Need::Usable).await?;
+    println!("another, good until {:?}", second.expires_at());
     Ok(())
 }
 
-/// One call. Before it, `machine.poll_refresh(now())` tells whether to refresh ahead of time.
+/// One call: refreshes ahead if it is time to, then does what each step says.
 async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error>> {
+    if let Some(transmit) = machine.poll_refresh(now()) {
+        fly(machine, transmit).await;
+    }
     let ticket = machine.ticket(need);
     loop {
         match machine.poll(now(), &ticket) {
@@ -49,21 +58,22 @@ async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error
                 println!("waiting for {time:.1?}");
                 sleep(time).await;
             }
-            Step::Send(transmit) => {
-                let response = match timeout(transmit.timeout, send(&transmit)).await {
-                    Ok(response) => response.map_err(|error| {
-                        TransportError::with_detail(TransportErrorKind::Broken, error.to_string())
-                    }),
-                    Err(late) => Err(TransportError::new(TransportErrorKind::Timeout, &late)),
-                };
-                let outcome = match response {
-                    Ok(response) => transmit.flight.parse(response, now()),
-                    Err(error) => Err(error.into()),
-                };
-                machine.handle_outcome(now(), transmit.flight, outcome);
-            }
+            Step::Send(transmit) => fly(machine, transmit).await,
         }
     }
+}
+
+/// Sends what the machine wants to be sent, in time, and tells it what came of it.
+async fn fly(machine: &mut Machine, transmit: Transmit) {
+    let outcome = match timeout(transmit.timeout, send(&transmit)).await {
+        Ok(Ok(response)) => transmit.flight.parse(response, now()),
+        Ok(Err(error)) => {
+            let detail = error.to_string();
+            Err(TransportError::with_detail(TransportErrorKind::Broken, detail).into())
+        }
+        Err(late) => Err(TransportError::new(TransportErrorKind::Timeout, &late).into()),
+    };
+    machine.handle_outcome(now(), transmit.flight, outcome);
 }
 
 /// Sends one request and reads a bounded body. It follows no redirect, takes every status for an

@@ -54,6 +54,7 @@ for_both! { Async, Blocking:
     no_answer_is_told_apart_by_its_cause,
     a_connection_is_made_in_time_or_not_at_all,
     life_counts_from_before_the_request,
+    a_time_out_closes_the_connection,
     many_headers_are_read,
     what_is_not_http_is_told_apart,
     headers_reach_the_error,
@@ -641,6 +642,48 @@ fn a_senseless_configuration_is_refused<T: Transport>() {
         assert_eq!(error.attempts(), 0);
         assert!(error.to_string().contains(word), "{word}: {error}");
     }
+}
+
+/// A time-out ends the exchange, not only the waiting for it: the server sees the connection close,
+/// while the client lives on.
+fn a_time_out_closes_the_connection<T: Transport>() {
+    let (closed, closing) = std::sync::mpsc::channel();
+    let closed = std::sync::Mutex::new(closed);
+    let silent = Server::start(None, move |stream| {
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        closed.lock().unwrap().send(()).unwrap();
+        Ok(())
+    });
+    let settings = Settings::new(&silent.http()).timeout(Duration::from_millis(200));
+    let closed = T::token_then(&settings, || closing.recv_timeout(Duration::from_secs(3)));
+    assert!(closed.is_ok(), "the connection was left open");
+}
+
+/// What an agent of one's own may have set, and must not have its way.
+#[test]
+fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
+    use meshconnect_auth::blocking::{Client, ureq};
+    let emulator = emulator();
+    let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+    let agent = ureq::Agent::config_builder()
+        .proxy(Some(ureq::Proxy::new(&proxy.http()).unwrap()))
+        .build()
+        .new_agent();
+    let client = Client::builder(credentials()).endpoint(emulator.endpoint());
+    client.http_client(agent).build().unwrap().token().unwrap();
+    assert_eq!((proxy.connections(), emulator.requests()), (0, 1));
+
+    // It brings no TLS provider, for which ureq panics.
+    let server = Server::say_over_tls(Ca::new().server("localhost"), "");
+    let endpoint = Endpoint::parse(&server.https()).unwrap();
+    let client = Client::builder(credentials()).endpoint(endpoint);
+    let client = client
+        .http_client(ureq::Agent::new_with_defaults())
+        .build()
+        .unwrap();
+    let error = client.token().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
 }
 
 /// Only the async client can be called in the wrong place.

@@ -740,7 +740,14 @@ mod signals {
     fn a_signal_ends_the_wait_for_a_reader() {
         let (reader, writer) = io::pipe().unwrap();
         let mut filler = writer.try_clone().unwrap();
-        thread::spawn(move || while filler.write_all(&[0; 4096]).is_ok() {});
+        let (progress, filling) = std::sync::mpsc::channel();
+        thread::spawn(
+            move || {
+                while filler.write_all(&[0; 4096]).is_ok() && progress.send(()).is_ok() {}
+            },
+        );
+        // It is full when the filler gets no further.
+        while filling.recv_timeout(Duration::from_millis(500)).is_ok() {}
         let emulator = emulator();
         let mut command = token(&emulator, &[]);
         let child = command.stdout(writer).stderr(Stdio::piped()).spawn();

@@ -40,6 +40,7 @@ for_both! { Tasks, Threads:
     a_failure_is_one_for_all,
     a_failing_server_is_asked_three_times_for_all,
     short_lived_tokens_never_run_out,
+    nobody_waits_for_a_refresh_ahead,
     nobody_notices_a_server_that_fails_until_the_token_ends,
     a_downstream_that_refuses_everything_costs_a_request_per_hold,
     a_token_is_kept_until_another_is_wanted,
@@ -62,9 +63,10 @@ trait Callers: Sized {
     fn set_credentials(&self, credentials: Credentials);
     fn held(&self) -> Option<Token>;
     fn state(&self) -> Status;
-    /// Waits for a change, while `act` runs once the waiting has begun.
+    /// Waits for a change, which does not come before `act`, and then does.
     fn changed_by(&self, act: impl FnOnce() + Send);
     fn source(&self) -> Result<Token, Error>;
+    fn source_rejects(&self, token: &Token) -> bool;
 
     /// All callers at once, once each.
     fn all_at_once(&self) -> Vec<Result<Token, Error>>;
@@ -150,7 +152,9 @@ impl Callers for Tasks {
     }
 
     fn changed_by(&self, act: impl FnOnce() + Send) {
-        let changed = self.client.changed();
+        let mut changed = std::pin::pin!(self.client.changed());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(changed.as_mut().poll(&mut context).is_pending());
         thread::scope(|scope| {
             scope.spawn(act);
             let changed = async { timeout(Duration::from_secs(10), changed).await };
@@ -161,6 +165,10 @@ impl Callers for Tasks {
     fn source(&self) -> Result<Token, Error> {
         let source: Arc<dyn TokenSource> = Arc::new(self.client.clone());
         self.runtime.block_on(source.token())
+    }
+
+    fn source_rejects(&self, token: &Token) -> bool {
+        TokenSource::reject(&self.client, token)
     }
 
     fn all_at_once(&self) -> Vec<Result<Token, Error>> {
@@ -241,20 +249,26 @@ impl Callers for Threads {
     }
 
     fn changed_by(&self, act: impl FnOnce() + Send) {
-        let begun = Instant::now();
+        assert!(
+            !self.0.changed(Duration::from_millis(20)),
+            "nothing has happened yet"
+        );
         thread::scope(|scope| {
             let waiting = scope.spawn(|| self.0.changed(Duration::from_secs(10)));
             // A blocking wait begins when it is called, and nothing tells when that is.
             thread::sleep(Duration::from_millis(50));
             act();
-            waiting.join().unwrap();
+            assert!(waiting.join().unwrap(), "nothing woke it");
         });
-        assert!(begun.elapsed() < Duration::from_secs(5), "nothing woke it");
     }
 
     fn source(&self) -> Result<Token, Error> {
         let source: Arc<dyn BlockingTokenSource> = Arc::new(self.0.clone());
         source.token()
+    }
+
+    fn source_rejects(&self, token: &Token) -> bool {
+        BlockingTokenSource::reject(&self.0, token)
     }
 
     fn all_at_once(&self) -> Vec<Result<Token, Error>> {
@@ -364,6 +378,30 @@ fn short_lived_tokens_never_run_out<C: Callers>() {
     let most = 1 + u64::try_from(time.as_millis().div_ceil(1300)).unwrap();
     let requests = emulator.requests();
     assert!((5..=most).contains(&requests), "{requests}");
+}
+
+/// With a refresh that takes its time, every call is still a hit: of `token`, and of `token_for`.
+fn nobody_waits_for_a_refresh_ahead<C: Callers>() {
+    let emulator = emulator(Duration::from_secs(4));
+    let slow = Duration::from_millis(400);
+    let client = C::build(&emulator, Setup::default());
+    let first = client.token().unwrap();
+    emulator.script((0..9).map(|_| Reply::token().delay(slow)));
+    let end = Instant::now() + Duration::from_millis(3500);
+    let (mut slowest, mut calls) = (Duration::ZERO, 0);
+    while Instant::now() < end {
+        let begun = Instant::now();
+        calls += 1;
+        let good = match calls % 2 {
+            0 => client.token(),
+            _ => client.token_for(Duration::from_millis(300)),
+        };
+        good.unwrap();
+        slowest = slowest.max(begun.elapsed());
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(client.token().unwrap() != first, "it was never refreshed");
+    assert!(slowest < slow / 2, "{slowest:?}");
 }
 
 fn nobody_notices_a_server_that_fails_until_the_token_ends<C: Callers>() {
@@ -550,6 +588,7 @@ fn a_source_of_tokens_is_an_object<C: Callers>() {
     let client = C::build(&emulator, Setup::default());
     let token = client.source().unwrap();
     assert!(client.token().unwrap() == token);
+    assert!(client.source_rejects(&token) && !client.source_rejects(&token));
     let source: Box<dyn BlockingTokenSource> = Box::new(StaticToken::new(token.clone()));
     assert!(source.token().unwrap() == token && source.reject(&token));
 }
@@ -646,15 +685,20 @@ fn a_runtime_that_has_ended_is_an_error() {
     assert_eq!(emulator.requests(), 0);
 }
 
-/// Without its IO driver tokio panics in the middle of reqwest; a caller gets an error.
+/// Without its drivers tokio panics in the middle of reqwest, or where a timer is made; a caller
+/// gets an error.
 #[test]
 fn a_runtime_without_drivers_is_an_error() {
     let emulator = emulator(HOUR);
     let Tasks { client, .. } = Tasks::build(&emulator, Setup::default());
-    let lame = Builder::new_current_thread().enable_time().build().unwrap();
-    let error = lame.block_on(client.token()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NoRuntime);
-    assert_eq!(emulator.requests(), 0);
+    for lame in [
+        Builder::new_current_thread().enable_time().build().unwrap(),
+        Builder::new_current_thread().enable_io().build().unwrap(),
+        Builder::new_current_thread().build().unwrap(),
+    ] {
+        let error = lame.block_on(client.token()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoRuntime);
+    }
 }
 
 #[test]

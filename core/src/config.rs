@@ -7,7 +7,8 @@ use crate::protocol::{BodyBuffer, LONGEST_LIFETIME, UNKNOWN_LIFETIME};
 
 /// The numbers of a client, the same for every transport.
 ///
-/// [`Config::default`] has good ones; change what you must:
+/// [`Config::default`] has good ones; change what you must. A time-out that is longer than what it
+/// is a part of is cut by that, and so is no error:
 ///
 /// ```
 /// # use meshconnect_auth_core::Config;

@@ -54,7 +54,7 @@ pub(crate) struct Answer {
 pub enum ErrorKind {
     /// You: the configuration cannot work. Nothing was sent.
     Configuration,
-    /// You: the async client was called outside of the runtime that it needs. Nothing was sent.
+    /// You: the async client was called without the runtime that it needs.
     NoRuntime,
     /// The server: it said no, by its HTTP status or, within a 2xx, by the envelope's status.
     Rejected,

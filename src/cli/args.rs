@@ -56,7 +56,8 @@ pub(crate) struct TokenArgs {
 
     /// How long it may take in all, with every attempt and the waits between them
     ///
-    /// One attempt may take 10s of it, and making its connection 5s.
+    /// One attempt may take 10s of it, and making its connection 5s. It is tried again
+    /// only while there is at least 1s left.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     pub(crate) timeout: Duration,
 

@@ -99,6 +99,9 @@ pub trait Transport {
     /// Sends an exchange's request with the bare HTTP client, and parses what comes back.
     fn exchange(exchange: &Exchange) -> Result<Grant, Error>;
 
+    /// Asks for a token that does not come, and then, with the client still there, does more.
+    fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R;
+
     /// [`run`](Self::run), and no error of it may hold the secret or a token.
     fn token(settings: &Settings) -> Result<Token, Error> {
         let result = Self::run(settings);
@@ -141,6 +144,17 @@ impl Transport for Async {
         runtime().block_on(client.token())
     }
 
+    fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
+        let client = build!(meshconnect_auth::Client, settings, own_reqwest()).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(client.token()).unwrap_err();
+        then()
+    }
+
     fn exchange(exchange: &Exchange) -> Result<Grant, Error> {
         runtime().block_on(async {
             let request = exchange.request().map(RequestBody::into_bytes);
@@ -158,6 +172,12 @@ impl Transport for Async {
 impl Transport for Blocking {
     fn run(settings: &Settings) -> Result<Token, Error> {
         build!(blocking::Client, settings, own_ureq())?.token()
+    }
+
+    fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
+        let client = build!(blocking::Client, settings, own_ureq()).unwrap();
+        client.token().unwrap_err();
+        then()
     }
 
     fn exchange(exchange: &Exchange) -> Result<Grant, Error> {

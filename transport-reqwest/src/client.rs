@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,7 +23,9 @@ use crate::failure;
 /// A clone shares everything with its original and costs a reference count: make one client per
 /// set of credentials, and clone it to wherever it is needed. Calls that find no usable token
 /// need a tokio runtime with its IO and time drivers enabled. Each request is a task of its own,
-/// so a caller that gives up or is cancelled takes nothing from the others.
+/// so a caller that gives up or is cancelled takes nothing from the others. A refresh ahead of time
+/// is such a task too: a program that only ever enters its runtime for one call at a time, with
+/// `block_on`, gives it no time to run, and is better served by the blocking client.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), meshconnect_auth_core::Error> {
@@ -65,14 +68,8 @@ impl Client {
     /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or
     /// [`NoRuntime`](meshconnect_auth_core::ErrorKind::NoRuntime) outside of tokio.
     pub async fn token(&self) -> Result<Token, Error> {
-        let now = now();
-        match self.0.shared.hit(now) {
-            Some(hit) => {
-                if hit.refresh_due {
-                    self.refresh_ahead(now);
-                }
-                Ok(hit.token)
-            }
+        match self.hit(Duration::ZERO) {
+            Some(token) => Ok(token),
             None => self.acquire(Need::Usable).await,
         }
     }
@@ -85,7 +82,10 @@ impl Client {
     /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) where the service
     /// gives none that lives for so long.
     pub async fn token_for(&self, time: Duration) -> Result<Token, Error> {
-        self.acquire(Need::For(time)).await
+        match self.hit(time) {
+            Some(token) => Ok(token),
+            None => self.acquire(Need::For(time)).await,
+        }
     }
 
     /// A token that was asked for after this call began. To react to a downstream 401, use
@@ -101,7 +101,10 @@ impl Client {
     /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
     /// one that is held, it is not given out again, and the answer is true. Then ask for another,
     /// once. Where that is refused too, nothing more is asked of the service for a while.
-    #[must_use = "false means that a newer token is already there"]
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "most who reject ask for another token either way"
+    )]
     pub fn reject(&self, token: &Token) -> bool {
         self.0.shared.reject(now(), token)
     }
@@ -136,6 +139,17 @@ impl Client {
         self.0.shared.endpoint()
     }
 
+    /// The held token, if it is usable and good for this long; and if it is worth refreshing, that
+    /// is begun.
+    fn hit(&self, time: Duration) -> Option<Token> {
+        let now = now();
+        let hit = self.0.shared.hit(now)?;
+        if hit.refresh_due {
+            self.refresh_ahead(now);
+        }
+        (hit.left >= time).then_some(hit.token)
+    }
+
     async fn acquire(&self, need: Need) -> Result<Token, Error> {
         let runtime = Handle::try_current().map_err(|_| {
             Error::no_runtime(
@@ -144,33 +158,29 @@ impl Client {
             )
         })?;
         let ticket = self.0.shared.ticket(need);
-        let acquisition = async {
-            let mut given_away = 0_u32;
-            loop {
-                match self.0.shared.poll(now(), &ticket) {
-                    Next::Ready(token) => return Ok(token),
-                    Next::Failed(error) => return Err(error),
-                    // A runtime that is shutting down takes no task, for as often as it is tried.
-                    Next::Lead(_) if given_away > 9 => {
-                        return Err(Error::no_runtime("the tokio runtime is shutting down"));
-                    }
-                    Next::Lead(lead) => {
-                        given_away = given_away.saturating_add(1);
-                        self.spawn(&runtime, lead);
-                    }
-                    Next::Wait(waiter) => {
-                        given_away = 0;
-                        let _ = timeout(waiter.limit(), waiter.changed()).await;
-                    }
+        let mut given_away = 0_u32;
+        loop {
+            match self.0.shared.poll(now(), &ticket) {
+                Next::Ready(token) => return Ok(token),
+                Next::Failed(error) => return Err(error),
+                // A runtime that is shutting down takes no task, for as often as it is tried.
+                Next::Lead(_) if given_away > 9 => {
+                    return Err(Error::no_runtime("the tokio runtime is shutting down"));
+                }
+                Next::Lead(lead) => {
+                    given_away = given_away.saturating_add(1);
+                    self.spawn(&runtime, lead);
+                }
+                Next::Wait(waiter) => {
+                    given_away = 0;
+                    // Without a time driver, tokio panics where a timer is made.
+                    let limit = waiter.limit();
+                    let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
+                    let wait = panic::catch_unwind(wait).map_err(|_| lame_runtime())?;
+                    let _ = wait.await;
                 }
             }
-        };
-        #[cfg(feature = "tracing")]
-        let acquisition = tracing::Instrument::instrument(
-            acquisition,
-            tracing::debug_span!("acquire_token", ?need),
-        );
-        acquisition.await
+        }
     }
 
     fn refresh_ahead(&self, now: Moment) {
@@ -185,27 +195,36 @@ impl Client {
     /// Sends a request in a task of its own. Only a runtime that ends gives its flight away.
     fn spawn(&self, runtime: &Handle, lead: Lead) {
         let http = Arc::clone(&self.0.http);
-        let runtime_of_attempt = runtime.clone();
+        let attempts = runtime.clone();
+        #[cfg(feature = "tracing")]
+        let span = lead.span();
+        #[cfg(feature = "tracing")]
+        let span_of_attempt = span.clone();
         let flight = async move {
             let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
             // A task within the task, so that a panic of the HTTP client is an error like others.
             let attempt = async move { attempt(&http, request, timeout, limit).await };
-            match runtime_of_attempt.spawn(attempt).await {
+            #[cfg(feature = "tracing")]
+            let attempt = tracing::Instrument::instrument(attempt, span_of_attempt);
+            match attempts.spawn(attempt).await {
                 Ok(response) => lead.finish(now(), response),
                 Err(error) if error.is_panic() => {
-                    let error = Error::no_runtime(
-                        "the HTTP client panicked; the tokio runtime needs its IO and time \
-                         drivers (enable_all)",
-                    );
-                    lead.finish(now(), Err::<Response<BodyBuffer>, _>(error));
+                    lead.finish(now(), Err::<Response<BodyBuffer>, _>(lame_runtime()));
                 }
                 Err(_) => drop(lead),
             }
         };
         #[cfg(feature = "tracing")]
-        let flight = tracing::Instrument::in_current_span(flight);
+        let flight = tracing::Instrument::instrument(flight, span);
         runtime.spawn(flight);
     }
+}
+
+fn lame_runtime() -> Error {
+    Error::no_runtime(
+        "the HTTP client or its timer panicked; perhaps the tokio runtime lacks its IO or time \
+         driver (enable_all)",
+    )
 }
 
 impl TokenSource for Client {

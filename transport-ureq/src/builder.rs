@@ -47,7 +47,8 @@ impl ClientBuilder {
     }
 
     /// Sets what is told of every [`Event`], for metrics. It is called by whichever thread or
-    /// task made it happen, outside of all locks, and should be quick.
+    /// task made it happen, outside of all locks: it should be quick, and must not wait for a
+    /// token.
     pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.setup.observer = Some(Box::new(observer));
         self

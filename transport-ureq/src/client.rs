@@ -72,14 +72,8 @@ impl Client {
     /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
     /// or [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected).
     pub fn token(&self) -> Result<Token, Error> {
-        let now = now();
-        match self.0.shared.hit(now) {
-            Some(hit) => {
-                if hit.refresh_due {
-                    self.refresh_ahead(now);
-                }
-                Ok(hit.token)
-            }
+        match self.hit(Duration::ZERO) {
+            Some(token) => Ok(token),
             None => self.acquire(Need::Usable),
         }
     }
@@ -92,7 +86,10 @@ impl Client {
     /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) where the service
     /// gives none that lives for so long.
     pub fn token_for(&self, time: Duration) -> Result<Token, Error> {
-        self.acquire(Need::For(time))
+        match self.hit(time) {
+            Some(token) => Ok(token),
+            None => self.acquire(Need::For(time)),
+        }
     }
 
     /// A token that was asked for after this call began. To react to a downstream 401, use
@@ -108,7 +105,10 @@ impl Client {
     /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
     /// one that is held, it is not given out again, and the answer is true. Then ask for another,
     /// once. Where that is refused too, nothing more is asked of the service for a while.
-    #[must_use = "false means that a newer token is already there"]
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "most who reject ask for another token either way"
+    )]
     pub fn reject(&self, token: &Token) -> bool {
         self.0.shared.reject(now(), token)
     }
@@ -132,9 +132,13 @@ impl Client {
     }
 
     /// Blocks until a new token has come or the [`state`](Self::state) has turned, at most for
-    /// `limit`.
-    pub fn changed(&self, limit: Duration) {
-        self.0.shared.changed(limit).block();
+    /// `limit`; tells whether anything has. What happened before this call is not waited for.
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "who waits looks at the state either way"
+    )]
+    pub fn changed(&self, limit: Duration) -> bool {
+        self.0.shared.changed(limit).block()
     }
 
     /// Where this client sends its requests.
@@ -143,16 +147,27 @@ impl Client {
         self.0.shared.endpoint()
     }
 
+    /// The held token, if it is usable and good for this long; and if it is worth refreshing, that
+    /// is begun.
+    fn hit(&self, time: Duration) -> Option<Token> {
+        let now = now();
+        let hit = self.0.shared.hit(now)?;
+        if hit.refresh_due {
+            self.refresh_ahead(now);
+        }
+        (hit.left >= time).then_some(hit.token)
+    }
+
     fn acquire(&self, need: Need) -> Result<Token, Error> {
         let ticket = self.0.shared.ticket(need);
-        #[cfg(feature = "tracing")]
-        let _span = tracing::debug_span!("acquire_token", ?need).entered();
         loop {
             match self.0.shared.poll(now(), &ticket) {
                 Next::Ready(token) => return Ok(token),
                 Next::Failed(error) => return Err(error),
                 Next::Lead(lead) => self.0.http.fly(lead),
-                Next::Wait(waiter) => waiter.block(),
+                Next::Wait(waiter) => {
+                    waiter.block();
+                }
             }
         }
     }
@@ -191,11 +206,13 @@ impl fmt::Debug for Client {
 
 impl Http {
     fn fly(&self, lead: Lead) {
+        #[cfg(feature = "tracing")]
+        let _span = lead.span().entered();
         let attempt = AssertUnwindSafe(|| self.attempt(&lead));
         let response = panic::catch_unwind(attempt).unwrap_or_else(|_| {
             Err(Error::configuration(
-                "ureq panicked; for https, an agent of your own needs a TLS provider and root \
-                 certificates (its tls_config)",
+                "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \
+                 certificates that it needs for https (its tls_config)",
             ))
         });
         lead.finish(now(), response);

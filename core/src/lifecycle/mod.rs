@@ -15,7 +15,7 @@ mod source;
 mod state;
 mod status;
 mod step;
-#[cfg(all(feature = "shared", feature = "tracing"))]
+#[cfg(feature = "tracing")]
 mod trace;
 
 pub use event::Event;

@@ -26,7 +26,7 @@ use event_listener::{EventListener, Listener};
 use http::{Request, Response};
 
 use super::event::{Event, Observer};
-use super::freshness::has_come;
+use super::freshness::{has_come, until};
 use super::held::Held;
 use super::machine::Machine;
 use super::status::Status;
@@ -48,12 +48,23 @@ struct Inner {
     snapshot: RwLock<Option<Snapshot>>,
     changed: event_listener::Event,
     observer: Option<Box<Observer>>,
+    /// The span of the acquisition, or of the refresh ahead, that goes on.
+    #[cfg(feature = "tracing")]
+    span: Mutex<tracing::Span>,
+}
+
+impl Drop for Inner {
+    /// Who waits for a change waits in vain from here on.
+    fn drop(&mut self) {
+        self.changed.notify(usize::MAX);
+    }
 }
 
 /// What a hit needs to know.
 struct Snapshot {
     token: Token,
     usable_until: Moment,
+    expires_at: Moment,
     ask_at: Moment,
 }
 
@@ -65,6 +76,8 @@ pub struct Hit {
     pub token: Token,
     /// Whether [`Shared::refresh`] is worth a call now.
     pub refresh_due: bool,
+    /// What is left of the token's life.
+    pub left: Duration,
 }
 
 /// What the caller of [`Shared::poll`] does next.
@@ -90,8 +103,8 @@ pub enum Next {
 
 impl Shared {
     /// Shares `machine`. The observer is told of every event, outside of all locks, by whichever
-    /// thread or task made it happen: it should be quick. Events of several threads may reach it
-    /// out of order.
+    /// thread or task made it happen, which may be about to send a request: it should be quick,
+    /// and must not wait for a token. Events of several threads may reach it out of order.
     #[must_use]
     pub fn new(machine: Machine, observer: Option<Box<Observer>>) -> Self {
         let shared = Self(Arc::new(Inner {
@@ -100,6 +113,8 @@ impl Shared {
             machine: Mutex::new(machine),
             changed: event_listener::Event::new(),
             observer,
+            #[cfg(feature = "tracing")]
+            span: Mutex::new(tracing::Span::none()),
         }));
         // A token may have been handed in.
         shared.0.publish(&shared.0.lock());
@@ -118,6 +133,7 @@ impl Shared {
         (!has_come(snapshot.usable_until, now)).then(|| Hit {
             token: snapshot.token.clone(),
             refresh_due: has_come(snapshot.ask_at, now),
+            left: until(snapshot.expires_at, now),
         })
     }
 
@@ -147,7 +163,10 @@ impl Shared {
     }
 
     /// Takes notice of a downstream 401; see [`Machine::handle_rejection`].
-    #[must_use = "false means that a newer token is already there"]
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "most who reject ask for another token either way"
+    )]
     pub fn reject(&self, now: Moment, token: &Token) -> bool {
         self.change(|machine| machine.handle_rejection(now, token))
     }
@@ -214,7 +233,7 @@ impl Shared {
         }
         for event in &events {
             #[cfg(feature = "tracing")]
-            super::trace::tell(event);
+            self.0.trace(event);
             if let Some(observer) = &self.0.observer {
                 observer(event);
             }
@@ -236,6 +255,7 @@ impl Inner {
             .map(|(held, ask_at)| Snapshot {
                 token: held.token().clone(),
                 usable_until: held.usable_until(),
+                expires_at: held.life.expires_at,
                 ask_at,
             });
         let mut published = self
@@ -246,6 +266,20 @@ impl Inner {
         drop(published);
         // Wiping a token is not for those who wait for this lock.
         drop(old);
+    }
+
+    /// All that an acquisition tells, whoever polls for it, is told in one span.
+    #[cfg(feature = "tracing")]
+    fn trace(&self, event: &Event) {
+        let lock = || self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(begun) = super::trace::begin(event) {
+            *lock() = begun;
+        }
+        let span = lock().clone();
+        span.in_scope(|| super::trace::tell(event));
+        if super::trace::ends(event) {
+            *lock() = tracing::Span::none();
+        }
     }
 
     fn take_events(&self, machine: &mut Machine) -> Vec<Event> {
@@ -296,6 +330,14 @@ impl Lead {
         self.max_body
     }
 
+    /// The span to send it in: that of its acquisition, or of the refresh ahead.
+    #[cfg(feature = "tracing")]
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        let span = self.shared.0.span.lock();
+        span.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Ends the flight with its response, or with how it failed. The response is read before the
     /// machine is locked.
     pub fn finish(mut self, now: Moment, response: Result<Response<impl Into<BodyBuffer>>, Error>) {
@@ -338,8 +380,13 @@ impl Waiter {
         self.listener
     }
 
-    /// Blocks this thread until something has changed, at most for the limit.
-    pub fn block(self) {
-        self.listener.wait_timeout(self.limit);
+    /// Blocks this thread until something has changed, at most for the limit; tells whether
+    /// anything has.
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "who waits for an answer polls again either way"
+    )]
+    pub fn block(self) -> bool {
+        self.listener.wait_timeout(self.limit).is_some()
     }
 }
