@@ -161,9 +161,11 @@ const ARBITRARY_NUMBER: &str = "$serde_json::private::Number";
 pub(crate) fn arbitrary_number<'de, A: MapAccess<'de>>(
     mut map: A,
 ) -> Result<Option<String>, A::Error> {
+    // Where that is off, it is an object like any other, which anyone can write.
+    let is_on = serde_json::from_str::<serde_json::Number>("1e400").is_ok();
     let mut number = None;
     while let Some(key) = map.next_key::<Text<'de>>()? {
-        if key.as_str() == ARBITRARY_NUMBER {
+        if is_on && key.as_str() == ARBITRARY_NUMBER {
             number = Some(map.next_value::<String>()?);
         } else {
             map.next_value::<Skipped>()?;

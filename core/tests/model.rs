@@ -10,10 +10,10 @@
 use std::env;
 use std::time::Duration;
 
-use meshconnect_auth_core::Need;
 use meshconnect_auth_core::invariants::machine::{
-    self, Answer, Clock, Edge, Move, Nudge, Op, Which, World,
+    self, Answer, BEGINNING, Clock, Edge, Move, Nudge, Op, Which, World,
 };
+use meshconnect_auth_core::{Event, Need};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -108,12 +108,15 @@ fn every_short_sequence_goes_as_the_tables_say() {
 fn every_short_sequence_that_begins_later_goes_as_the_tables_say() {
     let to = |edge| Op::Set(Clock::Both, Move::To(edge, Nudge::At));
     let call = Op::Call(Need::Usable);
-    let granted = [call, Op::Answer(0, Answer::Token(Which::New, Some(100)))];
-    let refreshing = [&granted[..], &[to(Edge::MayRefresh), Op::Refresh]].concat();
+    let token = Op::Answer(0, Answer::Token(Which::New, Some(100)));
+    let granted = [call, token];
+    let next = [to(Edge::BackOffOver), Op::Poll(0)];
+    // Its first flight is still out.
+    let lost = [&[call, to(Edge::FlightOver), Op::Poll(0)], &next[..]].concat();
+    let refreshing = [&lost[..], &[token, to(Edge::MayRefresh), Op::Refresh]].concat();
     let expired = [&refreshing[..], &[to(Edge::Unusable)]].concat();
-    let backing_off = [call, Op::Answer(0, Answer::Status(503, None))];
-    let last_attempt = [&backing_off[..], &[to(Edge::BackOffOver), Op::Poll(0)]].concat();
-    let last_attempt = [&last_attempt[..], &last_attempt[1..]].concat();
+    let failed = [Op::Answer(0, Answer::Status(503, None)), next[0], next[1]];
+    let last_attempt = [&[call], &failed[..], &failed[..]].concat();
     let holding = [call, Op::Answer(0, Answer::Status(403, Some(20)))];
     let probing = [&holding[..], &[to(Edge::HoldOver), call]].concat();
     let rejected = [&granted[..], &[Op::Reject(Which::Held)], &granted[..]].concat();
@@ -144,5 +147,57 @@ fn the_last_eight_rejected_tokens_are_remembered() {
                 machine::run(&ops, 1);
             }
         }
+    }
+}
+
+/// The second machine takes any draw that is in its range. All of them together fill it.
+#[test]
+fn what_is_drawn_fills_its_range() {
+    let call = Op::Call(Need::Usable);
+    let answer = |status, retry_after| Op::Answer(0, Answer::Status(status, retry_after));
+    let again = [
+        Op::Set(Clock::Both, Move::To(Edge::HoldOver, Nudge::At)),
+        call,
+    ];
+    let refused = answer(403, None);
+    let granted = [call, Op::Answer(0, Answer::Token(Which::New, Some(1_000)))];
+    for (ops, least, most) in [
+        // Equal jitter of a back-off, and of the second hold.
+        (&[call, answer(500, None)][..], 250, 500),
+        (&[call, answer(429, None)], 500, 1_000),
+        (
+            &[&[call, refused], &again[..], &[refused]].concat(),
+            1_000,
+            2_000,
+        ),
+        // `Retry-After`, and a tenth or a second more.
+        (&[call, answer(503, Some(20))], 20_000, 22_000),
+        (&[call, answer(503, Some(3))], 3_000, 4_000),
+        (&[call, answer(403, Some(100))], 100_000, 110_000),
+        // The refresh point: a quarter of the lifetime before its end, or a tenth earlier.
+        (&granted, 650_000, 750_000),
+    ] {
+        let drawn = (0..200).map(|seed| {
+            let mut world = World::new(seed);
+            let told = ops.iter().filter_map(|op| world.step(*op)).last().unwrap();
+            let delay = told.iter().find_map(|event| match event {
+                Event::Retry { delay, .. } | Event::Failed { delay, .. } => Some(*delay),
+                _ => None,
+            });
+            let ask_at = || world.machine().held().unwrap().ask_at().mono;
+            let time = delay.unwrap_or_else(|| ask_at().saturating_sub(BEGINNING.mono));
+            time.as_millis()
+        });
+        let drawn: Vec<u128> = drawn.collect();
+        let (shortest, longest) = (*drawn.iter().min().unwrap(), *drawn.iter().max().unwrap());
+        let tenth = (most - least) / 10;
+        assert!(
+            (least..=least + tenth).contains(&shortest),
+            "{ops:?}: {shortest} ms"
+        );
+        assert!(
+            (most - tenth..=most).contains(&longest),
+            "{ops:?}: {longest} ms"
+        );
     }
 }

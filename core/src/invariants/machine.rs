@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Both clocks where every run begins.
-const BEGINNING: Moment = Moment {
+pub const BEGINNING: Moment = Moment {
     mono: Duration::from_secs(1_000),
     wall: Duration::from_secs(1_795_478_400),
 };
@@ -168,6 +168,12 @@ impl World {
                 );
             }
         }
+    }
+
+    /// The machine itself.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
     }
 
     /// What the machine is trying.

@@ -297,7 +297,7 @@ impl Machine {
                 ask_at: life.refresh_at,
                 flight: 0,
                 sent: now,
-                left_on_arrival: lifetime,
+                left_on_arrival: life.left(now),
             });
             self.patience.grant(now);
         }
@@ -501,7 +501,7 @@ impl Machine {
         let mut life = self.lifespan(flight.sent, grant.lifetime());
         let mut token = grant.into_token(flight.sent);
         if self.rejected.covers(&token, flight.number) {
-            return Err(Error::token_rejected());
+            return Err(Error::token_rejected().with_attempts(1));
         }
         if let Some(held) = self.held.as_mut().filter(|held| held.token == token) {
             // The same token again does not live longer for that.
@@ -557,11 +557,13 @@ impl Machine {
             self.fail_attempt(now, &acquisition, air, error);
             return;
         }
-        let (mut delay, asked) = self.delay_after(now, &error);
-        let held_back = asked.map(|asked| {
-            delay = delay.max(asked);
-            self.patience.begin_hold(now, delay, error.clone())
-        });
+        let (delay, asked) = self.delay_after(now, &error);
+        let delay = match asked {
+            Some(asked) => self
+                .patience
+                .begin_hold(now, delay.max(asked), error.clone()),
+            None => delay,
+        };
         if let Some(held) = &mut self.held {
             held.ask_at = later(held.life.refresh_at, now.after(delay));
         }
@@ -569,9 +571,9 @@ impl Machine {
         self.tell(Event::Failed {
             error: error.clone(),
             ahead: true,
-            delay: held_back.unwrap_or(delay),
+            delay,
         });
-        if let Some(delay) = held_back {
+        if asked.is_some() {
             self.tell(Event::Held { error, delay });
         }
     }

@@ -49,8 +49,14 @@ pub(crate) fn date(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
 /// An HTTP-date in any of its three forms (RFC 9110 §5.6.7), since the Unix epoch. A date before
 /// 1970 is none.
 fn http_date(text: &str, wall: Duration) -> Option<Duration> {
-    let four_digits = rfc850_year(text, wall);
-    let date = httpdate::parse_http_date(four_digits.as_deref().unwrap_or(text)).ok()?;
+    // Only the form of RFC 850 begins with a longer name of the day; `httpdate` is lax with that one.
+    let date = match text.as_bytes().get(3)? {
+        letter if letter.is_ascii_alphabetic() => {
+            httpdate::parse_http_date(&rfc850_year(text, wall)?)
+        }
+        _ => httpdate::parse_http_date(text),
+    };
+    let date = date.ok()?;
     date.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
@@ -58,7 +64,6 @@ fn http_date(text: &str, wall: Duration) -> Option<Duration> {
 /// than 50 years ahead is the most recent year in the past (RFC 9110 §5.6.7). `httpdate` takes
 /// every year from 70 on for one of the last century, for good.
 fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
-    const YEAR: u64 = 31_556_952;
     let (weekday, rest) = text.split_once(", ")?;
     let (date, time) = rest.split_once(' ')?;
     let mut parts = date.split('-');
@@ -69,7 +74,7 @@ fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     }
     let weekday = weekday.get(..3)?;
     let digits: u64 = year.parse().ok()?;
-    let this = wall.as_secs().checked_div(YEAR)?.checked_add(1970)?;
+    let this = current_year(wall)?;
     let century = this.checked_sub(this.checked_rem(100)?)?;
     // In this century or the next, if that is not too far ahead; else in the last.
     let year = [
@@ -81,6 +86,15 @@ fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     .map(|century| century.saturating_add(digits))
     .find(|year| *year <= this.saturating_add(50))?;
     Some(format!("{weekday}, {day} {month} {year} {time}"))
+}
+
+/// The year of a reading of the wall clock, if an HTTP-date can name it.
+fn current_year(wall: Duration) -> Option<u64> {
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let now = SystemTime::UNIX_EPOCH
+        .checked_add(wall)
+        .filter(|_| wall <= LAST)?;
+    httpdate::fmt_http_date(now).get(12..16)?.parse().ok()
 }
 
 #[cfg(test)]
