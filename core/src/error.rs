@@ -293,6 +293,16 @@ impl Error {
         self
     }
 
+    /// The same error, with the HTTP client's words changed.
+    pub(crate) fn map_detail(mut self, map: impl FnOnce(&str) -> String) -> Self {
+        if self.0.source.is_some()
+            && let Some(source) = &mut Arc::make_mut(&mut self.0).source
+        {
+            source.map_detail(map);
+        }
+        self
+    }
+
     fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,

@@ -10,7 +10,10 @@
     reason = "a panic is how a broken invariant is reported"
 )]
 
+mod claims;
+mod envelope;
 pub mod machine;
+mod retry_after;
 mod reveal;
 mod second_reader;
 
@@ -22,6 +25,9 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
+pub use self::claims::{claims, claims_bytes};
+pub use self::envelope::{Newer, envelope, envelope_bytes};
+pub use self::retry_after::{retry_after, retry_after_bytes};
 pub use self::reveal::{echoes, reveals};
 use self::second_reader::Verdict;
 use crate::{
@@ -52,11 +58,15 @@ const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 pub type Property = fn(&[u8]);
 
 /// Every such property, by the name of its fuzz target and of the folder of its seeds.
-pub const TARGETS: [(&str, Property); 4] = [
+pub const TARGETS: [(&str, Property); 8] = [
+    ("claims", claims_bytes),
     ("decode", decode),
     ("differential", differential),
     ("endpoint", endpoint_bytes),
+    ("envelope", envelope_bytes),
+    ("machine", machine::machine),
     ("request", request_bytes),
+    ("retry_after", retry_after_bytes),
 ];
 
 /// Any answer is read without a panic, the same however it was chunked, into a usable token or

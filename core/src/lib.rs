@@ -116,6 +116,9 @@ mod moment;
 mod protocol;
 mod wire;
 
+#[cfg(feature = "proptest")]
+pub mod strategies;
+
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
 pub use lifecycle::{

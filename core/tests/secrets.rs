@@ -20,9 +20,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth_core::{
-    ApiResult, BodyBuffer, ClientAdminTokenRequest, ClientId, ClientSecret, Credentials, Endpoint,
-    Error, ErrorKind, Exchange, Grant, MediaType, Moment, OAuthTokenResponse, Rejection, Token,
-    TransportError, TransportErrorKind,
+    ApiResult, BodyBuffer, ClientAdminTokenRequest, ClientId, ClientSecret, Config, Credentials,
+    Endpoint, Error, ErrorKind, Exchange, Grant, Machine, MediaType, Moment, Need,
+    OAuthTokenResponse, Rejection, Step, Token, TransportError, TransportErrorKind,
 };
 
 const SECRET: &str = "s3cr3t-Canary+7/\" \u{fc}\\&q-XkT90dLmEw2";
@@ -321,4 +321,25 @@ fn the_search_finds_each_canary() {
             assert!(shown.is_err(), "{echo}");
         }
     }
+}
+
+/// An HTTP client's own words may quote what it sent or was sent.
+#[test]
+fn a_failed_flight_is_told_without_the_secret() {
+    let mut machine = Machine::new(Config::default(), exchange(), 1);
+    let ticket = machine.ticket(Need::Usable);
+    let Step::Send(transmit) = machine.poll(NOW, &ticket) else {
+        panic!("nothing to send");
+    };
+    let detail = format!("malformed header: {SECRET}");
+    let failure = TransportError::with_detail(TransportErrorKind::NotHttp, detail);
+    machine.handle_outcome(NOW, transmit.flight, Err(failure.into()));
+    let Step::Failed(error) = machine.poll(NOW, &ticket) else {
+        panic!("no failure");
+    };
+    let told = format!("{error:#} {error:?}");
+    assert!(
+        told.contains("malformed header: [masked]") && !told.contains(SECRET),
+        "{told}"
+    );
 }

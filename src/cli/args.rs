@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ArgGroup, Parser, Subcommand, ValueEnum, value_parser};
 use meshconnect_auth::Endpoint;
+use meshconnect_auth::emulator::Mode;
 
 use super::credentials::CredentialFlags;
 use super::output::Format;
@@ -102,6 +104,10 @@ pub(crate) struct EmulatorArgs {
     /// How long tokens live, in whole seconds
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = lifetime)]
     pub(crate) expires_in: Duration,
+
+    /// Be hostile where the contract allows it; may be given several times
+    #[arg(long = "mode", value_name = "NAME", value_parser = modes())]
+    pub(crate) modes: Vec<Mode>,
 }
 
 /// The two HTTP clients.
@@ -164,6 +170,12 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; good ones are 30s and 1m30s"))
+}
+
+/// The names of the modes, each with what it is.
+fn modes() -> impl TypedValueParser<Value = Mode> {
+    let named = |mode: Mode| PossibleValue::new(mode.name()).help(mode.summary());
+    PossibleValuesParser::new(Mode::ALL.map(named)).try_map(|name| name.parse::<Mode>())
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use meshconnect_auth::emulator::Emulator;
+use meshconnect_auth::emulator::{Emulator, Mode};
 
 use super::args::EmulatorArgs;
 use super::environment::{BASE_URL, CLIENT_ID, CLIENT_SECRET};
@@ -19,6 +19,10 @@ pub(crate) async fn start(args: EmulatorArgs) -> Result<Emulator, Failure> {
     if args.dangerously_allow_non_loopback {
         builder = builder.dangerously_allow_non_loopback();
     }
+    for mode in &args.modes {
+        builder = builder.mode(*mode);
+    }
+    let modes = args.modes;
     let credentials = on_thread(move || args.credentials.resolve()).await?;
     let secret = match credentials {
         Some(credentials) => {
@@ -30,7 +34,7 @@ pub(crate) async fn start(args: EmulatorArgs) -> Result<Emulator, Failure> {
     let emulator = builder
         .start()
         .map_err(|error| Failure::Setup(refusal(listen, &error)))?;
-    tell(announcement(&emulator, secret));
+    tell(announcement(&emulator, secret, &modes));
     Ok(emulator)
 }
 
@@ -55,7 +59,7 @@ fn refusal(listen: SocketAddr, error: &io::Error) -> String {
     }
 }
 
-fn announcement(emulator: &Emulator, secret: Secret) -> String {
+fn announcement(emulator: &Emulator, secret: Secret, modes: &[Mode]) -> String {
     let (address, endpoint) = (emulator.address(), emulator.endpoint());
     let client_id = emulator.credentials().client_id().as_str();
     let client_id = match quote(client_id) {
@@ -74,9 +78,12 @@ fn announcement(emulator: &Emulator, secret: Secret) -> String {
             " --allow-plaintext",
         )
     };
+    let told = |mode: &Mode| format!("mode {mode}: {}\n", mode.summary());
+    let modes: String = modes.iter().map(told).collect();
     format!(
         "the emulator listens on {address}; stop it with ctrl-c\n\
          {warning}\
+         {modes}\
          base URL: {endpoint}\n\
          to use it from another shell:\n\
          \n\
@@ -105,19 +112,20 @@ mod tests {
     #[test]
     fn a_secret_is_announced_only_where_it_is_the_built_in_one() {
         let emulator = Emulator::start().unwrap();
-        assert!(announcement(&emulator, Secret::BuiltIn).contains(Emulator::CLIENT_SECRET));
+        assert!(announcement(&emulator, Secret::BuiltIn, &[]).contains(Emulator::CLIENT_SECRET));
 
         let credentials = Credentials::new("me", "canary").unwrap();
         let emulator = Emulator::builder()
             .credentials(credentials)
             .start()
             .unwrap();
-        let announced = announcement(&emulator, Secret::Given);
+        let announced = announcement(&emulator, Secret::Given, &[Mode::Slow]);
         assert!(
             announced.contains("MESHCONNECT_CLIENT_ID=me\n"),
             "{announced}"
         );
         assert!(!announced.contains("canary"), "{announced}");
+        assert!(announced.contains("mode slow: Each answer"), "{announced}");
     }
 
     #[test]

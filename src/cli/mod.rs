@@ -19,6 +19,7 @@ use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ContextValue;
 use tokio::runtime::{self, Runtime};
 
 use self::args::{Args, Command};
@@ -29,7 +30,7 @@ use self::stop::Signals;
 pub(crate) fn main() -> ExitCode {
     let outcome = match Args::try_parse() {
         Ok(args) => execute(args.command),
-        Err(message) => return print_usage(&message),
+        Err(message) => return print_usage(message),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -90,8 +91,24 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// Shows what clap has to say: help on stdout, a mistake on stderr.
-fn print_usage(message: &clap::Error) -> ExitCode {
+/// Shows what clap has to say: help on stdout, a mistake on stderr. It repeats arguments, which may
+/// hold what forges a line or drives a terminal.
+fn print_usage(mut message: clap::Error) -> ExitCode {
+    let escaped = |text: &String| text.escape_debug().to_string();
+    let repeated: Vec<_> = message
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, ContextValue::String(escaped(text)))),
+            ContextValue::Strings(texts) => {
+                let texts = texts.iter().map(escaped).collect();
+                Some((kind, ContextValue::Strings(texts)))
+            }
+            _ => None,
+        })
+        .collect();
+    for (kind, value) in repeated {
+        message.insert(kind, value);
+    }
     match message.print() {
         Ok(()) => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(Failure::USAGE)),
         Err(error) => {

@@ -6,22 +6,24 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use meshconnect_auth_core::{
-    ApiResult, ApiResultStatus, AuthenticationStatus, Credentials, Endpoint, OAuthTokenResponse,
-};
-use serde::{Deserialize, Serialize};
+use meshconnect_auth_core::{AuthenticationStatus, Credentials, Endpoint, OAuthTokenResponse};
+use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::json;
+
+use super::envelope::{
+    NO_CLIENT_ID, NO_CLIENT_SECRET, NOT_A_TOKEN_REQUEST, NOT_FOUND, NOT_JSON, NOT_PERMITTED,
+    Refusal, bare, granted,
+};
 
 /// Answers requests as the contract says, for one pair of credentials.
 ///
 /// It has no clock, no randomness and no IO: the same inputs give the same answer.
 ///
-/// | request | answer |
+/// | `POST /admin/api/v1/Token` (a query changes nothing) | answer |
 /// |---|---|
-/// | any other path (a trailing slash makes one; a query does not) | 404, envelope `notFound` |
 /// | any other method, `HEAD` and `OPTIONS` included | 405 with `Allow: POST` |
 /// | a media type other than `application/json`, `text/json` and `application/*+json` | 415 |
 /// | a body of more than [`MAX_BODY`](Self::MAX_BODY) bytes | 413 |
@@ -29,15 +31,26 @@ use serde_json::json;
 /// | other credentials | 403, envelope `permissionDenied` |
 /// | the right credentials | 200, envelope `ok`, a new token |
 ///
-/// The first line that fits counts. 405, 413 and 415 carry `{"statusCode": …}` instead of the
-/// envelope, as other admin endpoints document it. An `Authorization` header is neither needed
-/// nor looked at: the contract lists one, but nothing shows that it takes a token to get a token.
+/// The first line that fits counts. An `Authorization` header is neither needed nor looked at: the
+/// contract lists one, but nothing shows that it takes a token to get a token.
 ///
-/// No answer repeats anything of the request but the client id, inside of the token.
+/// | any other path of `/admin/api/v1/`, by any method | answer |
+/// |---|---|
+/// | `Authorization: Bearer` with a token of this issuer that has not expired | 200, envelope `ok` |
+/// | anything else | 401 with `WWW-Authenticate: Bearer` |
+///
+/// These stand for the calls that a token is for, such as `GET /admin/api/v1/SubClient`, and have
+/// no content. What is no such path is a 404, envelope `notFound`; so is what only looks like
+/// the path of the token endpoint (another case, a trailing slash).
+///
+/// 401, 405, 413 and 415 carry `{"statusCode": …}` instead of the envelope, as other admin
+/// endpoints document it. No answer repeats anything of the request but the client id, inside of
+/// the token.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     credentials: Credentials,
     expires_in: Duration,
+    life: Option<Duration>,
 }
 
 impl Issuer {
@@ -50,6 +63,7 @@ impl Issuer {
         Self {
             credentials,
             expires_in: Duration::from_secs(60 * 60),
+            life: None,
         }
     }
 
@@ -57,6 +71,14 @@ impl Issuer {
     #[must_use]
     pub fn expires_in(self, expires_in: Duration) -> Self {
         Self { expires_in, ..self }
+    }
+
+    /// Sets after how long tokens really end, by their `exp`, where that is not what
+    /// [`expires_in`](Self::expires_in) tells. Whole seconds count.
+    #[must_use]
+    pub fn ends_after(self, life: Duration) -> Self {
+        let life = Some(life);
+        Self { life, ..self }
     }
 
     /// The credentials that are let in.
@@ -67,21 +89,66 @@ impl Issuer {
 
     /// Answers one request.
     ///
-    /// `issued` is the time since the Unix epoch, which a token repeats as its `iat`. `serial`
+    /// `now` is the time since the Unix epoch, which a token repeats as its `iat`. `serial`
     /// becomes its `jti`: another serial, another token.
     ///
     /// A token is three base64url segments like a JWT, and its header claims HS256, but the third
-    /// segment is a fixed text and no signature. No verifier will take it.
+    /// segment is a fixed text and no signature. No verifier will take it but this one: whether a
+    /// token is its own, the issuer tells by making it again from its claims.
     #[must_use]
-    pub fn answer(
+    pub fn answer(&self, request: &Request<Bytes>, now: Duration, serial: u64) -> Response<Bytes> {
+        match Place::of(request) {
+            Place::TokenEndpoint => self.answer_for_token(request, now, serial),
+            Place::Downstream => {
+                Self::answer_downstream(request, |token| self.serial_of(token, now).is_some())
+            }
+            Place::Nowhere => NOT_FOUND.answer(),
+        }
+    }
+
+    /// The serial of a token that is this issuer's own and has not expired at `now`: for servers
+    /// that take some of them and not others.
+    #[must_use]
+    pub fn serial_of(&self, token: &str, now: Duration) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Claims {
+            iat: u64,
+            exp: u64,
+            jti: String,
+        }
+
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        let claims: Claims = serde_json::from_slice(&payload).ok()?;
+        let serial = claims.jti.strip_prefix(SERIAL_PREFIX)?.parse().ok()?;
+        let own = self.token(Duration::from_secs(claims.iat), serial) == token;
+        (own && now.as_secs() < claims.exp).then_some(serial)
+    }
+
+    /// How long tokens really live.
+    pub(super) fn life(&self) -> Duration {
+        self.life.unwrap_or(self.expires_in)
+    }
+
+    /// Answers a call that takes a token, which `accepts` judges.
+    pub(super) fn answer_downstream(
+        request: &Request<Bytes>,
+        accepts: impl FnOnce(&str) -> bool,
+    ) -> Response<Bytes> {
+        if bearer(request.headers()).is_some_and(accepts) {
+            return granted::<()>(None);
+        }
+        let mut response = bare(StatusCode::UNAUTHORIZED);
+        let challenge = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        response
+    }
+
+    fn answer_for_token(
         &self,
         request: &Request<Bytes>,
-        issued: Duration,
+        now: Duration,
         serial: u64,
     ) -> Response<Bytes> {
-        if request.uri().path() != Endpoint::TOKEN_PATH {
-            return NOT_FOUND.answer();
-        }
         if request.method() != Method::POST {
             let mut response = bare(StatusCode::METHOD_NOT_ALLOWED);
             let allowed = HeaderValue::from_static("POST");
@@ -95,7 +162,7 @@ impl Issuer {
             return bare(StatusCode::PAYLOAD_TOO_LARGE);
         }
         match Asked::read(request.body()) {
-            Ok(asked) if self.lets_in(&asked) => self.grant(issued, serial),
+            Ok(asked) if self.lets_in(&asked) => self.grant(now, serial),
             Ok(_) => NOT_PERMITTED.answer(),
             Err(refusal) => refusal.answer(),
         }
@@ -106,19 +173,12 @@ impl Issuer {
             && asked.client_secret == self.credentials.client_secret().expose()
     }
 
-    fn grant(&self, issued: Duration, serial: u64) -> Response<Bytes> {
+    fn grant(&self, now: Duration, serial: u64) -> Response<Bytes> {
         let mut token = OAuthTokenResponse::default();
-        token.id_token = Some(self.token(issued, serial));
+        token.id_token = Some(self.token(now, serial));
         token.expires_in = Some(i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX));
         token.status = Some(AuthenticationStatus::Available);
-        let mut granted = ApiResult::default();
-        granted.status = Some(ApiResultStatus::Ok);
-        // As in the contract's example: present, and empty where there is nothing to say.
-        granted.message = Some(String::new());
-        granted.error_hash = Some(error_hash(""));
-        granted.error_type = Some(String::new());
-        granted.content = Some(token);
-        respond(StatusCode::OK, &granted)
+        granted(Some(token))
     }
 
     fn token(&self, issued: Duration, serial: u64) -> String {
@@ -126,8 +186,8 @@ impl Issuer {
         let payload = json!({
             "sub": self.credentials.client_id().as_str(),
             "iat": issued.as_secs(),
-            "exp": issued.as_secs().saturating_add(self.expires_in.as_secs()),
-            "jti": format!("emulator-{serial}"),
+            "exp": issued.as_secs().saturating_add(self.life().as_secs()),
+            "jti": format!("{SERIAL_PREFIX}{serial}"),
         });
         [header.to_string(), payload.to_string(), NO_SIGNATURE.into()]
             .map(|segment| URL_SAFE_NO_PAD.encode(segment))
@@ -135,8 +195,40 @@ impl Issuer {
     }
 }
 
+/// What a serial is called in a token.
+const SERIAL_PREFIX: &str = "emulator-";
+
 /// As long as an HS256 signature, 32 bytes, and legible once decoded.
 const NO_SIGNATURE: &str = "emulator token without signature";
+
+/// Where a request is to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    TokenEndpoint,
+    /// Any other endpoint of the admin API, which takes a token.
+    Downstream,
+    Nowhere,
+}
+
+impl Place {
+    pub(super) fn of(request: &Request<Bytes>) -> Self {
+        let path = request.uri().path();
+        if path == Endpoint::TOKEN_PATH {
+            return Self::TokenEndpoint;
+        }
+        let Some(rest) = path.strip_prefix("/admin/api/v1/") else {
+            return Self::Nowhere;
+        };
+        let name = rest.split('/').next().unwrap_or_default();
+        // A client that spells the token endpoint wrong shall hear of that, not of a token.
+        let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic());
+        if is_name && !name.eq_ignore_ascii_case("Token") {
+            Self::Downstream
+        } else {
+            Self::Nowhere
+        }
+    }
+}
 
 /// What is asked for, whole.
 struct Asked<'a> {
@@ -174,97 +266,6 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// An error as the contract's examples show it. All text is fixed, so that none can repeat a
-/// secret.
-struct Refusal {
-    code: StatusCode,
-    status: ApiResultStatus,
-    message: &'static str,
-    display_message: &'static str,
-    error_type: &'static str,
-}
-
-const NO_CLIENT_ID: Refusal = Refusal {
-    code: StatusCode::BAD_REQUEST,
-    status: ApiResultStatus::BadRequest,
-    message: "The field clientId is missing or empty.",
-    display_message: "A client id is needed.",
-    error_type: "missingField",
-};
-
-const NO_CLIENT_SECRET: Refusal = Refusal {
-    message: "The field clientSecret is missing or empty.",
-    display_message: "A client secret is needed.",
-    ..NO_CLIENT_ID
-};
-
-const NOT_A_TOKEN_REQUEST: Refusal = Refusal {
-    message: "The body is not an object of the strings clientId and clientSecret, each once.",
-    display_message: "The request is not correct.",
-    error_type: "invalidField",
-    ..NO_CLIENT_ID
-};
-
-const NOT_JSON: Refusal = Refusal {
-    message: "The body is not JSON.",
-    error_type: "invalidJson",
-    ..NOT_A_TOKEN_REQUEST
-};
-
-const NOT_PERMITTED: Refusal = Refusal {
-    code: StatusCode::FORBIDDEN,
-    status: ApiResultStatus::PermissionDenied,
-    message: "The client id or the client secret is not correct.",
-    display_message: "Permission denied.",
-    // Odd, but so says the contract's one example of a 403.
-    error_type: "missingField",
-};
-
-const NOT_FOUND: Refusal = Refusal {
-    code: StatusCode::NOT_FOUND,
-    status: ApiResultStatus::NotFound,
-    message: "There is nothing at this path.",
-    display_message: "Not found.",
-    error_type: "notFound",
-};
-
-impl Refusal {
-    fn answer(self) -> Response<Bytes> {
-        let mut refused = ApiResult::<OAuthTokenResponse>::default();
-        refused.status = Some(self.status);
-        refused.message = Some(self.message.to_owned());
-        refused.display_message = Some(self.display_message.to_owned());
-        refused.error_hash = Some(error_hash(self.message));
-        refused.error_type = Some(self.error_type.to_owned());
-        respond(self.code, &refused)
-    }
-}
-
-/// An answer from below the API's own code, which does not know the envelope.
-fn bare(code: StatusCode) -> Response<Bytes> {
-    respond(code, &json!({ "statusCode": code.as_u16() }))
-}
-
-fn respond(code: StatusCode, body: &impl Serialize) -> Response<Bytes> {
-    // Only string keys, strings and integers get here, and those always serialize.
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = code;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
-    response
-}
-
-/// Groups equal errors, in eight hex digits as in the contract's examples: 32-bit FNV-1a.
-fn error_hash(message: &str) -> String {
-    let hash = message.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    format!("{hash:08x}")
-}
-
 /// Whether exactly one media type is declared, and it is one that the contract lists for the
 /// body.
 fn is_json(headers: &HeaderMap) -> bool {
@@ -279,6 +280,16 @@ fn is_json(headers: &HeaderMap) -> bool {
         Some(("application", subtype)) => subtype.strip_suffix("+json").is_some_and(is_name),
         _ => false,
     }
+}
+
+/// The token of the one `Authorization` header, if it is a Bearer token (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let (Some(given), None) = (given.next(), given.next()) else {
+        return None;
+    };
+    let (scheme, token) = given.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token)
 }
 
 /// RFC 6838 §4.2, `restricted-name`, less its limit on length.
@@ -544,6 +555,89 @@ mod tests {
         let signature = token.split('.').nth(2).unwrap();
         assert_eq!(URL_SAFE_NO_PAD.decode(signature).unwrap().len(), 32);
         assert_eq!(token.split('.').count(), 3);
+    }
+
+    #[test]
+    fn downstream_takes_the_tokens_that_it_would_make_until_their_end() {
+        let issuer = issuer().expires_in(Duration::from_secs(90));
+        let good = issuer.token(AT, 7);
+        let ask = |authorization: &[&str], later: u64| {
+            let mut request = request("GET", "/admin/api/v1/SubClient", "", b"");
+            for value in authorization {
+                let value = HeaderValue::from_str(value).unwrap();
+                request.headers_mut().append(AUTHORIZATION, value);
+            }
+            issuer.answer(&request, AT + Duration::from_secs(later), 8)
+        };
+        let bearer = format!("Bearer {good}");
+        for (authorization, later) in [(&bearer[..], 0), (&format!("bearer {good}"), 89)] {
+            let accepted = ask(&[authorization], later);
+            assert_eq!(accepted.status(), StatusCode::OK);
+            assert_eq!(
+                body(&accepted),
+                json!({ "status": "ok", "message": "", "errorHash": "811c9dc5", "errorType": "" })
+            );
+        }
+        let other = Issuer::new(Credentials::new("other", "x").unwrap());
+        let (header, claims) = good.split_once('.').unwrap();
+        for (authorization, later) in [
+            (&[][..], 0),
+            (&[&bearer[..], &bearer], 0),
+            (&[&bearer], 90),
+            (&[&good], 0),
+            (&[&format!("Basic {good}")], 0),
+            (&[&format!("Bearer  {good}")], 0),
+            (&[&format!("{bearer}x")], 0),
+            (&[&format!("Bearer x{header}.{claims}")], 0),
+            (&[&format!("Bearer {header}.{claims}.")], 0),
+            (&[&format!("Bearer {}", other.token(AT, 7))], 0),
+            (&["Bearer"], 0),
+            (&["Bearer x"], 0),
+            (&["Bearer x.e30.x"], 0),
+        ] {
+            let refused = ask(authorization, later);
+            assert_eq!(
+                refused.status(),
+                StatusCode::UNAUTHORIZED,
+                "{authorization:?}"
+            );
+            assert_eq!(refused.headers()[WWW_AUTHENTICATE], "Bearer");
+            assert_eq!(body(&refused), json!({ "statusCode": 401 }));
+        }
+        assert_eq!(issuer.serial_of(&good, AT), Some(7));
+        let granted = body(&issuer.answer(&post(GOOD.as_bytes()), AT, 7));
+        assert_eq!(granted["content"]["id_token"], good);
+    }
+
+    #[test]
+    fn where_a_request_is_answered() {
+        for (path, place) in [
+            (PATH, Place::TokenEndpoint),
+            ("/admin/api/v1/SubClient", Place::Downstream),
+            ("/admin/api/v1/SubClient/1/logo?a", Place::Downstream),
+            ("/admin/api/v1/Tokens", Place::Downstream),
+            ("/admin/api/v1/", Place::Nowhere),
+            ("/admin/api/v1", Place::Nowhere),
+            ("/admin/api/v1/Token/x", Place::Nowhere),
+            ("/admin/api/v1/TOKEN", Place::Nowhere),
+            ("/admin/api/v2/SubClient", Place::Nowhere),
+        ] {
+            assert_eq!(Place::of(&request("PUT", path, "", b"")), place, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_end_at_another_time_than_is_told() {
+        let issuer = issuer().ends_after(Duration::from_secs(7));
+        let envelope = body(&issuer.answer(&post(GOOD.as_bytes()), AT, 1));
+        assert_eq!(envelope["content"]["expires_in"], 3600);
+        let token = envelope["content"]["id_token"].as_str().unwrap();
+        assert_eq!(claims(token)["exp"], 1_700_000_007);
+        assert!(
+            issuer
+                .serial_of(token, AT + Duration::from_secs(7))
+                .is_none()
+        );
     }
 
     #[test]

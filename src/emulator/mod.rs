@@ -2,8 +2,10 @@
 //!
 //! [`Emulator`] is a real HTTP server on a loopback port. It follows the contract of
 //! `POST /admin/api/v1/Token`, right down to its refusals, and can be told to misbehave: a
-//! [`Reply`] is late, slow, torn, or never comes. It works under blocking code and under any
-//! async runtime, because it brings its own.
+//! [`Reply`] is late, slow, torn, or never comes, and a [`Mode`] is a way to be hostile in all
+//! answers. The other paths of the admin API stand for what a token is for: they take the tokens
+//! that were granted. It works under blocking code and under any async runtime, because it brings
+//! its own.
 //!
 //! [`Issuer`] is the same contract without the server: a request in, a response out.
 //!
@@ -33,12 +35,20 @@
 //!
 //! A client of this crate is pointed at [`Emulator::endpoint`] with [`Emulator::credentials`].
 
+mod conduct;
 mod delivery;
+mod envelope;
+mod http_date;
+#[cfg(feature = "__invariants")]
+#[doc(hidden)]
+pub mod invariants;
 mod issuer;
+mod mode;
 mod reply;
 mod server;
 mod service;
 
 pub use issuer::Issuer;
+pub use mode::Mode;
 pub use reply::Reply;
 pub use server::{Emulator, EmulatorBuilder};

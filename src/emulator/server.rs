@@ -12,7 +12,9 @@ use meshconnect_auth_core::{Credentials, Endpoint};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use super::conduct::Modes;
 use super::issuer::Issuer;
+use super::mode::Mode;
 use super::reply::Reply;
 use super::service::Service;
 
@@ -22,7 +24,8 @@ use super::service::Service;
 /// waits for the thread, which takes no time worth mentioning.
 ///
 /// Each request, on whatever path, gets the next reply of the [script](Self::script); where that
-/// has run out, the [`Issuer`]'s own answer. Connections are kept alive.
+/// has run out, the [`Issuer`]'s own answer, or what its [modes](EmulatorBuilder::mode) make of
+/// it. Connections are kept alive.
 ///
 /// Limits: a request has 30 s for its head and another 30 s for its body; then its connection is
 /// closed, as it is when a body breaks off. An idle connection is closed after 30 s. A head has
@@ -69,6 +72,7 @@ impl Emulator {
         EmulatorBuilder {
             credentials: None,
             expires_in: None,
+            modes: Modes::default(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             non_loopback: false,
             patience: Duration::from_secs(30),
@@ -106,6 +110,13 @@ impl Emulator {
     pub fn requests(&self) -> u64 {
         self.service.requests()
     }
+
+    /// How many tokens were granted so far, the same one again included; a scripted reply is
+    /// counted only where it leaves the answer to the issuer.
+    #[must_use]
+    pub fn grants(&self) -> u64 {
+        self.service.grants()
+    }
 }
 
 impl Drop for Emulator {
@@ -133,6 +144,7 @@ impl fmt::Debug for Emulator {
 pub struct EmulatorBuilder {
     credentials: Option<Credentials>,
     expires_in: Option<Duration>,
+    modes: Modes,
     listen: SocketAddr,
     non_loopback: bool,
     patience: Duration,
@@ -149,6 +161,12 @@ impl EmulatorBuilder {
     /// [`Issuer::expires_in`].
     pub fn expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
+        self
+    }
+
+    /// Makes it hostile, in one way more.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.modes.add(mode);
         self
     }
 
@@ -198,7 +216,7 @@ impl EmulatorBuilder {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let endpoint = endpoint_of(address)?;
-        let service = Arc::new(Service::new(issuer, self.patience));
+        let service = Arc::new(Service::new(issuer, self.modes, self.patience));
         let running = Running::start(Arc::clone(&service), listener)?;
         Ok(Emulator {
             service,

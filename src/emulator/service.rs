@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use http::header::DATE;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -16,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
+use super::conduct::{Ledger, Modes};
 use super::delivery::Delivery;
 use super::issuer::Issuer;
 use super::reply::Reply;
@@ -39,6 +41,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Service {
     issuer: Issuer,
+    modes: Modes,
     patience: Duration,
     progress: Mutex<Progress>,
 }
@@ -47,13 +50,15 @@ pub(super) struct Service {
 struct Progress {
     requests: u64,
     script: VecDeque<Reply>,
+    ledger: Ledger,
 }
 
 impl Service {
     /// `patience` is how long a request's head may take, and then its body.
-    pub(super) fn new(issuer: Issuer, patience: Duration) -> Self {
+    pub(super) fn new(issuer: Issuer, modes: Modes, patience: Duration) -> Self {
         Self {
-            issuer,
+            issuer: modes.instruct(issuer),
+            modes,
             patience,
             progress: Mutex::default(),
         }
@@ -71,6 +76,10 @@ impl Service {
 
     pub(super) fn requests(&self) -> u64 {
         self.progress().requests
+    }
+
+    pub(super) fn grants(&self) -> u64 {
+        self.progress().ledger.grants()
     }
 
     /// Accepts connections for ever.
@@ -111,9 +120,20 @@ impl Service {
         let (head, body) = request.into_parts();
         let body = timeout(self.patience, read(body)).await??;
         let request = Request::from_parts(head, body);
-        reply
-            .perform(|| self.issuer.answer(&request, since_epoch(), serial))
-            .await
+        if let Some(delay) = self.modes.delay() {
+            sleep(delay).await;
+        }
+        let mut response = reply.perform(|| self.issue(&request, serial)).await?;
+        if let Some(date) = self.modes.date(since_epoch()) {
+            response.headers_mut().entry(DATE).or_insert(date);
+        }
+        Ok(response)
+    }
+
+    fn issue(&self, request: &Request<Bytes>, serial: u64) -> Response<Bytes> {
+        let now = self.modes.clock(since_epoch());
+        let ledger = &mut self.progress().ledger;
+        ledger.answer(&self.modes, &self.issuer, request, now, serial)
     }
 
     /// Counts a request and takes its reply, in one go: the n-th request gets the n-th reply.

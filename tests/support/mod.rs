@@ -169,6 +169,32 @@ impl Transport for Async {
     }
 }
 
+/// [`Async`] on a runtime of several threads, which it does not wait for.
+pub struct AsyncOfThreads;
+
+impl Transport for AsyncOfThreads {
+    fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
+        Async::token_then(settings, then)
+    }
+
+    fn run(settings: &Settings) -> Result<Token, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = build!(meshconnect_auth::Client, settings, own_reqwest())?;
+        let flight = runtime.spawn(async move { client.token().await });
+        let result = runtime.block_on(flight).unwrap();
+        runtime.shutdown_background();
+        result
+    }
+
+    fn exchange(exchange: &Exchange) -> Result<Grant, Error> {
+        Async::exchange(exchange)
+    }
+}
+
 impl Transport for Blocking {
     fn run(settings: &Settings) -> Result<Token, Error> {
         build!(blocking::Client, settings, own_ureq())?.token()

@@ -143,7 +143,7 @@ pub fn answer(status: &str, headers: &str, body: &str) -> String {
 }
 
 /// Reads a head and as much of a body as it announces.
-fn read_request(stream: &mut dyn Stream) -> io::Result<Vec<u8>> {
+pub fn read_request(stream: &mut dyn Stream) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
     loop {

@@ -37,6 +37,10 @@ fn kind(error: &reqwest::Error) -> TransportErrorKind {
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
             TransportErrorKind::Broken
         }
+        // How hyper says that chunks or trailers are against the rules.
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
+            TransportErrorKind::NotHttp
+        }
         _ if error.is_connect() => TransportErrorKind::Connect,
         _ => TransportErrorKind::Broken,
     }
@@ -67,7 +71,8 @@ impl<'a> Inner<'a> {
         while let Some(error) = next {
             found.rustls = found.rustls.or(error.downcast_ref());
             found.hyper = found.hyper.or(error.downcast_ref());
-            found.io = found.io.or(error.downcast_ref());
+            // A connector wraps such an error in one that says nothing.
+            found.io = error.downcast_ref().or(found.io);
             next = match error.downcast_ref::<io::Error>() {
                 // The source of such an error is the source of what it wraps, which is skipped.
                 Some(io) => io.get_ref().map(|inner| inner as _),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use meshconnect_auth_core::{Config, Credentials, Endpoint, Error, Event, Setup, Token};
+use meshconnect_auth_core::{Config, Credentials, Endpoint, Error, Event, Lead, Setup, Token};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
@@ -153,7 +153,7 @@ fn agent(endpoint: &Endpoint, config: &Config, trust: &Trust) -> Result<Agent, E
         .proxy(proxy)
         .accept_encoding("identity")
         .tls_config(trust.config())
-        .timeout_global(Some(config.attempt_timeout))
+        .timeout_global(Some(Lead::timeout_within(config.attempt_timeout)))
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
         // Tokens are an hour apart: a pooled connection would be dead by then.

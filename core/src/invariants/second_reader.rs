@@ -46,6 +46,8 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
     }
     document.once("errorData")?;
     let content = document.once("content")?;
+    // An empty one says no more than none.
+    let status = status.filter(|status| !status.is_empty());
     if status.ok_or(Malformed)? != "ok" {
         return Ok(Verdict::Refused(ErrorKind::Rejected));
     }
@@ -99,12 +101,22 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
 
 /// `exp - iat` of a JWT.
 fn claimed_lifetime(id_token: &str) -> Option<i128> {
+    let (exp, iat) = claims(id_token)?;
+    let lifetime = exp?.checked_sub(iat?)?;
+    Some(lifetime.clamp(i128::from(i64::MIN), i128::from(i64::MAX)))
+}
+
+/// `exp` and `iat` of a JWT, in whole seconds within the range of an `i64`.
+pub(super) fn claims(id_token: &str) -> Option<(Option<i128>, Option<i128>)> {
     let segments: Vec<&str> = id_token.split('.').collect();
     let [_, payload, _] = segments.as_slice() else {
         return None;
     };
     let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let claims: Document = serde_json::from_str(std::str::from_utf8(&payload).ok()?).ok()?;
+    let Document::Object(_) = claims else {
+        return None;
+    };
     let time = |name: &str| match claims.last(name)? {
         Document::Integer(seconds) => {
             Some((*seconds).clamp(i128::from(i64::MIN), i128::from(i64::MAX)))
@@ -116,8 +128,7 @@ fn claimed_lifetime(id_token: &str) -> Option<i128> {
         Document::Float(seconds) => Some(i128::from(seconds.floor() as i64)),
         _ => None,
     };
-    let lifetime = time("exp")?.checked_sub(time("iat")?)?;
-    Some(lifetime.clamp(i128::from(i64::MIN), i128::from(i64::MAX)))
+    Some((time("exp"), time("iat")))
 }
 
 /// A whole JSON document, with every member in its place: unlike a map, it forgets no duplicate.

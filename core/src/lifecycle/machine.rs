@@ -205,6 +205,7 @@ impl Machine {
         if flight.generation != self.generation {
             return;
         }
+        let outcome = outcome.map_err(|error| flight.exchange.masked(error));
         let arrival = outcome.and_then(|grant| self.admit(now, &flight, grant));
         match (self.state.clone(), arrival) {
             (State::Acquiring(acquisition, air), arrival) if air.number == flight.number => {

@@ -318,10 +318,17 @@ impl Lead {
         self.request.clone()
     }
 
-    /// How long all of it may take; longer, and the flight is given up.
+    /// How long all of it may take. The flight itself ends a little later, so that what the HTTP
+    /// client knows of a time-out is told before that.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.timeout
+        Self::timeout_within(self.timeout)
+    }
+
+    /// The [`timeout`](Self::timeout) of a flight that ends after so long.
+    #[must_use]
+    pub fn timeout_within(flight: Duration) -> Duration {
+        flight.saturating_sub(flight.div_f64(20.0).min(Duration::from_millis(250)))
     }
 
     /// The limit for a [`BodyBuffer`], in bytes.

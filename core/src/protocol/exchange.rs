@@ -208,6 +208,12 @@ impl Exchange {
         .map_err(|why| reading.malformed(why))
     }
 
+    /// The same error, less what the HTTP client may have quoted in its words.
+    pub(crate) fn masked(&self, error: Error) -> Error {
+        let secret = self.credentials().client_secret().expose();
+        error.map_detail(|detail| Mask::new([secret]).field(detail, FIELD))
+    }
+
     /// Reads an answer of any other endpoint of the admin API: they share the envelope.
     ///
     /// The credentials' secret is masked in its errors as it is in those of

@@ -1,0 +1,115 @@
+//! What a token says of itself can shorten its life, and never lengthen it.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Response;
+use http::header::{DATE, HeaderValue};
+use serde_json::json;
+
+use super::retry_after::http_date;
+use super::{RECEIVED, SECRETS, TEN_YEARS, exchange, second_reader};
+use crate::{Error, ErrorKind, Grant, Moment, Token};
+
+/// The claims of any token are read as a second reader does, and the lifetime is the soonest of
+/// what is known: with an `expires_in`, no longer than for a token without claims. An expiry
+/// overflows at no reading of the clock.
+pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue>) {
+    let Ok(token) = Token::new(id_token, SystemTime::UNIX_EPOCH) else {
+        let refused = grant(id_token, Some(3600), date).map_err(|error| error.kind());
+        let refused = refused.map(|_| ()).err();
+        assert_eq!(refused, Some(ErrorKind::Malformed), "{id_token:?}");
+        return;
+    };
+    let claims = token.unverified_claims();
+    let read = second_reader::claims(id_token);
+    let ours = claims.map(|claims| (claims.exp.map(i128::from), claims.iat.map(i128::from)));
+    assert_eq!(ours, read, "two readings of {id_token}");
+    let (exp, iat) = read.unwrap_or_default();
+
+    let date_read = date.and_then(|date| http_date(date, RECEIVED.wall));
+    let left = exp
+        .zip(date_read)
+        .and_then(|(exp, date)| exp.checked_sub(date.into()));
+    let span = exp.zip(iat).and_then(|(exp, iat)| exp.checked_sub(iat));
+    let told = expires_in.map(i128::from);
+    let soonest = told.into_iter().chain(left).min();
+    let seconds = soonest.or(span).unwrap_or(300);
+    let expected = u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds > 0)
+        .map(|seconds| Duration::from_secs(seconds).min(TEN_YEARS));
+    let lifetime = lifetime(id_token, expires_in, date);
+    assert_eq!(
+        lifetime, expected,
+        "{id_token} with {expires_in:?} at {date:?}"
+    );
+    if expires_in.is_some() {
+        let alone = self::lifetime("opaque", expires_in, date);
+        assert!(
+            lifetime <= alone,
+            "{claims:?} make {lifetime:?} of {alone:?}"
+        );
+    }
+
+    for wall in [Duration::ZERO, RECEIVED.wall, Duration::MAX] {
+        let sent = Moment {
+            mono: Duration::MAX,
+            wall,
+        };
+        if let Ok(grant) = grant(id_token, expires_in, date) {
+            let end = wall.saturating_add(grant.lifetime());
+            let end = SystemTime::UNIX_EPOCH.checked_add(end);
+            assert_eq!(
+                grant.into_token(sent).expires_at(),
+                end.unwrap_or(SystemTime::UNIX_EPOCH)
+            );
+        }
+    }
+}
+
+/// [`claims`] with a `Date` on the first line of `data`, an `expires_in` on the second, and after
+/// them a token, or the payload of a JWT: it is tried as both.
+pub fn claims_bytes(data: &[u8]) {
+    let mut lines = data.splitn(3, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (sent, told, rest) = (line(), line(), line());
+    let sent = HeaderValue::from_bytes(sent).ok();
+    let sent = sent.as_ref().filter(|date| !date.is_empty());
+    let expires_in = std::str::from_utf8(told).unwrap_or_default().parse().ok();
+    let jwt = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(rest));
+    claims(&jwt, expires_in, sent);
+    if let Ok(token) = std::str::from_utf8(rest) {
+        claims(token, expires_in, sent);
+    }
+}
+
+fn grant(
+    id_token: &str,
+    expires_in: Option<i64>,
+    date: Option<&HeaderValue>,
+) -> Result<Grant, Error> {
+    let content = json!({ "id_token": id_token, "expires_in": expires_in });
+    let body = json!({ "status": "ok", "content": content }).to_string();
+    let mut response = Response::new(body.into_bytes());
+    if let Some(date) = date {
+        response.headers_mut().insert(DATE, date.clone());
+    }
+    exchange(SECRETS[0]).parse(response, RECEIVED)
+}
+
+/// The lifetime that is granted, if any.
+fn lifetime(
+    id_token: &str,
+    expires_in: Option<i64>,
+    date: Option<&HeaderValue>,
+) -> Option<Duration> {
+    match grant(id_token, expires_in, date) {
+        Ok(grant) => Some(grant.lifetime()),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Malformed, "{id_token}");
+            None
+        }
+    }
+}

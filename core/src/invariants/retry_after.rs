@@ -1,0 +1,201 @@
+//! When an error says to come back, against a reader that goes by the words of the RFC, slowly.
+
+use std::time::Duration;
+
+use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use super::{RECEIVED, SECRETS, TEN_YEARS, exchange, response};
+use crate::Moment;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// When the answer may have come: now, at the first reading there is, around the turns of two
+/// centuries and of a year, in the last year that a date can name, and at the last reading.
+const CLOCKS: [Duration; 7] = [
+    RECEIVED.wall,
+    Duration::ZERO,
+    Duration::from_secs(946_684_799),
+    Duration::from_secs(1_830_297_600),
+    Duration::from_secs(2_524_608_000),
+    Duration::from_secs(253_402_300_799),
+    Duration::MAX,
+];
+
+/// A time to come back is never more than ten years away, and is the one that a naive reader
+/// finds in `headers`.
+pub fn retry_after(headers: &HeaderMap) {
+    for wall in CLOCKS {
+        let received = Moment {
+            mono: RECEIVED.mono,
+            wall,
+        };
+        let mut response = Response::new(&b""[..]);
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        response.headers_mut().clone_from(headers);
+        let Err(error) = exchange(SECRETS[0]).parse(response, received) else {
+            panic!("a 429 grants a token");
+        };
+        let retry_at = error.retry_at();
+        if let Some(at) = retry_at {
+            assert!(
+                at.mono >= received.mono && at.mono <= received.mono.saturating_add(TEN_YEARS),
+                "{at:?} is out of range"
+            );
+        }
+        let delay = naive(headers, wall);
+        assert_eq!(
+            retry_at,
+            delay.map(|delay| received.after(delay)),
+            "{:?} with {:?} at {wall:?} means {delay:?}",
+            headers.get_all(RETRY_AFTER).iter().collect::<Vec<_>>(),
+            headers.get(DATE)
+        );
+    }
+}
+
+/// [`retry_after`] with the headers of a [`response`].
+pub fn retry_after_bytes(data: &[u8]) {
+    retry_after(response(data).headers());
+}
+
+fn naive(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
+    let sent = headers.get(DATE).and_then(|value| http_date(value, wall));
+    let now = sent.map_or(wall, Duration::from_secs);
+    let delays = headers.get_all(RETRY_AFTER).iter().filter_map(|value| {
+        let text = value.to_str().ok()?.trim();
+        if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
+            let number = text.trim_start_matches('0');
+            let cut = number.get(..12).unwrap_or(number);
+            return Some(Duration::from_secs(cut.parse().unwrap_or_default()));
+        }
+        let until = Duration::from_secs(http_date(value, wall)?);
+        Some(until.checked_sub(now).unwrap_or_default())
+    });
+    delays.max().map(|delay| delay.min(TEN_YEARS))
+}
+
+/// An HTTP-date (RFC 9110 §5.6.7) in seconds since the Unix epoch. One from before that, or with
+/// a leap second, is none.
+pub(super) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
+    let text = value.to_str().ok()?.trim();
+    let words: Vec<&str> = text.split(' ').collect();
+    match *words.as_slice() {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        [weekday, day, month, year, time, "GMT"] => seconds(
+            weekday.strip_suffix(',').filter(|name| name.len() == 3)?,
+            digits(day, 2)?,
+            month,
+            digits(year, 4)?,
+            time,
+        ),
+        // Sunday, 06-Nov-94 08:49:37 GMT
+        [weekday, date, time, "GMT"] => {
+            let parts: Vec<&str> = date.split('-').collect();
+            let [day, month, year] = *parts.as_slice() else {
+                return None;
+            };
+            let weekday = weekday.strip_suffix(',')?;
+            seconds(
+                weekday.get(..3).filter(|_| DAYS.contains(&weekday))?,
+                digits(day, 2)?,
+                month,
+                year_ending_in(digits(year, 2)?, wall)?,
+                time,
+            )
+        }
+        // Sun Nov  6 08:49:37 1994, and with a day of two digits
+        [weekday, month, "", day, time, year] => {
+            seconds(weekday, digits(day, 1)?, month, digits(year, 4)?, time)
+        }
+        [weekday, month, day, time, year] => {
+            seconds(weekday, digits(day, 2)?, month, digits(year, 4)?, time)
+        }
+        _ => None,
+    }
+}
+
+const DAYS: [&str; 7] = [
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+];
+
+const MONTHS: [(&str, u64); 12] = [
+    ("Jan", 31),
+    ("Feb", 28),
+    ("Mar", 31),
+    ("Apr", 30),
+    ("May", 31),
+    ("Jun", 30),
+    ("Jul", 31),
+    ("Aug", 31),
+    ("Sep", 30),
+    ("Oct", 31),
+    ("Nov", 30),
+    ("Dec", 31),
+];
+
+fn digits(text: &str, length: usize) -> Option<u64> {
+    let good = text.len() == length && text.chars().all(|c| c.is_ascii_digit());
+    good.then(|| text.parse().ok())?
+}
+
+fn seconds(weekday: &str, day: u64, month: &str, year: u64, time: &str) -> Option<u64> {
+    let parts: Vec<&str> = time.split(':').collect();
+    let [hour, minute, second] = *parts.as_slice() else {
+        return None;
+    };
+    let (hour, minute, second) = (digits(hour, 2)?, digits(minute, 2)?, digits(second, 2)?);
+    let at = MONTHS.iter().position(|(name, _)| *name == month)?;
+    let (before, after) = MONTHS.split_at_checked(at)?;
+    let length = |(name, days): &(&str, u64)| {
+        let leap = *name == "Feb" && days_in(year) == 366;
+        days.saturating_add(leap.into())
+    };
+    let exists = (1..=after.first().map(length)?).contains(&day)
+        && (1970..=9999).contains(&year)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    if !exists {
+        return None;
+    }
+    let days: u64 = (1970..year)
+        .map(days_in)
+        .chain(before.iter().map(length))
+        .chain([day.checked_sub(1)?])
+        .sum();
+    let index = usize::try_from(days.checked_rem(7)?).ok()?;
+    let good = weekday.len() == 3 && DAYS.get(index)?.starts_with(weekday);
+    let parts = [(days, DAY), (hour, 3600), (minute, 60), (second, 1)];
+    let seconds = parts
+        .iter()
+        .map(|(times, unit)| times.saturating_mul(*unit));
+    good.then(|| seconds.sum())
+}
+
+fn days_in(year: u64) -> u64 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    if leap { 366 } else { 365 }
+}
+
+/// The year that two digits mean: one that would be more than 50 years ahead is the most recent
+/// in the past.
+fn year_ending_in(digits: u64, wall: Duration) -> Option<u64> {
+    let mut days = wall.as_secs().checked_div(DAY)?;
+    let this = (1970..=9999).find(|year| match days.checked_sub(days_in(*year)) {
+        Some(left) => {
+            days = left;
+            false
+        }
+        None => true,
+    });
+    (0..=this?.saturating_add(50))
+        .rev()
+        .find(|year| year.checked_rem(100) == Some(digits))
+}

@@ -1,0 +1,128 @@
+//! What the server says: the envelope of a success and of each refusal. The text of refusals is
+//! fixed, so that none can repeat a secret.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use meshconnect_auth_core::{ApiResult, ApiResultStatus, OAuthTokenResponse};
+use serde::Serialize;
+use serde_json::json;
+
+/// An error as the contract's examples show it.
+pub(super) struct Refusal {
+    code: StatusCode,
+    status: ApiResultStatus,
+    message: &'static str,
+    display_message: &'static str,
+    error_type: &'static str,
+}
+
+pub(super) const NO_CLIENT_ID: Refusal = Refusal {
+    code: StatusCode::BAD_REQUEST,
+    status: ApiResultStatus::BadRequest,
+    message: "The field clientId is missing or empty.",
+    display_message: "A client id is needed.",
+    error_type: "missingField",
+};
+
+pub(super) const NO_CLIENT_SECRET: Refusal = Refusal {
+    message: "The field clientSecret is missing or empty.",
+    display_message: "A client secret is needed.",
+    ..NO_CLIENT_ID
+};
+
+pub(super) const NOT_A_TOKEN_REQUEST: Refusal = Refusal {
+    message: "The body is not an object of the strings clientId and clientSecret, each once.",
+    display_message: "The request is not correct.",
+    error_type: "invalidField",
+    ..NO_CLIENT_ID
+};
+
+pub(super) const NOT_JSON: Refusal = Refusal {
+    message: "The body is not JSON.",
+    error_type: "invalidJson",
+    ..NOT_A_TOKEN_REQUEST
+};
+
+pub(super) const NOT_PERMITTED: Refusal = Refusal {
+    code: StatusCode::FORBIDDEN,
+    status: ApiResultStatus::PermissionDenied,
+    message: "The client id or the client secret is not correct.",
+    display_message: "Permission denied.",
+    // Odd, but so says the contract's one example of a 403.
+    error_type: "missingField",
+};
+
+pub(super) const NOT_FOUND: Refusal = Refusal {
+    code: StatusCode::NOT_FOUND,
+    status: ApiResultStatus::NotFound,
+    message: "There is nothing at this path.",
+    display_message: "Not found.",
+    error_type: "notFound",
+};
+
+/// Not in the contract; nor is the next.
+pub(super) const TOO_MANY_REQUESTS: Refusal = Refusal {
+    code: StatusCode::TOO_MANY_REQUESTS,
+    status: ApiResultStatus::TooManyRequest,
+    message: "There were too many requests.",
+    display_message: "Try again later.",
+    error_type: "tooManyRequests",
+};
+
+pub(super) const FAILURE: Refusal = Refusal {
+    code: StatusCode::INTERNAL_SERVER_ERROR,
+    status: ApiResultStatus::ServerFailure,
+    message: "The server failed.",
+    display_message: "Try again later.",
+    error_type: "serverFailure",
+};
+
+impl Refusal {
+    pub(super) fn answer(self) -> Response<Bytes> {
+        let mut refused = ApiResult::<OAuthTokenResponse>::default();
+        refused.status = Some(self.status);
+        refused.message = Some(self.message.to_owned());
+        refused.display_message = Some(self.display_message.to_owned());
+        refused.error_hash = Some(error_hash(self.message));
+        refused.error_type = Some(self.error_type.to_owned());
+        respond(self.code, &refused)
+    }
+}
+
+/// An answer from below the API's own code, which does not know the envelope.
+pub(super) fn bare(code: StatusCode) -> Response<Bytes> {
+    respond(code, &json!({ "statusCode": code.as_u16() }))
+}
+
+/// The envelope of a success. As in the contract's example, fields are present, and empty where
+/// there is nothing to say.
+pub(super) fn granted<T: Serialize>(content: Option<T>) -> Response<Bytes> {
+    let mut granted = ApiResult::default();
+    granted.status = Some(ApiResultStatus::Ok);
+    granted.message = Some(String::new());
+    granted.error_hash = Some(error_hash(""));
+    granted.error_type = Some(String::new());
+    granted.content = content;
+    respond(StatusCode::OK, &granted)
+}
+
+fn respond(code: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    // Only string keys, strings and integers get here, and those always serialize.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = code;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
+    response
+}
+
+/// Groups equal errors, in eight hex digits as in the contract's examples: 32-bit FNV-1a.
+fn error_hash(message: &str) -> String {
+    let hash = message.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("{hash:08x}")
+}
