@@ -389,7 +389,7 @@ fn every_answer_has_its_exit_code() {
     for (reply, code, word) in cases {
         let emulator = answering(reply);
         for transport in TRANSPORTS {
-            let args = ["--transport", transport, "--timeout", "300ms"];
+            let args = ["--transport", transport, "--timeout", "1s"];
             run(&mut token(&emulator, &args)).failed_with(code, &[word]);
         }
     }
