@@ -359,6 +359,7 @@ mod signals {
         ends_at_once(&emulator.endpoint().to_string(), |_| {
             asked += 1;
             until(|| emulator.requests() == asked);
+            // Nothing tells when the first piece of the body has reached the program.
             thread::sleep(Duration::from_millis(100));
         });
     }
