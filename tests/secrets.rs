@@ -44,9 +44,9 @@ use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth::emulator::{Emulator, Issuer, Mode, Reply};
 use meshconnect_auth::{
     ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, Client, ClientAdminTokenRequest,
-    Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Machine, MediaType, Moment,
-    Need, Next, OAuthTokenResponse, RequestBody, Setup, StaticToken, Step, Token, TransportError,
-    TransportErrorKind, blocking,
+    ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, HttpSettings,
+    Machine, MediaType, Moment, Need, Next, OAuthTokenResponse, RequestBody, Shared, StaticToken,
+    Step, Token, Transport, TransportError, TransportErrorKind, blocking,
 };
 use support::server::{Server, answer};
 use support::tls::Ca;
@@ -182,7 +182,7 @@ fn no_public_type_shows_a_secret() {
         return;
     };
     // Traits have no values; the other two are whole crates.
-    let no_values = ["TokenSource", "BlockingTokenSource"];
+    let no_values = ["TokenSource", "BlockingTokenSource", "Transport"];
     let missing: Vec<_> = exported
         .iter()
         .filter(|name| !gallery.0.contains(name.as_str()) && !no_values.contains(&name.as_str()))
@@ -279,10 +279,9 @@ fn machines(gallery: &mut Gallery) {
         hides("Event", &event.to_string());
     }
 
-    let mut setup = Setup::new(credentials());
-    setup.held = Some(token());
-    gallery.show("Setup", &setup);
-    let shared = setup.share(now(0), 1).unwrap();
+    let mut machine = Machine::new(Config::default(), exchange, 1);
+    machine.handle_token(now(0), token());
+    let shared = Shared::new(machine, None);
     gallery.show("Shared", &shared);
     gallery.show("Hit", &shared.hit(now(0)).unwrap());
     let ticket = shared.ticket(Need::Newer);
@@ -306,6 +305,25 @@ fn machines(gallery: &mut Gallery) {
     gallery.show("Shared", &shared);
 }
 
+/// A transport that only keeps what it is made from.
+struct Settings(HttpSettings<()>);
+
+impl Transport for Settings {
+    type HttpClient = ();
+
+    fn now() -> Moment {
+        support::now()
+    }
+
+    fn seed() -> u64 {
+        1
+    }
+
+    fn new(_: Shared, settings: HttpSettings<()>) -> Result<Self, Error> {
+        Ok(Self(settings))
+    }
+}
+
 fn clients(gallery: &mut Gallery) {
     let emulator = emulator();
     emulator.script(vec![Reply::status(StatusCode::OK).body(granted()); 2]);
@@ -326,6 +344,11 @@ fn clients(gallery: &mut Gallery) {
     let client = builder.build().unwrap();
     client.refresh().unwrap();
     gallery.show("Client", &client);
+
+    let builder = ClientBuilder::new(credentials()).held(token());
+    let Settings(settings) = builder.build().unwrap();
+    gallery.show("HttpSettings", &settings);
+    gallery.show("Trust", &settings.trust);
 
     let builder = Emulator::builder().credentials(credentials());
     gallery.show("EmulatorBuilder", &builder);

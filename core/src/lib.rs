@@ -105,6 +105,8 @@
 //! copy what they send and receive. Nothing in here shows either of them under `Debug` or
 //! `Display`, and what a server echoes is masked before it becomes part of an error.
 
+#[cfg(feature = "client")]
+mod client;
 mod config;
 mod error;
 #[cfg(feature = "__invariants")]
@@ -119,6 +121,8 @@ mod wire;
 #[cfg(feature = "proptest")]
 pub mod strategies;
 
+#[cfg(feature = "client")]
+pub use client::{ClientBuilder, HttpSettings, Transport, Trust};
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
 pub use lifecycle::{
@@ -126,7 +130,7 @@ pub use lifecycle::{
     Ticket, TokenSource, Transmit,
 };
 #[cfg(feature = "shared")]
-pub use lifecycle::{Hit, Lead, Next, Setup, Shared, Waiter};
+pub use lifecycle::{Hit, Lead, Next, Shared, Waiter};
 pub use moment::Moment;
 pub use protocol::{
     BodyBuffer, Claims, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType,

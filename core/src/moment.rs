@@ -20,6 +20,18 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// The moment that two clocks show: the monotonic one, since an origin of the caller's choice
+    /// that stays the same, and the wall clock. Before 1970 is 1970.
+    #[must_use]
+    pub fn new(mono: Duration, wall: SystemTime) -> Self {
+        Self {
+            mono,
+            wall: wall
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
+        }
+    }
+
     /// The moment `delay` later on both clocks; stops at the end of time.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {

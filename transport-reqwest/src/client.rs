@@ -1,21 +1,22 @@
 //! The calls.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
-    BodyBuffer, Credentials, Endpoint, Error, Lead, Moment, Need, Next, RequestBody, Shared,
-    Status, Token, TokenSource,
+    BodyBuffer, ClientBuilder, Credentials, Endpoint, Error, HttpSettings, Lead, Moment, Need,
+    Next, RequestBody, Shared, Status, Token, TokenSource, Transport,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::builder::{ClientBuilder, Http};
+use crate::builder::Http;
 use crate::failure;
 
 /// Gives tokens, asynchronously, and keeps them fresh.
@@ -39,21 +40,15 @@ use crate::failure;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) shared: Shared,
-    pub(crate) http: Arc<Http>,
+pub struct Client {
+    shared: Shared,
+    http: Arc<Http>,
 }
 
 impl Client {
     /// Begins a client for `credentials`, at the real service unless told otherwise.
-    pub fn builder(credentials: Credentials) -> ClientBuilder {
+    pub fn builder(credentials: Credentials) -> ClientBuilder<Self> {
         ClientBuilder::new(credentials)
-    }
-
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
     }
 
     /// A token that can be used now: the one that is held, nearly always and at once, else a new
@@ -68,10 +63,7 @@ impl Client {
     /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or
     /// [`NoRuntime`](meshconnect_auth_core::ErrorKind::NoRuntime) outside of tokio.
     pub async fn token(&self) -> Result<Token, Error> {
-        match self.hit(Duration::ZERO) {
-            Some(token) => Ok(token),
-            None => self.acquire(Need::Usable).await,
-        }
+        self.obtain(Need::Usable).await
     }
 
     /// A token that is good for at least `time` from now on.
@@ -82,10 +74,7 @@ impl Client {
     /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) where the service
     /// gives none that lives for so long.
     pub async fn token_for(&self, time: Duration) -> Result<Token, Error> {
-        match self.hit(time) {
-            Some(token) => Ok(token),
-            None => self.acquire(Need::For(time)).await,
-        }
+        self.obtain(Need::For(time)).await
     }
 
     /// A token that was asked for after this call began. To react to a downstream 401, use
@@ -101,53 +90,53 @@ impl Client {
     /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
     /// one that is held, it is not given out again, and the answer is true. Then ask for another,
     /// once. Where that is refused too, nothing more is asked of the service for a while.
-    #[allow(
-        clippy::must_use_candidate,
-        reason = "most who reject ask for another token either way"
-    )]
+    #[allow(clippy::must_use_candidate)] // most who reject ask for another token either way
     pub fn reject(&self, token: &Token) -> bool {
-        self.0.shared.reject(now(), token)
+        self.shared.reject(Self::now(), token)
     }
 
     /// Goes on with other credentials. The held token stays if the client id is the same.
     pub fn set_credentials(&self, credentials: Credentials) {
-        self.0.shared.set_credentials(credentials);
+        self.shared.set_credentials(credentials);
     }
 
     /// The token that is held, usable or not: to hand it on to another process, say, which gives
     /// it to its builder's [`held`](ClientBuilder::held).
     #[must_use]
     pub fn held(&self) -> Option<Token> {
-        Some(self.0.shared.held()?.token().clone())
+        Some(self.shared.held()?.token().clone())
     }
 
     /// What is going on, for a health check or a debug page. It holds no secret.
     #[must_use]
     pub fn state(&self) -> Status {
-        self.0.shared.status(now())
+        self.shared.status(Self::now())
     }
 
     /// Waits until a new token has come or the [`state`](Self::state) has turned, however long
     /// that takes.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.0.shared.changed(Duration::MAX).changed()
+        self.shared.changed(Duration::MAX).changed()
     }
 
     /// Where this client sends its requests.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.0.shared.endpoint()
+        self.shared.endpoint()
     }
 
-    /// The held token, if it is usable and good for this long; and if it is worth refreshing, that
-    /// is begun.
-    fn hit(&self, time: Duration) -> Option<Token> {
-        let now = now();
-        let hit = self.0.shared.hit(now)?;
-        if hit.refresh_due {
-            self.refresh_ahead(now);
+    /// The held token, if that will do; and if it is worth refreshing, that is begun.
+    async fn obtain(&self, need: Need) -> Result<Token, Error> {
+        let now = Self::now();
+        if let Some(hit) = self.shared.hit(now) {
+            if hit.refresh_due {
+                self.refresh_ahead(now);
+            }
+            if hit.fits(need) {
+                return Ok(hit.token);
+            }
         }
-        (hit.left >= time).then_some(hit.token)
+        self.acquire(need).await
     }
 
     async fn acquire(&self, need: Need) -> Result<Token, Error> {
@@ -157,10 +146,10 @@ impl Client {
                  use the blocking client",
             )
         })?;
-        let ticket = self.0.shared.ticket(need);
+        let ticket = self.shared.ticket(need);
         let mut given_away = 0_u32;
         loop {
-            match self.0.shared.poll(now(), &ticket) {
+            match self.shared.poll(Self::now(), &ticket) {
                 Next::Ready(token) => return Ok(token),
                 Next::Failed(error) => return Err(error),
                 // A runtime that is shutting down takes no task, for as often as it is tried.
@@ -186,7 +175,7 @@ impl Client {
     fn refresh_ahead(&self, now: Moment) {
         // Outside of a runtime the token is given all the same; someone else will refresh it.
         if let Ok(runtime) = Handle::try_current()
-            && let Some(lead) = self.0.shared.refresh(now)
+            && let Some(lead) = self.shared.refresh(now)
         {
             self.spawn(&runtime, lead);
         }
@@ -194,29 +183,20 @@ impl Client {
 
     /// Sends a request in a task of its own. Only a runtime that ends gives its flight away.
     fn spawn(&self, runtime: &Handle, lead: Lead) {
-        let http = Arc::clone(&self.0.http);
+        let http = Arc::clone(&self.http);
         let attempts = runtime.clone();
-        #[cfg(feature = "tracing")]
-        let span = lead.span();
-        #[cfg(feature = "tracing")]
-        let span_of_attempt = span.clone();
-        let flight = async move {
-            let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
+        runtime.spawn(async move {
             // A task within the task, so that a panic of the HTTP client is an error like others.
+            let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
             let attempt = async move { attempt(&http, request, timeout, limit).await };
-            #[cfg(feature = "tracing")]
-            let attempt = tracing::Instrument::instrument(attempt, span_of_attempt);
-            match attempts.spawn(attempt).await {
-                Ok(response) => lead.finish(now(), response),
+            match attempts.spawn(lead.send_async(attempt)).await {
+                Ok(response) => lead.finish(Self::now(), response),
                 Err(error) if error.is_panic() => {
-                    lead.finish(now(), Err::<Response<BodyBuffer>, _>(lame_runtime()));
+                    lead.finish(Self::now(), Err::<Response<BodyBuffer>, _>(lame_runtime()));
                 }
                 Err(_) => drop(lead),
             }
-        };
-        #[cfg(feature = "tracing")]
-        let flight = tracing::Instrument::instrument(flight, span);
-        runtime.spawn(flight);
+        });
     }
 }
 
@@ -225,6 +205,25 @@ fn lame_runtime() -> Error {
         "the HTTP client or its timer panicked; perhaps the tokio runtime lacks its IO or time \
          driver (enable_all)",
     )
+}
+
+impl Transport for Client {
+    type HttpClient = reqwest::Client;
+
+    fn now() -> Moment {
+        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Moment::new(ORIGIN.elapsed(), SystemTime::now())
+    }
+
+    fn seed() -> u64 {
+        // The keys of a new hasher are random: all that a seed needs, and no dependency.
+        RandomState::new().hash_one(())
+    }
+
+    fn new(shared: Shared, settings: HttpSettings<reqwest::Client>) -> Result<Self, Error> {
+        let http = Arc::new(Http::new(settings));
+        Ok(Self { shared, http })
+    }
 }
 
 impl TokenSource for Client {
@@ -280,15 +279,4 @@ async fn attempt(
         }
     }
     Ok(Response::from_parts(head, body))
-}
-
-/// Both clocks, the monotonic one since its first reading in this process.
-pub(crate) fn now() -> Moment {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    Moment {
-        mono: ORIGIN.get_or_init(Instant::now).elapsed(),
-        wall: SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-    }
 }

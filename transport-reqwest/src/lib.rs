@@ -9,15 +9,22 @@
 //! - hyper reads an endless flood of `100 Continue` without giving the runtime a turn, so that a
 //!   time-out fires late, also on a multi-thread runtime if that worker held its timer. Who must
 //!   be sure keeps a timer on a runtime of its own.
-//! - With an own client ([`ClientBuilder::http_client`]), redirects, proxies, decompression and
-//!   trust are that client's.
+//!
+//! # With an own client
+//!
+//! [`ClientBuilder::http_client`] takes a [`reqwest::Client`]. The attempt's time-out and the
+//! body's limit are ours still. What rests on you: switch its redirects off
+//! ([`reqwest::redirect::Policy::none`]), or the secret follows them; keep it from retrying and from
+//! decompressing; its connect time-out; its proxies, which see the secret where the endpoint is
+//! plain http; its trust.
 
 mod builder;
 mod client;
 mod failure;
 mod tls;
 
-pub use builder::ClientBuilder;
 pub use client::Client;
+#[doc(inline)]
+pub use meshconnect_auth_core::ClientBuilder;
 /// The HTTP client, for those who bring an own one: its version must be this.
 pub use reqwest;

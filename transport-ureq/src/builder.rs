@@ -1,145 +1,66 @@
-//! What can be set, and what goes without saying.
+//! The HTTP client: what goes without saying, and is said.
 
 use std::env;
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::time::Duration;
 
-use meshconnect_auth_core::{Config, Credentials, Endpoint, Error, Event, Lead, Setup, Token};
+use http::{Request, Response};
+use meshconnect_auth_core::{Error, HttpSettings, Lead};
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Proxy};
+use ureq::{Agent, Body, Proxy};
 
-use crate::client::{Client, Http, Inner, now};
 use crate::failure::Resolver;
-use crate::tls::Trust;
+use crate::tls;
 
-/// Settings for a [`Client`]. All have defaults.
-#[must_use]
-pub struct ClientBuilder {
-    setup: Setup,
-    trust: Option<Result<Trust, Error>>,
-    agent: Option<Agent>,
+/// An agent, and how to send with it.
+pub(crate) struct Http {
+    agent: Agent,
+    /// An agent that we did not make needs our settings with every request.
+    foreign: bool,
+    settings: HttpSettings<Agent>,
 }
 
-impl ClientBuilder {
-    pub(crate) fn new(credentials: Credentials) -> Self {
-        Self {
-            setup: Setup::new(credentials),
-            trust: None,
-            agent: None,
+impl Http {
+    pub(crate) fn new(mut settings: HttpSettings<Agent>) -> Result<Self, Error> {
+        let own = settings.client.take();
+        Ok(Self {
+            foreign: own.is_some(),
+            agent: own.map_or_else(|| agent(&settings), Ok)?,
+            settings,
+        })
+    }
+
+    pub(crate) fn send(
+        &self,
+        request: Request<&[u8]>,
+        timeout: Duration,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let as_configured = self.agent.config().timeouts().global == Some(timeout);
+        if !self.foreign && as_configured {
+            // Settings of a request's own would make ureq build its TLS anew.
+            return self.agent.run(request);
         }
-    }
-
-    /// Sets where to send. Default: [`Endpoint::PRODUCTION`].
-    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
-        self.setup.endpoint = endpoint;
-        self
-    }
-
-    /// Sets the numbers: time-outs, attempts, waits, holds, when to refresh. [`Config`] tells
-    /// what they are by default.
-    ///
-    /// ureq counts the time for the DNS and the time for the connection apart: each may take
-    /// [`connect_timeout`](Config::connect_timeout).
-    pub fn config(mut self, config: Config) -> Self {
-        self.setup.config = config;
-        self
-    }
-
-    /// Sets what is told of every [`Event`], for metrics. It is called by whichever thread or
-    /// task made it happen, outside of all locks: it should be quick, and must not wait for a
-    /// token.
-    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.setup.observer = Some(Box::new(observer));
-        self
-    }
-
-    /// Begins with a token from elsewhere: from another process, or from the last run of this
-    /// one. It is used until its own expiry; one that has expired is left.
-    pub fn held(mut self, token: Token) -> Self {
-        self.setup.held = Some(token);
-        self
-    }
-
-    /// Trusts the CAs in `pem`, and no others, instead of the platform's.
-    pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.trust = Some(Trust::pem(pem.as_ref()));
-        self
-    }
-
-    /// Trusts this CA, and no other, instead of the platform's.
-    pub fn root_certificate_der(mut self, der: impl Into<Vec<u8>>) -> Self {
-        self.trust = Some(Trust::der(der.into()));
-        self
-    }
-
-    /// Trusts Mozilla's root certificates, compiled in, instead of the platform's: for machines
-    /// and containers that have none.
-    #[cfg(feature = "webpki-roots")]
-    pub fn webpki_roots(mut self) -> Self {
-        self.trust = Some(Ok(Trust::WebpkiRoots));
-        self
-    }
-
-    /// Sends with an agent of your own, such as one with a client certificate or another TLS
-    /// stack.
-    ///
-    /// Time-outs, redirects and what counts as an error are set with each request as for an own
-    /// agent. What rests on you: its TLS settings (a provider and root certificates, without which
-    /// ureq panics, and the call is an error), its proxies for https, its resolver and its
-    /// middleware, which sees the secret and the token. ureq builds the TLS configuration of such
-    /// an agent anew for each connection.
-    pub fn http_client(mut self, agent: Agent) -> Self {
-        self.agent = Some(agent);
-        self
-    }
-
-    /// Makes the client. Nothing is sent and no file is read: the platform's certificates are
-    /// loaded when the first connection needs them.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) where a
-    /// setting cannot work: see [`Config::check`]; a proxy in the environment that is none; root certificates that are none; root
-    /// certificates for an own agent.
-    pub fn build(self) -> Result<Client, Error> {
-        // The keys of a new hasher are random: all that the seed needs, and no dependency.
-        let seed = RandomState::new().hash_one(());
-        let (endpoint, config) = (self.setup.endpoint.clone(), self.setup.config.clone());
-        let shared = self.setup.share(now(), seed)?;
-        let trust = self.trust.transpose()?;
-        let foreign = self.agent.is_some();
-        let agent = match (self.agent, trust) {
-            (Some(_), Some(_)) => {
-                return Err(Error::configuration(
-                    "root certificates were set together with an own HTTP client, which brings \
-                     its own; set them there",
-                ));
+        let settings = self.agent.configure_request(request);
+        let mut settings = settings.timeout_global(Some(timeout));
+        // Each of these is a promise of ours, or an answer that we want to read.
+        if self.foreign {
+            let connect = self.settings.config.connect_timeout;
+            settings = settings
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .accept_encoding("identity")
+                .timeout_resolve(Some(connect))
+                .timeout_connect(Some(connect));
+            if !self.settings.endpoint.allows_proxy() {
+                settings = settings.proxy(None);
             }
-            (Some(agent), None) => agent,
-            (None, trust) => agent(&endpoint, &config, &trust.unwrap_or(Trust::Platform))?,
-        };
-        let http = Http {
-            agent,
-            foreign: foreign.then_some(config),
-            allows_proxy: endpoint.allows_proxy(),
-        };
-        Ok(Client::new(Inner {
-            shared,
-            http: Arc::new(http),
-        }))
+        }
+        self.agent.run(settings.build())
     }
 }
 
-impl fmt::Debug for ClientBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder")
-            .field("setup", &self.setup)
-            .finish_non_exhaustive()
-    }
-}
-
-fn agent(endpoint: &Endpoint, config: &Config, trust: &Trust) -> Result<Agent, Error> {
+fn agent(settings: &HttpSettings<Agent>) -> Result<Agent, Error> {
+    let (endpoint, config) = (&settings.endpoint, &settings.config);
     let proxy = if endpoint.allows_proxy() {
         proxy_from_env()?
     } else {
@@ -152,7 +73,7 @@ fn agent(endpoint: &Endpoint, config: &Config, trust: &Trust) -> Result<Agent, E
         .https_only(endpoint.is_https())
         .proxy(proxy)
         .accept_encoding("identity")
-        .tls_config(trust.config())
+        .tls_config(tls::config(&settings.trust)?)
         .timeout_global(Some(Lead::timeout_within(config.attempt_timeout)))
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))

@@ -1,21 +1,22 @@
 //! The calls.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
-    BlockingTokenSource, BodyBuffer, Config, Credentials, Endpoint, Error, Lead, Moment, Need,
-    Next, Shared, Status, Token,
+    BlockingTokenSource, BodyBuffer, ClientBuilder, Credentials, Endpoint, Error, HttpSettings,
+    Lead, Moment, Need, Next, Shared, Status, Token, Transport,
 };
-use ureq::{Agent, Body};
+use ureq::Agent;
 use zeroize::Zeroizing;
 
-use crate::builder::ClientBuilder;
+use crate::builder::Http;
 use crate::failure;
 
 /// Gives tokens, blocking the thread that asks where it must, and keeps them fresh.
@@ -37,28 +38,15 @@ use crate::failure;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) shared: Shared,
-    pub(crate) http: Arc<Http>,
-}
-
-pub(crate) struct Http {
-    pub(crate) agent: Agent,
-    /// An agent that we did not make needs our settings with every request.
-    pub(crate) foreign: Option<Config>,
-    pub(crate) allows_proxy: bool,
+pub struct Client {
+    shared: Shared,
+    http: Arc<Http>,
 }
 
 impl Client {
     /// Begins a client for `credentials`, at the real service unless told otherwise.
-    pub fn builder(credentials: Credentials) -> ClientBuilder {
+    pub fn builder(credentials: Credentials) -> ClientBuilder<Self> {
         ClientBuilder::new(credentials)
-    }
-
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
     }
 
     /// A token that can be used now: the one that is held, nearly always and at once, else a new
@@ -72,10 +60,7 @@ impl Client {
     /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
     /// or [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected).
     pub fn token(&self) -> Result<Token, Error> {
-        match self.hit(Duration::ZERO) {
-            Some(token) => Ok(token),
-            None => self.acquire(Need::Usable),
-        }
+        self.obtain(Need::Usable)
     }
 
     /// A token that is good for at least `time` from now on.
@@ -86,10 +71,7 @@ impl Client {
     /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) where the service
     /// gives none that lives for so long.
     pub fn token_for(&self, time: Duration) -> Result<Token, Error> {
-        match self.hit(time) {
-            Some(token) => Ok(token),
-            None => self.acquire(Need::For(time)),
-        }
+        self.obtain(Need::For(time))
     }
 
     /// A token that was asked for after this call began. To react to a downstream 401, use
@@ -105,66 +87,63 @@ impl Client {
     /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
     /// one that is held, it is not given out again, and the answer is true. Then ask for another,
     /// once. Where that is refused too, nothing more is asked of the service for a while.
-    #[allow(
-        clippy::must_use_candidate,
-        reason = "most who reject ask for another token either way"
-    )]
+    #[allow(clippy::must_use_candidate)] // most who reject ask for another token either way
     pub fn reject(&self, token: &Token) -> bool {
-        self.0.shared.reject(now(), token)
+        self.shared.reject(Self::now(), token)
     }
 
     /// Goes on with other credentials. The held token stays if the client id is the same.
     pub fn set_credentials(&self, credentials: Credentials) {
-        self.0.shared.set_credentials(credentials);
+        self.shared.set_credentials(credentials);
     }
 
     /// The token that is held, usable or not: to hand it on to another process, say, which gives
     /// it to its builder's [`held`](ClientBuilder::held).
     #[must_use]
     pub fn held(&self) -> Option<Token> {
-        Some(self.0.shared.held()?.token().clone())
+        Some(self.shared.held()?.token().clone())
     }
 
     /// What is going on, for a health check or a debug page. It holds no secret.
     #[must_use]
     pub fn state(&self) -> Status {
-        self.0.shared.status(now())
+        self.shared.status(Self::now())
     }
 
     /// Blocks until a new token has come or the [`state`](Self::state) has turned, at most for
     /// `limit`; tells whether anything has. What happened before this call is not waited for.
-    #[allow(
-        clippy::must_use_candidate,
-        reason = "who waits looks at the state either way"
-    )]
+    #[allow(clippy::must_use_candidate)] // who waits looks at the state either way
     pub fn changed(&self, limit: Duration) -> bool {
-        self.0.shared.changed(limit).block()
+        self.shared.changed(limit).block()
     }
 
     /// Where this client sends its requests.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.0.shared.endpoint()
+        self.shared.endpoint()
     }
 
-    /// The held token, if it is usable and good for this long; and if it is worth refreshing, that
-    /// is begun.
-    fn hit(&self, time: Duration) -> Option<Token> {
-        let now = now();
-        let hit = self.0.shared.hit(now)?;
-        if hit.refresh_due {
-            self.refresh_ahead(now);
+    /// The held token, if that will do; and if it is worth refreshing, that is begun.
+    fn obtain(&self, need: Need) -> Result<Token, Error> {
+        let now = Self::now();
+        if let Some(hit) = self.shared.hit(now) {
+            if hit.refresh_due {
+                self.refresh_ahead(now);
+            }
+            if hit.fits(need) {
+                return Ok(hit.token);
+            }
         }
-        (hit.left >= time).then_some(hit.token)
+        self.acquire(need)
     }
 
     fn acquire(&self, need: Need) -> Result<Token, Error> {
-        let ticket = self.0.shared.ticket(need);
+        let ticket = self.shared.ticket(need);
         loop {
-            match self.0.shared.poll(now(), &ticket) {
+            match self.shared.poll(Self::now(), &ticket) {
                 Next::Ready(token) => return Ok(token),
                 Next::Failed(error) => return Err(error),
-                Next::Lead(lead) => self.0.http.fly(lead),
+                Next::Lead(lead) => fly(&self.http, lead),
                 Next::Wait(waiter) => {
                     waiter.block();
                 }
@@ -173,15 +152,34 @@ impl Client {
     }
 
     fn refresh_ahead(&self, now: Moment) {
-        let Some(lead) = self.0.shared.refresh(now) else {
+        let Some(lead) = self.shared.refresh(now) else {
             return;
         };
-        let http = Arc::clone(&self.0.http);
+        let http = Arc::clone(&self.http);
         // Where no thread can be had, the lead is dropped with the closure, and somebody else
         // tries.
         let _ = thread::Builder::new()
             .name("meshconnect-auth".to_owned())
-            .spawn(move || http.fly(lead));
+            .spawn(move || fly(&http, lead));
+    }
+}
+
+impl Transport for Client {
+    type HttpClient = Agent;
+
+    fn now() -> Moment {
+        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Moment::new(ORIGIN.elapsed(), SystemTime::now())
+    }
+
+    fn seed() -> u64 {
+        // The keys of a new hasher are random: all that a seed needs, and no dependency.
+        RandomState::new().hash_one(())
+    }
+
+    fn new(shared: Shared, settings: HttpSettings<Agent>) -> Result<Self, Error> {
+        let http = Arc::new(Http::new(settings)?);
+        Ok(Self { shared, http })
     }
 }
 
@@ -204,79 +202,37 @@ impl fmt::Debug for Client {
     }
 }
 
-impl Http {
-    fn fly(&self, lead: Lead) {
-        #[cfg(feature = "tracing")]
-        let _span = lead.span().entered();
-        let attempt = AssertUnwindSafe(|| self.attempt(&lead));
-        let response = panic::catch_unwind(attempt).unwrap_or_else(|_| {
-            Err(Error::configuration(
-                "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \
-                 certificates that it needs for https (its tls_config)",
-            ))
-        });
-        lead.finish(now(), response);
-    }
-
-    /// Sends one request and reads its answer, whatever that is.
-    fn attempt(&self, lead: &Lead) -> Result<Response<BodyBuffer>, Error> {
-        let (head, body) = lead.request().into_parts();
-        let request = Request::from_parts(head, body.as_ref());
-        let response = self.send(request, lead.timeout()).map_err(failure::of)?;
-
-        let (head, body) = response.into_parts();
-        let mut buffer = BodyBuffer::new(lead.max_body(), &head.headers);
-        // ureq has a limit of its own, which must not come first.
-        let mut reader = body.into_with_config().limit(u64::MAX).reader();
-        let mut chunk = Zeroizing::new([0; 8 * 1024]);
-        while buffer.wants_more() {
-            match reader.read(chunk.as_mut_slice()) {
-                Ok(0) => break,
-                Ok(length) => {
-                    buffer.push(chunk.get(..length).unwrap_or_default());
-                }
-                Err(error) => buffer.broken(failure::of(ureq::Error::from(error))),
-            }
-        }
-        Ok(Response::from_parts(head, buffer))
-    }
-
-    fn send(
-        &self,
-        request: Request<&[u8]>,
-        timeout: Duration,
-    ) -> Result<Response<Body>, ureq::Error> {
-        let as_configured = self.agent.config().timeouts().global == Some(timeout);
-        if self.foreign.is_none() && as_configured {
-            // Settings of a request's own would make ureq build its TLS anew.
-            return self.agent.run(request);
-        }
-        let settings = self.agent.configure_request(request);
-        let mut settings = settings.timeout_global(Some(timeout));
-        // Each of these is a promise of ours, or an answer that we want to read.
-        if let Some(config) = &self.foreign {
-            settings = settings
-                .http_status_as_error(false)
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .accept_encoding("identity")
-                .timeout_resolve(Some(config.connect_timeout))
-                .timeout_connect(Some(config.connect_timeout));
-            if !self.allows_proxy {
-                settings = settings.proxy(None);
-            }
-        }
-        self.agent.run(settings.build())
-    }
+/// Sends one request, and tells the machine how that went.
+fn fly(http: &Http, lead: Lead) {
+    let attempt = AssertUnwindSafe(|| lead.send(|| attempt(http, &lead)));
+    let response = panic::catch_unwind(attempt).unwrap_or_else(|_| {
+        Err(Error::configuration(
+            "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \
+             certificates that it needs for https (its tls_config)",
+        ))
+    });
+    lead.finish(Client::now(), response);
 }
 
-/// Both clocks, the monotonic one since its first reading in this process.
-pub(crate) fn now() -> Moment {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    Moment {
-        mono: ORIGIN.get_or_init(Instant::now).elapsed(),
-        wall: SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
+/// Sends one request and reads its answer, whatever that is.
+fn attempt(http: &Http, lead: &Lead) -> Result<Response<BodyBuffer>, Error> {
+    let (head, body) = lead.request().into_parts();
+    let request = Request::from_parts(head, body.as_ref());
+    let response = http.send(request, lead.timeout()).map_err(failure::of)?;
+
+    let (head, body) = response.into_parts();
+    let mut buffer = BodyBuffer::new(lead.max_body(), &head.headers);
+    // ureq has a limit of its own, which must not come first.
+    let mut reader = body.into_with_config().limit(u64::MAX).reader();
+    let mut chunk = Zeroizing::new([0; 8 * 1024]);
+    while buffer.wants_more() {
+        match reader.read(chunk.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(length) => {
+                buffer.push(chunk.get(..length).unwrap_or_default());
+            }
+            Err(error) => buffer.broken(failure::of(ureq::Error::from(error))),
+        }
     }
+    Ok(Response::from_parts(head, buffer))
 }

@@ -15,7 +15,9 @@ pub(crate) fn of(error: ureq::Error) -> TransportError {
     // ureq's errors have no source, so that the words of an inner error would be lost.
     match error {
         ureq::Error::Io(inner) => TransportError::new(of_io(&inner), &inner),
-        ureq::Error::Rustls(inner) => TransportError::new(of_rustls(&inner), &inner),
+        ureq::Error::Rustls(inner) => {
+            TransportError::new(TransportErrorKind::of_rustls(&inner), &inner)
+        }
         ureq::Error::Other(inner) if inner.is::<NotResolved>() => {
             TransportError::new(TransportErrorKind::Dns, &*inner)
         }
@@ -40,14 +42,9 @@ fn kind(error: &ureq::Error) -> TransportErrorKind {
 
 fn of_io(error: &io::Error) -> TransportErrorKind {
     // rustls hides its errors in those of the stream that it reads from.
-    let mut inner: Option<&(dyn error::Error + 'static)> = error
-        .get_ref()
-        .map(|error| error as &(dyn error::Error + 'static));
-    while let Some(error) = inner {
-        if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return of_rustls(error);
-        }
-        inner = error.source();
+    let rustls = TransportError::chain(error).find_map(|error| error.downcast_ref());
+    if let Some(error) = rustls {
+        return TransportErrorKind::of_rustls(error);
     }
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => TransportErrorKind::Timeout,
@@ -56,16 +53,6 @@ fn of_io(error: &io::Error) -> TransportErrorKind {
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::AddrNotAvailable => TransportErrorKind::Connect,
         _ => TransportErrorKind::Broken,
-    }
-}
-
-fn of_rustls(error: &rustls::Error) -> TransportErrorKind {
-    match error {
-        // `General` is how the platform's verifier says that it found no CA at all.
-        rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
-            TransportErrorKind::Certificate
-        }
-        _ => TransportErrorKind::Tls,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// What is told of every event.
 #[cfg(feature = "shared")]
-pub(super) type Observer = dyn Fn(&Event) + Send + Sync;
+pub(crate) type Observer = dyn Fn(&Event) + Send + Sync;
 
 /// Something that happened to a token's life, for logs and metrics. It holds no secret.
 ///

@@ -8,8 +8,6 @@ mod patience;
 mod rejected;
 mod retry;
 #[cfg(feature = "shared")]
-mod setup;
-#[cfg(feature = "shared")]
 mod shared;
 mod source;
 mod state;
@@ -19,10 +17,10 @@ mod step;
 mod trace;
 
 pub use event::Event;
+#[cfg(feature = "client")]
+pub(crate) use event::Observer;
 pub use held::Held;
 pub use machine::Machine;
-#[cfg(feature = "shared")]
-pub use setup::Setup;
 #[cfg(feature = "shared")]
 pub use shared::{Hit, Lead, Next, Shared, Waiter};
 pub use source::{BlockingTokenSource, StaticToken, TokenSource};

@@ -18,12 +18,16 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(all(test, loom)))]
+use std::sync::{Mutex, MutexGuard, RwLock};
 use std::thread;
 use std::time::Duration;
 
 use event_listener::{EventListener, Listener};
 use http::{Request, Response};
+#[cfg(all(test, loom))]
+use loom::sync::{Mutex, MutexGuard, RwLock};
 
 use super::event::{Event, Observer};
 use super::freshness::{has_come, until};
@@ -78,6 +82,18 @@ pub struct Hit {
     pub refresh_due: bool,
     /// What is left of the token's life.
     pub left: Duration,
+}
+
+impl Hit {
+    /// Whether it is all that a call needs.
+    #[must_use]
+    pub fn fits(&self, need: Need) -> bool {
+        match need {
+            Need::Usable => true,
+            Need::For(time) => self.left >= time,
+            Need::Newer => false,
+        }
+    }
 }
 
 /// What the caller of [`Shared::poll`] does next.
@@ -337,10 +353,23 @@ impl Lead {
         self.max_body
     }
 
-    /// The span to send it in: that of its acquisition, or of the refresh ahead.
+    /// Sends in the span of its acquisition, or of the refresh ahead; without the feature
+    /// `tracing` there is none.
+    pub fn send<T>(&self, attempt: impl FnOnce() -> T) -> T {
+        #[cfg(feature = "tracing")]
+        let _in_span = self.span().entered();
+        attempt()
+    }
+
+    /// As [`send`](Self::send), for a future.
+    pub fn send_async<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
+        #[cfg(feature = "tracing")]
+        let attempt = tracing::Instrument::instrument(attempt, self.span());
+        attempt
+    }
+
     #[cfg(feature = "tracing")]
-    #[must_use]
-    pub fn span(&self) -> tracing::Span {
+    fn span(&self) -> tracing::Span {
         let span = self.shared.0.span.lock();
         span.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -397,3 +426,6 @@ impl Waiter {
         self.listener.wait_timeout(self.limit).is_some()
     }
 }
+
+#[cfg(all(test, loom))]
+mod schedules;

@@ -1,0 +1,177 @@
+//! One builder for the clients of all transports.
+
+use std::fmt;
+
+use super::trust::Trust;
+use crate::config::Config;
+use crate::error::Error;
+use crate::lifecycle::{Event, Machine, Observer, Shared};
+use crate::moment::Moment;
+use crate::protocol::{Credentials, Endpoint, Exchange, Token};
+
+/// A client: a [`Shared`] machine, and an HTTP client that does what it says.
+///
+/// Implemented by each transport for its client, so that [`ClientBuilder`] can make one.
+pub trait Transport: Sized {
+    /// The HTTP client that sends.
+    type HttpClient;
+
+    /// Both clocks.
+    fn now() -> Moment;
+
+    /// A number that another client, here or elsewhere, does not draw: it keeps a fleet from
+    /// asking at the same moments.
+    fn seed() -> u64;
+
+    /// The client. Nothing is sent, and no file is read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where the HTTP client cannot
+    /// be set up so.
+    fn new(shared: Shared, settings: HttpSettings<Self::HttpClient>) -> Result<Self, Error>;
+}
+
+/// What a transport needs to know in order to send.
+#[non_exhaustive]
+pub struct HttpSettings<H> {
+    /// The HTTP client that the user brought. Where to connect and whom to trust is up to it.
+    pub client: Option<H>,
+    /// Where to send.
+    pub endpoint: Endpoint,
+    /// The numbers, which go together.
+    pub config: Config,
+    /// Whose certificates are accepted.
+    pub trust: Trust,
+}
+
+/// Settings for a client. All have defaults.
+#[must_use]
+pub struct ClientBuilder<C: Transport> {
+    credentials: Credentials,
+    held: Option<Token>,
+    observer: Option<Box<Observer>>,
+    trust: Option<Result<Trust, Error>>,
+    http: HttpSettings<C::HttpClient>,
+}
+
+impl<C: Transport> ClientBuilder<C> {
+    /// Begins a client for `credentials`.
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            held: None,
+            observer: None,
+            trust: None,
+            http: HttpSettings {
+                client: None,
+                endpoint: Endpoint::default(),
+                config: Config::default(),
+                trust: Trust::Platform,
+            },
+        }
+    }
+
+    /// Sets where to send. Default: [`Endpoint::PRODUCTION`].
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.http.endpoint = endpoint;
+        self
+    }
+
+    /// Sets the numbers: time-outs, attempts, waits, holds, when to refresh. [`Config`] tells
+    /// what they are by default.
+    pub fn config(mut self, config: Config) -> Self {
+        self.http.config = config;
+        self
+    }
+
+    /// Sets what is told of every [`Event`], for metrics. It is called by whichever thread or
+    /// task made it happen, outside of all locks: it should be quick, and must not wait for a
+    /// token.
+    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Begins with a token from elsewhere: from another process, or from the last run of this
+    /// one. It is used until its own expiry; one that has expired is left.
+    pub fn held(mut self, token: Token) -> Self {
+        self.held = Some(token);
+        self
+    }
+
+    /// Trusts the CAs in `pem`, and no others, instead of the platform's.
+    pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.trust = Some(Trust::pem(pem.as_ref()));
+        self
+    }
+
+    /// Trusts this CA, and no other, instead of the platform's.
+    pub fn root_certificate_der(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.trust = Some(Trust::der(der.into()));
+        self
+    }
+
+    /// Trusts Mozilla's root certificates, compiled in, instead of the platform's: for machines
+    /// and containers that have none.
+    #[cfg(feature = "webpki-roots")]
+    pub fn webpki_roots(mut self) -> Self {
+        self.trust = Some(Ok(Trust::Mozilla));
+        self
+    }
+
+    /// Sends with an HTTP client of your own, such as one with a client certificate or another
+    /// TLS stack. The attempt's time-out and the body's limit are ours still; what rests on you
+    /// is said in the docs of the transport's crate.
+    pub fn http_client(mut self, client: C::HttpClient) -> Self {
+        self.http.client = Some(client);
+        self
+    }
+
+    /// Makes the client. Nothing is sent and no file is read: the platform's certificates are
+    /// loaded when the first connection needs them. It needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where a setting cannot work:
+    /// see [`Config::check`]; root certificates that are none; root certificates for an own HTTP
+    /// client; whatever else the transport cannot be set up with.
+    pub fn build(mut self) -> Result<C, Error> {
+        self.http.config.check()?;
+        if let Some(trust) = self.trust {
+            self.http.trust = trust?;
+            if self.http.client.is_some() {
+                return Err(Error::configuration(
+                    "root certificates were set together with an own HTTP client, which brings \
+                     its own; set them there",
+                ));
+            }
+        }
+        let exchange = Exchange::new(self.http.endpoint.clone(), self.credentials);
+        let mut machine = Machine::new(self.http.config.clone(), exchange, C::seed());
+        if let Some(token) = self.held {
+            machine.handle_token(C::now(), token);
+        }
+        C::new(Shared::new(machine, self.observer), self.http)
+    }
+}
+
+impl<C: Transport> fmt::Debug for ClientBuilder<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("credentials", &self.credentials)
+            .field("held", &self.held)
+            .field("http", &self.http)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<H> fmt::Debug for HttpSettings<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpSettings")
+            .field("endpoint", &self.endpoint)
+            .field("config", &self.config)
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,8 @@
+//! What the clients of all transports have in common: one builder, and whom to trust.
+
+mod builder;
+mod chain;
+mod trust;
+
+pub use builder::{ClientBuilder, HttpSettings, Transport};
+pub use trust::Trust;

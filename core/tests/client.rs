@@ -1,0 +1,254 @@
+//! One builder for the clients of all transports: what it refuses, and what it hands on.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use meshconnect_auth_core::{
+    ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, HttpSettings, Moment, Need,
+    Shared, Token, Transport, TransportError, TransportErrorKind, Trust,
+};
+use rustls::{AlertDescription, CertificateError};
+
+/// A CA that signs nothing.
+const PEM: &str = include_str!("client/ca.pem");
+
+const NOW: Moment = Moment {
+    mono: Duration::from_secs(5),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+/// A client that only keeps what it is made from.
+struct Kept {
+    shared: Shared,
+    settings: HttpSettings<&'static str>,
+}
+
+impl Transport for Kept {
+    type HttpClient = &'static str;
+
+    fn now() -> Moment {
+        NOW
+    }
+
+    fn seed() -> u64 {
+        7
+    }
+
+    fn new(shared: Shared, settings: HttpSettings<&'static str>) -> Result<Self, Error> {
+        if settings.client == Some("broken") {
+            return Err(Error::configuration("it cannot be set up so"));
+        }
+        Ok(Self { shared, settings })
+    }
+}
+
+fn builder() -> ClientBuilder<Kept> {
+    ClientBuilder::new(Credentials::new("an-id", "a-secret-to-hide").unwrap())
+}
+
+fn token(life: u64) -> Token {
+    let expiry = NOW.after(Duration::from_secs(life)).system_time().unwrap();
+    Token::new("handed.in.token", expiry).unwrap()
+}
+
+/// What `build` refused, in words.
+fn refused(builder: ClientBuilder<Kept>) -> String {
+    match builder.build() {
+        Ok(_) => panic!("it was built"),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Configuration);
+            error.to_string()
+        }
+    }
+}
+
+#[test]
+fn all_but_the_credentials_has_a_default() {
+    let Kept { shared, settings } = builder().build().unwrap();
+    assert_eq!(settings.client, None);
+    assert_eq!(settings.endpoint, Endpoint::default());
+    assert_eq!(shared.endpoint(), &Endpoint::default());
+    assert_eq!(
+        format!("{:?}", settings.config),
+        format!("{:?}", Config::default())
+    );
+    assert!(matches!(settings.trust, Trust::Platform));
+    assert!(shared.held().is_none());
+}
+
+#[test]
+fn what_is_set_reaches_the_machine_and_the_transport() {
+    let endpoint = Endpoint::parse("http://127.0.0.1:4000").unwrap();
+    let mut config = Config::default();
+    config.attempt_timeout = Duration::from_secs(3);
+    let (tell, told) = std::sync::mpsc::channel();
+    let Kept { shared, settings } = builder()
+        .endpoint(endpoint.clone())
+        .config(config)
+        .held(token(600))
+        .observer(move |event| tell.send(event.to_string()).unwrap())
+        .http_client("mine")
+        .build()
+        .unwrap();
+
+    assert_eq!(settings.client, Some("mine"));
+    assert_eq!(settings.endpoint, endpoint);
+    assert_eq!(settings.config.attempt_timeout, Duration::from_secs(3));
+    let hit = shared.hit(NOW).unwrap();
+    assert_eq!(hit.token, token(600));
+    assert_eq!(hit.left, Duration::from_secs(600));
+
+    let meshconnect_auth_core::Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Newer))
+    else {
+        panic!("nothing is newer than what was handed in")
+    };
+    assert_eq!(lead.request().uri().authority().unwrap(), "127.0.0.1:4000");
+    assert!(lead.timeout() > Duration::from_secs(2) && lead.timeout() < Duration::from_secs(3));
+    assert_eq!(told.try_iter().count(), 1);
+}
+
+#[test]
+fn a_token_that_has_expired_is_left() {
+    let token = Token::new("handed.in.token", std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let kept = builder().held(token).build().unwrap();
+    assert!(kept.shared.held().is_none() && kept.shared.hit(NOW).is_none());
+}
+
+#[test]
+fn a_hit_fits_what_it_has_left() {
+    let kept = builder().held(token(600)).build().unwrap();
+    let hit = kept.shared.hit(NOW).unwrap();
+    assert!(hit.fits(Need::Usable));
+    assert!(hit.fits(Need::For(Duration::from_secs(600))));
+    assert!(!hit.fits(Need::For(Duration::from_secs(601))));
+    assert!(!hit.fits(Need::Newer));
+}
+
+#[test]
+fn the_roots_that_are_set_are_those_that_are_trusted() {
+    let only = |builder: ClientBuilder<Kept>| match builder.build().unwrap().settings.trust {
+        Trust::Only(certificates) => certificates,
+        trust => panic!("{trust:?}"),
+    };
+    let [certificate] = &only(builder().root_certificates_pem(PEM))[..] else {
+        panic!("one certificate was given")
+    };
+    let two = only(builder().root_certificates_pem(PEM.repeat(2)));
+    assert_eq!(two.len(), 2);
+    let der = only(builder().root_certificate_der(certificate.to_vec()));
+    assert_eq!(der, std::slice::from_ref(certificate));
+    // The last one counts.
+    let builder = builder()
+        .root_certificates_pem("none")
+        .root_certificates_pem(PEM);
+    assert_eq!(only(builder).len(), 1);
+}
+
+#[cfg(feature = "webpki-roots")]
+#[test]
+fn mozillas_roots_are_for_the_transport_to_bring() {
+    let kept = builder().webpki_roots().build().unwrap();
+    assert!(matches!(kept.settings.trust, Trust::Mozilla));
+    assert_eq!(format!("{:?}", kept.settings.trust), "Mozilla");
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_what_to_do() {
+    let mut config = Config::default();
+    config.attempts = 0;
+    let broken_pem = PEM.replace("-----END", "----END");
+    let not_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (builder, says) in [
+        (builder().config(config), "attempt"),
+        (builder().root_certificates_pem(""), "BEGIN CERTIFICATE"),
+        (builder().root_certificates_pem("none"), "BEGIN CERTIFICATE"),
+        (builder().root_certificates_pem(broken_pem), "not PEM"),
+        (builder().root_certificates_pem(not_x509), "cannot be read"),
+        (
+            builder().root_certificate_der(*b"no certificate"),
+            "cannot be read",
+        ),
+        (
+            builder().root_certificates_pem(PEM).http_client("mine"),
+            "set them there",
+        ),
+        (builder().http_client("broken"), "set up so"),
+    ] {
+        let words = refused(builder);
+        assert!(words.contains(says), "{words}");
+    }
+}
+
+#[test]
+fn nothing_shows_the_secret() {
+    let builder = builder()
+        .held(token(600))
+        .root_certificates_pem(PEM)
+        .observer(|_| ());
+    let shown = format!("{builder:?}");
+    let kept = builder.build().unwrap();
+    let shown = format!("{shown} {:?} {:?}", kept.settings, Trust::Platform);
+    assert!(!shown.contains("a-secret-to-hide") && !shown.contains("handed.in.token"));
+    for part in [
+        "an-id",
+        "api.meshconnect.com",
+        "attempts",
+        "Only(1 certificates)",
+        "Platform",
+    ] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+}
+
+#[test]
+fn an_error_of_rustls_is_about_trust_or_about_talk() {
+    for (error, kind) in [
+        (
+            rustls::Error::InvalidCertificate(CertificateError::Expired),
+            TransportErrorKind::Certificate,
+        ),
+        (
+            rustls::Error::General("no CA was found".into()),
+            TransportErrorKind::Certificate,
+        ),
+        (
+            rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
+            TransportErrorKind::Tls,
+        ),
+    ] {
+        assert_eq!(TransportErrorKind::of_rustls(&error), kind, "{error}");
+    }
+}
+
+/// `io::Error::source()` is the source of what it wraps, and so passes over it.
+#[test]
+fn the_chain_goes_through_errors_of_io() {
+    #[derive(Debug)]
+    struct Outer(io::Error);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let inner = rustls::Error::DecryptError;
+    let outer = Outer(io::Error::other(io::Error::other(inner.clone())));
+    let chain: Vec<_> = TransportError::chain(&outer).collect();
+    assert_eq!(chain.len(), 4);
+    assert!(chain[0].is::<Outer>() && chain[1].is::<io::Error>());
+    assert_eq!(chain[3].downcast_ref(), Some(&inner));
+    assert!(outer.source().unwrap().source().is_none());
+}
