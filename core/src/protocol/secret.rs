@@ -1,9 +1,10 @@
 //! Bytes that are wiped on drop and never printed.
 
 use std::fmt;
+use std::mem;
 
 use bytes::Bytes;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Secret UTF-8 text in one exactly sized buffer.
 ///
@@ -13,7 +14,15 @@ use zeroize::Zeroizing;
 pub(crate) struct Secret(Bytes);
 
 /// What `Bytes` owns: it wipes itself when the last reference is dropped.
-struct Owner(Zeroizing<Vec<u8>>);
+struct Owner(Box<[u8]>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.zeroize();
+        #[cfg(test)]
+        tests::DROPPED.with_borrow_mut(|dropped| dropped.push(self.0.to_vec()));
+    }
+}
 
 impl AsRef<[u8]> for Owner {
     fn as_ref(&self) -> &[u8] {
@@ -41,7 +50,8 @@ impl Secret {
             size,
             "a buffer that grew has left a copy behind"
         );
-        Self(Bytes::from_owner(Owner(buffer)))
+        let exact = mem::take(&mut *buffer).into_boxed_slice();
+        Self(Bytes::from_owner(Owner(exact)))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -63,7 +73,20 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::protocol::{Credentials, Endpoint, Exchange, Token};
+
+    thread_local! {
+        /// What each owner that was dropped on this thread held at its end.
+        pub(super) static DROPPED: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    }
+
+    fn dropped() -> Vec<Vec<u8>> {
+        DROPPED.take()
+    }
 
     #[test]
     fn a_clone_and_its_bytes_share_one_buffer() {
@@ -71,5 +94,39 @@ mod tests {
         assert_eq!(secret.as_str(), "Bearer abc");
         assert_eq!(secret.bytes().as_ptr(), secret.clone().as_str().as_ptr());
         assert_eq!(format!("{secret:?}"), "[secret]");
+    }
+
+    #[test]
+    fn the_last_reference_wipes() {
+        let secret = Secret::concat(&["abc", "def"]);
+        let (clone, bytes) = (secret.clone(), secret.bytes());
+        drop(secret);
+        drop(clone);
+        assert_eq!((&bytes[..], dropped().len()), (&b"abcdef"[..], 0));
+        drop(bytes);
+        assert_eq!(dropped(), [[0; 6]]);
+    }
+
+    #[test]
+    fn a_token_is_wiped_when_its_last_header_goes() {
+        let token = Token::new("abc", SystemTime::UNIX_EPOCH).unwrap();
+        let header = token.header_value().clone();
+        drop(token);
+        assert_eq!((header == "Bearer abc", dropped().len()), (true, 0));
+        drop(header);
+        assert_eq!(dropped(), [[0; 10]]);
+    }
+
+    #[test]
+    fn credentials_and_the_request_made_from_them_are_wiped() {
+        let credentials = Credentials::new("id", "a secret").unwrap();
+        let exchange = Exchange::new(Endpoint::default(), credentials);
+        let body = exchange.request().into_body();
+        let length = body.as_ref().len();
+        let sent = body.into_bytes();
+        drop(exchange);
+        assert_eq!(dropped(), [[0; 8]]);
+        drop(sent);
+        assert_eq!(dropped(), [vec![0; length]]);
     }
 }
