@@ -521,6 +521,26 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_is_somebodys_to_mend() {
+        for (kind, blame) in [
+            (ErrorKind::Configuration, Blame::Caller),
+            (ErrorKind::NoRuntime, Blame::Caller),
+            (ErrorKind::LifetimeTooShort, Blame::Caller),
+            (ErrorKind::Rejected, Blame::Server),
+            (ErrorKind::AuthenticationFailed, Blame::Server),
+            (ErrorKind::MfaRequired, Blame::Server),
+            (ErrorKind::Malformed, Blame::Server),
+            (ErrorKind::TokenRejected, Blame::Server),
+            (ErrorKind::Transport(TransportErrorKind::Dns), Blame::Wire),
+        ] {
+            assert_eq!(kind.blame(), blame, "{kind:?}");
+        }
+        let error = Error::no_runtime("call it within tokio");
+        assert_eq!(error.kind(), ErrorKind::NoRuntime);
+        assert_eq!(error.to_string(), "call it within tokio");
+    }
+
+    #[test]
     fn server_text_cannot_drive_a_terminal() {
         let text = "a\u{1b}[2J\r\nb\u{202e}c\u{2066}\u{200b}\u{7f}\u{85}\u{2028}d \"e\" \\ é 例";
         let shown = Escaped(text).to_string();
@@ -553,7 +573,12 @@ mod tests {
         let top = Link("connecting", Some(Box::new(middle)));
         let error = TransportError::new(TransportErrorKind::Connect, &top);
         assert_eq!(error.to_string(), "connecting: tcp: refused");
+        assert_eq!(error.kind(), TransportErrorKind::Connect);
         let error = Error::from(error);
+        assert_eq!(
+            format!("{error:#}"),
+            "no connection to the server could be made\n  cause: connecting: tcp: refused"
+        );
         assert_eq!(
             error.to_string(),
             "no connection to the server could be made"

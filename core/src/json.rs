@@ -321,6 +321,26 @@ pub(crate) fn owned(text: &Text<'_>) -> String {
 mod tests {
     use super::*;
 
+    /// Formats beside JSON have values that JSON has not.
+    #[test]
+    fn what_is_no_json_value_is_refused_in_words() {
+        let bytes = || de::value::BytesDeserializer::<de::value::Error>::new(b"x");
+        let mut found = Vec::new();
+        let collect = Collect {
+            found: &mut found,
+            wanted: false,
+        };
+        for error in [
+            Skipped::deserialize(bytes()).err(),
+            collect.deserialize(bytes()).err(),
+        ] {
+            let words = error.unwrap().to_string();
+            assert!(words.ends_with("expected any JSON value"), "{words}");
+        }
+        let error = Text::deserialize(bytes()).err().unwrap();
+        assert!(error.to_string().ends_with("expected a string"), "{error}");
+    }
+
     fn strict(text: &str) -> bool {
         serde_json::from_str::<Skipped>(text).is_ok()
     }

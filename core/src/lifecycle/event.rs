@@ -129,3 +129,91 @@ impl fmt::Display for Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_is_one_line_and_tells_its_error_and_its_delay() {
+        let delay = Duration::from_millis(1250);
+        let error = || Error::configuration("what went wrong");
+        let attempt = |ahead| Event::Attempt { number: 2, ahead };
+        let failed = |ahead| Event::Failed {
+            error: error(),
+            ahead,
+            delay,
+        };
+        for (event, line, tells_error, tells_delay) in [
+            (
+                attempt(false),
+                "asking for a token, attempt 2",
+                false,
+                false,
+            ),
+            (
+                attempt(true),
+                "asking for a token ahead of time",
+                false,
+                false,
+            ),
+            (
+                Event::Retry {
+                    number: 2,
+                    delay,
+                    error: error(),
+                },
+                "attempt 2 failed, the next comes in 1.2s",
+                true,
+                true,
+            ),
+            (
+                Event::Refreshed {
+                    lifetime: Duration::from_secs(3600),
+                },
+                "got a token, good for 3600s",
+                false,
+                false,
+            ),
+            (
+                Event::NotRenewed { delay },
+                "got the token that is held, asking again in 1.2s",
+                false,
+                true,
+            ),
+            (failed(false), "no token could be had", true, true),
+            (
+                failed(true),
+                "a refresh ahead of time failed, the next comes in 1.2s",
+                true,
+                true,
+            ),
+            (
+                Event::Rejected { in_a_row: 1 },
+                "the token was rejected",
+                false,
+                false,
+            ),
+            (
+                Event::Rejected { in_a_row: 3 },
+                "3 tokens in a row were rejected",
+                false,
+                false,
+            ),
+            (
+                Event::Held {
+                    error: error(),
+                    delay,
+                },
+                "nothing will be sent for 1.2s",
+                true,
+                true,
+            ),
+        ] {
+            assert_eq!(event.to_string(), line);
+            let told = event.error().map(Error::to_string);
+            assert_eq!(told, tells_error.then(|| error().to_string()), "{line}");
+            assert_eq!(event.delay(), tells_delay.then_some(delay), "{line}");
+        }
+    }
+}

@@ -24,15 +24,17 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
             kind,
             TransportErrorKind::Certificate | TransportErrorKind::NotHttp
         ),
-        ErrorKind::Rejected => match error.http_status() {
-            // Within a 2xx the envelope decides. It never does elsewhere.
-            Some(status) if status.is_success() => matches!(
-                error.rejection().and_then(|rejection| rejection.status()),
-                Some(ApiResultStatus::ServerFailure | ApiResultStatus::TooManyRequest)
-            ),
-            Some(status) => matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504),
-            None => false,
-        },
+        ErrorKind::Rejected => error.http_status().is_some_and(|status| {
+            if status.is_success() {
+                // Within a 2xx the envelope decides. It never does elsewhere.
+                matches!(
+                    error.rejection().and_then(|rejection| rejection.status()),
+                    Some(ApiResultStatus::ServerFailure | ApiResultStatus::TooManyRequest)
+                )
+            } else {
+                matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+            }
+        }),
         _ => false,
     }
 }

@@ -193,6 +193,14 @@ mod tests {
         let mut exact = BodyBuffer::new(4, &headers("4"));
         assert!(exact.push(b"abcd") && exact.wants_more());
         assert!(!exact.push(b"e") && !exact.wants_more());
+        assert_eq!(format!("{exact:?}"), "BodyBuffer(4 bytes, too long)");
+        assert_eq!(
+            (
+                exact.remaining(),
+                BodyBuffer::new(4, &headers("5")).remaining()
+            ),
+            (0, 0)
+        );
         for announced in ["5", "18446744073709551615"] {
             assert!(!BodyBuffer::new(4, &headers(announced)).wants_more());
         }
@@ -212,6 +220,7 @@ mod tests {
             let mut body = BodyBuffer::new(5000, &HeaderMap::new());
             assert!(whole.chunks(size).all(|chunk| body.push(chunk)));
             assert_eq!(body.remaining(), 0);
+            assert_eq!(format!("{body:?}"), "BodyBuffer(5000 bytes)");
             assert_eq!(*body.into_parts().0, whole);
         }
     }

@@ -1,0 +1,164 @@
+//! The values that users hold, seen from outside: what they are made from, and what they tell.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use meshconnect_auth_core::{
+    ApiResult, BlockingTokenSource, Config, Credentials, Endpoint, Error, ErrorKind, Exchange,
+    Machine, MediaType, Moment, Need, OAuthTokenResponse, StaticToken, Token, TokenSource,
+};
+
+const NOW: Moment = Moment {
+    mono: Duration::from_secs(5),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+fn exchange() -> Exchange {
+    Exchange::new(
+        Endpoint::default(),
+        Credentials::new("id", "secret").unwrap(),
+    )
+}
+
+fn token(id: &str) -> Token {
+    Token::new(id, SystemTime::UNIX_EPOCH).unwrap()
+}
+
+#[test]
+fn a_static_token_is_given_out_for_ever_async_and_blocking() {
+    let source = StaticToken::new(token("abc"));
+    let held: &dyn BlockingTokenSource = &source;
+    assert_eq!(held.token().unwrap(), token("abc"));
+    assert!(held.reject(&token("abc")) && !held.reject(&token("abd")));
+    assert_eq!(held.token().unwrap(), token("abc"));
+
+    let held: &dyn TokenSource = &source;
+    let mut ready = pin!(held.token());
+    let mut context = Context::from_waker(Waker::noop());
+    match ready.as_mut().poll(&mut context) {
+        Poll::Ready(given) => assert_eq!(given.unwrap(), token("abc")),
+        Poll::Pending => panic!("there is nothing to wait for"),
+    }
+    assert!(held.reject(&token("abc")) && !held.reject(&token("abd")));
+}
+
+#[test]
+fn an_endpoint_is_read_like_any_other_value() {
+    let endpoint: Endpoint = "https://example.com/base".parse().unwrap();
+    assert_eq!(
+        endpoint,
+        Endpoint::parse("https://example.com/base").unwrap()
+    );
+    let error = "http://example.com".parse::<Endpoint>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    let endless = format!("https://example.com/{}", "a".repeat(70_000));
+    let error = endless.parse::<Endpoint>().unwrap_err();
+    assert!(error.to_string().contains("is not a URL: "), "{error}");
+}
+
+#[test]
+fn a_request_goes_under_the_media_type_that_was_set() {
+    let sent_as = |exchange: Exchange| exchange.request().headers()[CONTENT_TYPE].clone();
+    assert_eq!(sent_as(exchange()), "application/json");
+    assert_eq!(
+        sent_as(exchange().with_media_type(MediaType::TEXT_JSON)),
+        "text/json"
+    );
+    let vendor = MediaType::application_suffix("vnd.x").unwrap();
+    let exchange = exchange();
+    assert_eq!(
+        sent_as(exchange.clone().with_media_type(vendor)),
+        "application/vnd.x+json"
+    );
+    assert_eq!(sent_as(exchange), "application/json", "a clone is its own");
+}
+
+/// A deserializer that owns its strings reads the schemas as well as one that lends them.
+#[test]
+fn the_schemas_are_read_from_values_too() {
+    let value = serde_json::json!({
+        "status": "ok",
+        "message": "a message",
+        "content": {"id_token": "abc", "expires_in": "60", "newer": [null, true, 1, -1, 0.5, "x"]},
+    });
+    let envelope: ApiResult<OAuthTokenResponse> = serde_json::from_value(value).unwrap();
+    let content = envelope.content.unwrap();
+    assert_eq!(content.id_token.as_deref(), Some("abc"));
+    assert_eq!(content.expires_in, Some(60));
+    assert_eq!(envelope.message.as_deref(), Some("a message"));
+}
+
+fn refused() -> Error {
+    let body = r#"{"status":"badRequest","message":"a message","displayMessage":"for a person",
+        "errorHash":"hash","errorType":"type","errorData":{"a":1},"teamCode":"code"}"#;
+    let response = Response::builder()
+        .status(StatusCode::BAD_REQUEST)
+        .header(CONTENT_TYPE, "application/json")
+        .header(DATE, "Fri, 15 Jan 2027 08:00:00 GMT")
+        .header(RETRY_AFTER, "60")
+        .header(WWW_AUTHENTICATE, "Bearer realm=\"x\"")
+        .header("x-request-id", "an-id")
+        .body(body.as_bytes())
+        .unwrap();
+    exchange().parse(response, NOW).unwrap_err()
+}
+
+#[test]
+fn an_error_tells_all_that_a_support_ticket_needs() {
+    let error = refused();
+    assert_eq!(error.content_type(), Some("application/json"));
+    assert_eq!(error.date(), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
+    assert_eq!(error.retry_at(), Some(NOW.after(Duration::from_secs(60))));
+    assert_eq!(
+        format!("{error:#}"),
+        [
+            &error.to_string(),
+            "display message: for a person",
+            "error type: type",
+            "error hash: hash",
+            "error data: {\"a\":1}",
+            "team code: code",
+            "ask again at: Fri, 15 Jan 2027 08:01:00 GMT",
+            "www-authenticate: Bearer realm=\"x\"",
+            "date: Fri, 15 Jan 2027 08:00:00 GMT",
+            "x-request-id: an-id",
+        ]
+        .join("\n  ")
+    );
+
+    let page = Response::builder()
+        .status(StatusCode::BAD_GATEWAY)
+        .header(CONTENT_TYPE, "text/html")
+        .body(&b"<p>down</p>"[..])
+        .unwrap();
+    let error = exchange().parse(page, NOW).unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        format!("{error}\n  content-type: text/html\n  body: <p>down</p>")
+    );
+}
+
+#[test]
+fn a_machine_prints_where_it_is_and_no_secret() {
+    let mut machine = Machine::new(Config::default(), exchange(), 1);
+    let printed = format!("{machine:?}");
+    assert!(printed.starts_with("Machine { held: None, flights: 0, failures: 0"));
+    let meshconnect_auth_core::Step::Send(transmit) =
+        machine.poll(NOW, &machine.ticket(Need::Usable))
+    else {
+        panic!("nothing is held")
+    };
+    let printed = format!("{machine:?} {:?}", transmit.flight);
+    assert!(printed.contains("flights: 1") && printed.contains("Flight { number: 1, sent: "));
+    assert!(!printed.contains("secret"));
+}
