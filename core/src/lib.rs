@@ -12,6 +12,7 @@
 //! - *When to send*: [`Machine`] decides from state and time whether to use the token, refresh it
 //!   ahead, fetch, wait, retry or hold back; `Shared` (feature `shared`) is one machine for many
 //!   callers, threads and tasks alike; [`TokenSource`] is what a user's code takes.
+//! - *A client of your own*: `ClientBuilder` (feature `client`) makes whatever is a `Transport`.
 //! - *What went wrong*: one [`Error`] that says who has to do something about it.
 //! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`], [`ClientAdminTokenRequest`].
 //!
@@ -122,7 +123,7 @@ mod wire;
 pub mod strategies;
 
 #[cfg(feature = "client")]
-pub use client::{ClientBuilder, HttpSettings, Transport, Trust};
+pub use client::{ClientBuilder, HttpSettings, MozillaRoots, Transport, Trust};
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
 pub use lifecycle::{

@@ -1,10 +1,10 @@
 //! The HTTP client: what goes without saying, and is said.
 
-use std::sync::Arc;
+use std::panic;
+use std::sync::{Arc, OnceLock};
 
 use meshconnect_auth_core::{HttpSettings, TransportError, TransportErrorKind, Trust};
 use reqwest::{redirect, retry};
-use tokio::sync::OnceCell;
 use tokio::task;
 
 use crate::failure;
@@ -12,14 +12,17 @@ use crate::tls;
 
 /// The HTTP client, made when it is first needed.
 pub(crate) struct Http {
-    client: OnceCell<reqwest::Client>,
+    client: OnceLock<reqwest::Client>,
     settings: Arc<HttpSettings<reqwest::Client>>,
 }
 
 impl Http {
     pub(crate) fn new(mut settings: HttpSettings<reqwest::Client>) -> Self {
         Self {
-            client: OnceCell::new_with(settings.client.take()),
+            client: settings
+                .client
+                .take()
+                .map_or_else(OnceLock::new, OnceLock::from),
             settings: Arc::new(settings),
         }
     }
@@ -27,15 +30,23 @@ impl Http {
     /// The client. The first time, the platform's certificates are read from its files, which
     /// must not hold up the runtime.
     pub(crate) async fn client(&self) -> Result<&reqwest::Client, TransportError> {
-        let make = async || {
-            let settings = Arc::clone(&self.settings);
-            if !(settings.endpoint.is_https() && matches!(settings.trust, Trust::Platform)) {
-                return client(&settings);
-            }
-            let made = task::spawn_blocking(move || client(&settings)).await;
-            made.map_err(|error| TransportError::new(TransportErrorKind::Broken, &error))?
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let settings = Arc::clone(&self.settings);
+        let made = if settings.endpoint.is_https() && matches!(settings.trust, Trust::Platform) {
+            let making = task::spawn_blocking(move || client(&settings)).await;
+            making.map_err(|error| match error.try_into_panic() {
+                Ok(panic) => panic::resume_unwind(panic),
+                Err(error) => TransportError::new(TransportErrorKind::Broken, &error),
+            })?
+        } else {
+            client(&settings)
         };
-        self.client.get_or_try_init(make).await
+        // Of two that were made at once, one is as good as the other; to wait for the other's
+        // would be to wait for its runtime.
+        let made = made?;
+        Ok(self.client.get_or_init(|| made))
     }
 }
 
@@ -44,8 +55,10 @@ fn client(settings: &HttpSettings<reqwest::Client>) -> Result<reqwest::Client, T
     // certificates.
     let https = settings.endpoint.is_https();
     let nobody = Trust::Only(Vec::new());
-    let tls = tls::config(if https { &settings.trust } else { &nobody })
-        .map_err(|error| TransportError::new(TransportErrorKind::of_rustls(&error), &error))?;
+    let tls = tls::config(if https { &settings.trust } else { &nobody }).map_err(|error| {
+        let kind = TransportErrorKind::of_tls(&error);
+        TransportError::new(kind.unwrap_or(TransportErrorKind::Tls), &error)
+    })?;
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(redirect::Policy::none())

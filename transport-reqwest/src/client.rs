@@ -84,7 +84,7 @@ impl Client {
     ///
     /// As [`token`](Self::token). The token that was held stays held.
     pub async fn refresh(&self) -> Result<Token, Error> {
-        self.acquire(Need::Newer).await
+        self.obtain(Need::Newer).await
     }
 
     /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
@@ -125,21 +125,11 @@ impl Client {
         self.shared.endpoint()
     }
 
-    /// The held token, if that will do; and if it is worth refreshing, that is begun.
     async fn obtain(&self, need: Need) -> Result<Token, Error> {
         let now = Self::now();
-        if let Some(hit) = self.shared.hit(now) {
-            if hit.refresh_due {
-                self.refresh_ahead(now);
-            }
-            if hit.fits(need) {
-                return Ok(hit.token);
-            }
+        if let Some(token) = self.shared.ready(now, need, || self.refresh_ahead(now)) {
+            return Ok(token);
         }
-        self.acquire(need).await
-    }
-
-    async fn acquire(&self, need: Need) -> Result<Token, Error> {
         let runtime = Handle::try_current().map_err(|_| {
             Error::no_runtime(
                 "the async client was called outside of a tokio runtime; call it within one, or \
@@ -189,7 +179,7 @@ impl Client {
             // A task within the task, so that a panic of the HTTP client is an error like others.
             let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
             let attempt = async move { attempt(&http, request, timeout, limit).await };
-            match attempts.spawn(lead.send_async(attempt)).await {
+            match attempts.spawn(lead.in_span_async(attempt)).await {
                 Ok(response) => lead.finish(Self::now(), response),
                 Err(error) if error.is_panic() => {
                     lead.finish(Self::now(), Err::<Response<BodyBuffer>, _>(lame_runtime()));
@@ -220,11 +210,14 @@ impl Transport for Client {
         RandomState::new().hash_one(())
     }
 
-    fn new(shared: Shared, settings: HttpSettings<reqwest::Client>) -> Result<Self, Error> {
+    fn build(shared: Shared, settings: HttpSettings<reqwest::Client>) -> Result<Self, Error> {
         let http = Arc::new(Http::new(settings));
         Ok(Self { shared, http })
     }
 }
+
+#[cfg(feature = "webpki-roots")]
+impl meshconnect_auth_core::MozillaRoots for Client {}
 
 impl TokenSource for Client {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + '_>> {

@@ -13,10 +13,10 @@ pub(crate) fn of(error: reqwest::Error) -> TransportError {
 }
 
 fn kind(error: &reqwest::Error) -> TransportErrorKind {
-    let rustls = find::<rustls::Error>(error).map(TransportErrorKind::of_rustls);
+    let tls = TransportErrorKind::of_tls(error);
     // The order matters: a handshake that stalls is both a failed connection and a time-out, and
     // a certificate that is refused is also a failed connection.
-    if rustls == Some(TransportErrorKind::Certificate) {
+    if tls == Some(TransportErrorKind::Certificate) {
         return TransportErrorKind::Certificate;
     }
     if error.is_timeout() {
@@ -25,8 +25,8 @@ fn kind(error: &reqwest::Error) -> TransportErrorKind {
     if error.is_dns() {
         return TransportErrorKind::Dns;
     }
-    if let Some(rustls) = rustls {
-        return rustls;
+    if let Some(tls) = tls {
+        return tls;
     }
     if find(error).is_some_and(hyper::Error::is_parse) {
         return TransportErrorKind::NotHttp;

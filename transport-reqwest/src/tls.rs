@@ -21,12 +21,14 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
             let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
             builder.with_root_certificates(roots.collect::<RootCertStore>())
         }
+        #[cfg(not(feature = "webpki-roots"))]
+        Trust::Mozilla => builder.with_root_certificates(RootCertStore::empty()),
         Trust::Only(certificates) => {
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(certificates.iter().cloned());
+            let certificates = certificates.iter().map(|der| der.as_slice().into());
+            roots.add_parsable_certificates(certificates);
             builder.with_root_certificates(roots)
         }
-        _ => return Err(Error::General("whom to trust is not compiled in".into())),
     };
     Ok(builder.with_no_client_auth())
 }

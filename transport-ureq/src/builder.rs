@@ -4,7 +4,7 @@ use std::env;
 use std::time::Duration;
 
 use http::{Request, Response};
-use meshconnect_auth_core::{Error, HttpSettings, Lead};
+use meshconnect_auth_core::{Error, HttpSettings};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, Proxy};
 
@@ -66,22 +66,22 @@ fn agent(settings: &HttpSettings<Agent>) -> Result<Agent, Error> {
     } else {
         None
     };
-    let settings = Agent::config_builder()
+    let agent = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .https_only(endpoint.is_https())
         .proxy(proxy)
         .accept_encoding("identity")
-        .tls_config(tls::config(&settings.trust)?)
-        .timeout_global(Some(Lead::timeout_within(config.attempt_timeout)))
+        .tls_config(tls::config(&settings.trust))
+        .timeout_global(Some(settings.usual_timeout()))
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
         // Tokens are an hour apart: a pooled connection would be dead by then.
         .max_idle_connections(0)
         .build();
     let connector = DefaultConnector::default();
-    Ok(Agent::with_parts(settings, connector, Resolver::default()))
+    Ok(Agent::with_parts(agent, connector, Resolver::default()))
 }
 
 /// The environment's proxy for https. ureq would also take `HTTP_PROXY`, which is for plain http,

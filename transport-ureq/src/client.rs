@@ -81,7 +81,7 @@ impl Client {
     ///
     /// As [`token`](Self::token). The token that was held stays held.
     pub fn refresh(&self) -> Result<Token, Error> {
-        self.acquire(Need::Newer)
+        self.obtain(Need::Newer)
     }
 
     /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
@@ -123,21 +123,11 @@ impl Client {
         self.shared.endpoint()
     }
 
-    /// The held token, if that will do; and if it is worth refreshing, that is begun.
     fn obtain(&self, need: Need) -> Result<Token, Error> {
         let now = Self::now();
-        if let Some(hit) = self.shared.hit(now) {
-            if hit.refresh_due {
-                self.refresh_ahead(now);
-            }
-            if hit.fits(need) {
-                return Ok(hit.token);
-            }
+        if let Some(token) = self.shared.ready(now, need, || self.refresh_ahead(now)) {
+            return Ok(token);
         }
-        self.acquire(need)
-    }
-
-    fn acquire(&self, need: Need) -> Result<Token, Error> {
         let ticket = self.shared.ticket(need);
         loop {
             match self.shared.poll(Self::now(), &ticket) {
@@ -177,11 +167,14 @@ impl Transport for Client {
         RandomState::new().hash_one(())
     }
 
-    fn new(shared: Shared, settings: HttpSettings<Agent>) -> Result<Self, Error> {
+    fn build(shared: Shared, settings: HttpSettings<Agent>) -> Result<Self, Error> {
         let http = Arc::new(Http::new(settings)?);
         Ok(Self { shared, http })
     }
 }
+
+#[cfg(feature = "webpki-roots")]
+impl meshconnect_auth_core::MozillaRoots for Client {}
 
 impl BlockingTokenSource for Client {
     fn token(&self) -> Result<Token, Error> {
@@ -204,7 +197,7 @@ impl fmt::Debug for Client {
 
 /// Sends one request, and tells the machine how that went.
 fn fly(http: &Http, lead: Lead) {
-    let attempt = AssertUnwindSafe(|| lead.send(|| attempt(http, &lead)));
+    let attempt = AssertUnwindSafe(|| lead.in_span(|| attempt(http, &lead)));
     let response = panic::catch_unwind(attempt).unwrap_or_else(|_| {
         Err(Error::configuration(
             "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \

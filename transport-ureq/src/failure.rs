@@ -1,7 +1,6 @@
 //! What ureq's errors mean.
 
 use std::error;
-use std::fmt;
 use std::io;
 
 use http::Uri;
@@ -14,15 +13,25 @@ use ureq::unversioned::transport::NextTimeout;
 pub(crate) fn of(error: ureq::Error) -> TransportError {
     // ureq's errors have no source, so that the words of an inner error would be lost.
     match error {
-        ureq::Error::Io(inner) => TransportError::new(of_io(&inner), &inner),
-        ureq::Error::Rustls(inner) => {
-            TransportError::new(TransportErrorKind::of_rustls(&inner), &inner)
-        }
-        ureq::Error::Other(inner) if inner.is::<NotResolved>() => {
-            TransportError::new(TransportErrorKind::Dns, &*inner)
-        }
+        ureq::Error::Io(inner) => of_io(&inner),
+        ureq::Error::Rustls(inner) => of_tls_or(TransportErrorKind::Tls, &inner),
+        ureq::Error::Other(inner) => match inner.downcast::<TransportError>() {
+            Ok(not_resolved) => *not_resolved,
+            Err(inner) => TransportError::new(TransportErrorKind::Broken, &*inner),
+        },
         error => TransportError::new(kind(&error), &error),
     }
+}
+
+/// rustls hides its errors in those of the stream that it reads from.
+fn of_tls_or(
+    otherwise: TransportErrorKind,
+    error: &(dyn error::Error + 'static),
+) -> TransportError {
+    TransportError::new(
+        TransportErrorKind::of_tls(error).unwrap_or(otherwise),
+        error,
+    )
 }
 
 fn kind(error: &ureq::Error) -> TransportErrorKind {
@@ -40,20 +49,16 @@ fn kind(error: &ureq::Error) -> TransportErrorKind {
     }
 }
 
-fn of_io(error: &io::Error) -> TransportErrorKind {
-    // rustls hides its errors in those of the stream that it reads from.
-    let rustls = TransportError::chain(error).find_map(|error| error.downcast_ref());
-    if let Some(error) = rustls {
-        return TransportErrorKind::of_rustls(error);
-    }
-    match error.kind() {
+fn of_io(error: &io::Error) -> TransportError {
+    let kind = match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => TransportErrorKind::Timeout,
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::AddrNotAvailable => TransportErrorKind::Connect,
         _ => TransportErrorKind::Broken,
-    }
+    };
+    of_tls_or(kind, error)
 }
 
 /// ureq's own resolver, but its failures can be told from a failed connection.
@@ -67,22 +72,13 @@ impl Resolve for Resolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        self.0
-            .resolve(uri, config, timeout)
-            .map_err(|error| match error {
-                ureq::Error::Io(error) => ureq::Error::Other(Box::new(NotResolved(error))),
-                error => error,
-            })
+        let resolved = self.0.resolve(uri, config, timeout);
+        resolved.map_err(|error| match error {
+            ureq::Error::Io(error) => {
+                let error = TransportError::new(TransportErrorKind::Dns, &error);
+                ureq::Error::Other(Box::new(error))
+            }
+            error => error,
+        })
     }
 }
-
-#[derive(Debug)]
-struct NotResolved(io::Error);
-
-impl fmt::Display for NotResolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl error::Error for NotResolved {}

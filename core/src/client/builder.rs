@@ -1,17 +1,46 @@
 //! One builder for the clients of all transports.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::trust::Trust;
 use crate::config::Config;
 use crate::error::Error;
-use crate::lifecycle::{Event, Machine, Observer, Shared};
+use crate::lifecycle::{Event, Lead, Machine, Observer, Shared};
 use crate::moment::Moment;
 use crate::protocol::{Credentials, Endpoint, Exchange, Token};
 
 /// A client: a [`Shared`] machine, and an HTTP client that does what it says.
 ///
-/// Implemented by each transport for its client, so that [`ClientBuilder`] can make one.
+/// Implemented by each transport for its client, so that [`ClientBuilder`] can make one. What the
+/// client then does at each call:
+///
+/// ```
+/// # use meshconnect_auth_core::{Error, Lead, Moment, Need, Next, Shared, Token};
+/// # fn now() -> Moment { Moment { mono: Default::default(), wall: Default::default() } }
+/// # fn send_ahead(lead: Option<Lead>) {}
+/// # fn send(lead: &Lead) -> Result<http::Response<Vec<u8>>, Error> { Ok(Default::default()) }
+/// fn token(shared: &Shared, need: Need) -> Result<Token, Error> {
+///     if let Some(token) = shared.ready(now(), need, || send_ahead(shared.refresh(now()))) {
+///         return Ok(token); // nearly always
+///     }
+///     let ticket = shared.ticket(need);
+///     loop {
+///         match shared.poll(now(), &ticket) {
+///             Next::Ready(token) => return Ok(token),
+///             Next::Failed(error) => return Err(error),
+///             Next::Wait(waiter) => {
+///                 waiter.block(); // or await its `changed()`, for at most its `limit()`
+///             }
+///             Next::Lead(lead) => {
+///                 // At most `lead.max_body()` bytes, within `lead.timeout()`.
+///                 let response = lead.in_span(|| send(&lead));
+///                 lead.finish(now(), response);
+///             }
+///         }
+///     }
+/// }
+/// ```
 pub trait Transport: Sized {
     /// The HTTP client that sends.
     type HttpClient;
@@ -23,26 +52,47 @@ pub trait Transport: Sized {
     /// asking at the same moments.
     fn seed() -> u64;
 
-    /// The client. Nothing is sent, and no file is read.
+    /// Makes the client. Nothing is sent, and no file is read.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where the HTTP client cannot
     /// be set up so.
-    fn new(shared: Shared, settings: HttpSettings<Self::HttpClient>) -> Result<Self, Error>;
+    fn build(shared: Shared, settings: HttpSettings<Self::HttpClient>) -> Result<Self, Error>;
 }
+
+/// A transport that brings Mozilla's root certificates, compiled in.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` brings no root certificates",
+    note = "switch on the feature `webpki-roots`"
+)]
+pub trait MozillaRoots: Transport {}
 
 /// What a transport needs to know in order to send.
 #[non_exhaustive]
 pub struct HttpSettings<H> {
-    /// The HTTP client that the user brought. Where to connect and whom to trust is up to it.
+    /// The HTTP client that the user brought. Whom it trusts, and through which proxy it goes, is
+    /// up to it.
     pub client: Option<H>,
     /// Where to send.
     pub endpoint: Endpoint,
-    /// The numbers, which go together.
+    /// The numbers. Most are the machine's; a transport keeps to
+    /// [`connect_timeout`](Config::connect_timeout).
     pub config: Config,
     /// Whose certificates are accepted.
     pub trust: Trust,
+}
+
+impl<H> HttpSettings<H> {
+    /// What [`Lead::timeout`] says of every attempt that no acquisition's end cuts short.
+    #[must_use]
+    pub fn usual_timeout(&self) -> Duration {
+        Lead::timeout_within(
+            self.config
+                .attempt_timeout
+                .min(self.config.acquisition_timeout),
+        )
+    }
 }
 
 /// Settings for a client. All have defaults.
@@ -51,7 +101,8 @@ pub struct ClientBuilder<C: Transport> {
     credentials: Credentials,
     held: Option<Token>,
     observer: Option<Box<Observer>>,
-    trust: Option<Result<Trust, Error>>,
+    /// What was wrong with the root certificates.
+    wrong: Option<Error>,
     http: HttpSettings<C::HttpClient>,
 }
 
@@ -62,7 +113,7 @@ impl<C: Transport> ClientBuilder<C> {
             credentials,
             held: None,
             observer: None,
-            trust: None,
+            wrong: None,
             http: HttpSettings {
                 client: None,
                 endpoint: Endpoint::default(),
@@ -101,28 +152,39 @@ impl<C: Transport> ClientBuilder<C> {
     }
 
     /// Trusts the CAs in `pem`, and no others, instead of the platform's.
-    pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.trust = Some(Trust::pem(pem.as_ref()));
-        self
+    pub fn root_certificates_pem(self, pem: impl AsRef<[u8]>) -> Self {
+        self.trusting(Trust::pem(pem.as_ref()))
     }
 
     /// Trusts this CA, and no other, instead of the platform's.
-    pub fn root_certificate_der(mut self, der: impl Into<Vec<u8>>) -> Self {
-        self.trust = Some(Trust::der(der.into()));
-        self
+    pub fn root_certificate_der(self, der: impl Into<Vec<u8>>) -> Self {
+        self.trusting(Trust::der(der.into()))
     }
 
     /// Trusts Mozilla's root certificates, compiled in, instead of the platform's: for machines
-    /// and containers that have none.
-    #[cfg(feature = "webpki-roots")]
-    pub fn webpki_roots(mut self) -> Self {
-        self.trust = Some(Ok(Trust::Mozilla));
+    /// and containers that have none. Needs the feature `webpki-roots`.
+    pub fn webpki_roots(self) -> Self
+    where
+        C: MozillaRoots,
+    {
+        self.trusting(Ok(Trust::Mozilla))
+    }
+
+    fn trusting(mut self, trust: Result<Trust, Error>) -> Self {
+        (self.http.trust, self.wrong) = match trust {
+            Ok(trust) => (trust, None),
+            Err(error) => (Trust::Platform, Some(error)),
+        };
         self
     }
 
     /// Sends with an HTTP client of your own, such as one with a client certificate or another
-    /// TLS stack. The attempt's time-out and the body's limit are ours still; what rests on you
-    /// is said in the docs of the transport's crate.
+    /// TLS stack.
+    ///
+    /// The attempt's time-out and the body's limit are ours still. The rest is yours, and the docs
+    /// of `meshconnect-auth-reqwest` and `meshconnect-auth-ureq` say what that means: above all, a
+    /// `reqwest::Client` that follows redirects takes the secret along, and one that goes through a
+    /// proxy shows it a secret sent in plain http.
     pub fn http_client(mut self, client: C::HttpClient) -> Self {
         self.http.client = Some(client);
         self
@@ -135,24 +197,25 @@ impl<C: Transport> ClientBuilder<C> {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where a setting cannot work:
     /// see [`Config::check`]; root certificates that are none; root certificates for an own HTTP
-    /// client; whatever else the transport cannot be set up with.
-    pub fn build(mut self) -> Result<C, Error> {
+    /// client; whatever else the transport cannot be set up with, such as (ureq) a proxy in the
+    /// environment that is none.
+    pub fn build(self) -> Result<C, Error> {
         self.http.config.check()?;
-        if let Some(trust) = self.trust {
-            self.http.trust = trust?;
-            if self.http.client.is_some() {
-                return Err(Error::configuration(
-                    "root certificates were set together with an own HTTP client, which brings \
-                     its own; set them there",
-                ));
-            }
+        if let Some(error) = self.wrong {
+            return Err(error);
+        }
+        if self.http.client.is_some() && !matches!(self.http.trust, Trust::Platform) {
+            return Err(Error::configuration(
+                "root certificates were set together with an own HTTP client, which brings its \
+                 own; set them there",
+            ));
         }
         let exchange = Exchange::new(self.http.endpoint.clone(), self.credentials);
         let mut machine = Machine::new(self.http.config.clone(), exchange, C::seed());
         if let Some(token) = self.held {
             machine.handle_token(C::now(), token);
         }
-        C::new(Shared::new(machine, self.observer), self.http)
+        C::build(Shared::new(machine, self.observer), self.http)
     }
 }
 

@@ -4,5 +4,5 @@ mod builder;
 mod chain;
 mod trust;
 
-pub use builder::{ClientBuilder, HttpSettings, Transport};
+pub use builder::{ClientBuilder, HttpSettings, MozillaRoots, Transport};
 pub use trust::Trust;

@@ -1,29 +1,35 @@
 //! Whose certificates are accepted, and what it means when one is not.
 
+use std::error;
 use std::fmt;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::error::{Error, TransportErrorKind};
+use crate::error::{Error, TransportError, TransportErrorKind};
 
 /// Whose certificates are accepted.
+///
+/// Exhaustive on purpose: a transport that passed over one would trust the wrong people.
 #[derive(Clone)]
-#[non_exhaustive]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "a transport that passed over one would trust the wrong people"
+)]
 pub enum Trust {
     /// Those that the platform trusts, which are loaded when the first connection needs them.
     Platform,
-    /// Those that Mozilla trusts, compiled in.
-    #[cfg(feature = "webpki-roots")]
+    /// Those that Mozilla trusts, which the transport brings if it is [`MozillaRoots`](super::MozillaRoots).
     Mozilla,
-    /// These alone. Each has been read once, and can be.
-    Only(Vec<CertificateDer<'static>>),
+    /// These alone, in DER. Each has been read once, and can be.
+    Only(Vec<Vec<u8>>),
 }
 
 impl Trust {
     pub(super) fn pem(pem: &[u8]) -> Result<Self, Error> {
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+            .map(|certificate| certificate.map(|certificate| certificate.to_vec()))
             .collect::<Result<_, _>>()
             .map_err(|error| {
                 Error::configuration(format!("the root certificates are not PEM: {error}"))
@@ -32,11 +38,11 @@ impl Trust {
     }
 
     pub(super) fn der(der: Vec<u8>) -> Result<Self, Error> {
-        Self::only(vec![der.into()])
+        Self::only(vec![der])
     }
 
     /// HTTP clients would pass over what cannot be read, and trust nobody in the end.
-    fn only(certificates: Vec<CertificateDer<'static>>) -> Result<Self, Error> {
+    fn only(certificates: Vec<Vec<u8>>) -> Result<Self, Error> {
         if certificates.is_empty() {
             return Err(Error::configuration(
                 "the root certificates hold no certificate (-----BEGIN CERTIFICATE-----)",
@@ -44,7 +50,7 @@ impl Trust {
         }
         for certificate in &certificates {
             RootCertStore::empty()
-                .add(certificate.clone())
+                .add(certificate.as_slice().into())
                 .map_err(|error| {
                     Error::configuration(format!("a root certificate cannot be read: {error}"))
                 })?;
@@ -57,7 +63,6 @@ impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Platform => f.write_str("Platform"),
-            #[cfg(feature = "webpki-roots")]
             Self::Mozilla => f.write_str("Mozilla"),
             Self::Only(certificates) => write!(f, "Only({} certificates)", certificates.len()),
         }
@@ -65,13 +70,17 @@ impl fmt::Debug for Trust {
 }
 
 impl TransportErrorKind {
-    /// What an error of rustls means: whether it is about whom to trust, or about how to talk.
+    /// What an error of an HTTP client over rustls has to do with TLS: whether it is about whom to
+    /// trust, or about how to talk; nothing, if rustls is not among its
+    /// [chain](TransportError::chain).
     #[must_use]
-    pub fn of_rustls(error: &rustls::Error) -> Self {
-        match error {
+    pub fn of_tls(error: &(dyn error::Error + 'static)) -> Option<Self> {
+        match TransportError::chain(error).find_map(|error| error.downcast_ref())? {
             // `General` is how the platform's verifier says that it found no CA at all.
-            rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => Self::Certificate,
-            _ => Self::Tls,
+            rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
+                Some(Self::Certificate)
+            }
+            _ => Some(Self::Tls),
         }
     }
 }

@@ -41,8 +41,8 @@ use crate::protocol::{BodyBuffer, Credentials, Endpoint, RequestBody, Token};
 
 /// One [`Machine`] for many callers. A clone shares it.
 ///
-/// A call is a [`hit`](Self::hit); where that gives none, a [`ticket`](Self::ticket) and a loop
-/// of [`poll`](Self::poll) until there is a token or an error.
+/// A call asks whether a token is [`ready`](Self::ready); where none is, it takes a
+/// [`ticket`](Self::ticket) and [`poll`](Self::poll)s until there is a token or an error.
 #[derive(Clone)]
 pub struct Shared(Arc<Inner>);
 
@@ -82,18 +82,6 @@ pub struct Hit {
     pub refresh_due: bool,
     /// What is left of the token's life.
     pub left: Duration,
-}
-
-impl Hit {
-    /// Whether it is all that a call needs.
-    #[must_use]
-    pub fn fits(&self, need: Need) -> bool {
-        match need {
-            Need::Usable => true,
-            Need::For(time) => self.left >= time,
-            Need::Newer => false,
-        }
-    }
 }
 
 /// What the caller of [`Shared::poll`] does next.
@@ -151,6 +139,24 @@ impl Shared {
             refresh_due: has_come(snapshot.ask_at, now),
             left: until(snapshot.expires_at, now),
         })
+    }
+
+    /// The held token, if that is all that a call needs. Where it is worth refreshing, whether it is
+    /// enough or not, `refresh_ahead` is called first, to send what [`refresh`](Self::refresh) gives.
+    /// It must not wait for that.
+    #[must_use]
+    pub fn ready(&self, now: Moment, need: Need, refresh_ahead: impl FnOnce()) -> Option<Token> {
+        let least = match need {
+            Need::Usable => Duration::ZERO,
+            Need::For(time) => time,
+            // What is held is older than the call, and so would be a refresh ahead.
+            Need::Newer => return None,
+        };
+        let hit = self.hit(now)?;
+        if hit.refresh_due {
+            refresh_ahead();
+        }
+        (hit.left >= least).then_some(hit.token)
     }
 
     /// Begins a call: what it needs, and what has happened up to now.
@@ -284,7 +290,8 @@ impl Inner {
         drop(old);
     }
 
-    /// All that an acquisition tells, whoever polls for it, is told in one span.
+    /// All that an acquisition tells, whoever polls for it, is told in one span, and a hold that
+    /// follows from it in none.
     #[cfg(feature = "tracing")]
     fn trace(&self, event: &Event) {
         let lock = || self.span.lock().unwrap_or_else(PoisonError::into_inner);
@@ -342,8 +349,7 @@ impl Lead {
     }
 
     /// The [`timeout`](Self::timeout) of a flight that ends after so long.
-    #[must_use]
-    pub fn timeout_within(flight: Duration) -> Duration {
+    pub(crate) fn timeout_within(flight: Duration) -> Duration {
         flight.saturating_sub(flight.div_f64(20.0).min(Duration::from_millis(250)))
     }
 
@@ -353,16 +359,16 @@ impl Lead {
         self.max_body
     }
 
-    /// Sends in the span of its acquisition, or of the refresh ahead; without the feature
+    /// Calls `attempt` in the span of its acquisition, or of the refresh ahead; without the feature
     /// `tracing` there is none.
-    pub fn send<T>(&self, attempt: impl FnOnce() -> T) -> T {
+    pub fn in_span<T>(&self, attempt: impl FnOnce() -> T) -> T {
         #[cfg(feature = "tracing")]
         let _in_span = self.span().entered();
         attempt()
     }
 
-    /// As [`send`](Self::send), for a future.
-    pub fn send_async<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
+    /// As [`in_span`](Self::in_span), for a future.
+    pub fn in_span_async<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
         #[cfg(feature = "tracing")]
         let attempt = tracing::Instrument::instrument(attempt, self.span());
         attempt
