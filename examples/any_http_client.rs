@@ -108,10 +108,5 @@ async fn send(transmit: &Transmit) -> Result<Response<BodyBuffer>, Box<dyn Error
 /// The core reads no clock; whoever calls it reads both.
 fn now() -> Moment {
     static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    Moment {
-        mono: ORIGIN.elapsed(),
-        wall: SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default(),
-    }
+    Moment::new(ORIGIN.elapsed(), SystemTime::now())
 }

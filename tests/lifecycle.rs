@@ -21,6 +21,7 @@
 #[macro_use]
 mod support;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -371,13 +372,17 @@ fn short_lived_tokens_never_run_out<C: Callers>() {
     let time = Duration::from_secs(10);
     let results = client.until(Instant::now() + time, 50);
     assert!(results.len() > 50 * 100, "only {} calls", results.len());
-    for result in results {
-        result.unwrap();
-    }
-    // A token of 2 s is refreshed after 1.3 s at the earliest.
-    let most = 1 + u64::try_from(time.as_millis().div_ceil(1300)).unwrap();
-    let requests = emulator.requests();
-    assert!((5..=most).contains(&requests), "{requests}");
+    let tokens: HashSet<_> = results
+        .into_iter()
+        .map(|result| result.unwrap().id_token().to_owned())
+        .collect();
+    // A token of 2 s is refreshed after 1.3 s at the earliest; the last may have come unseen.
+    let (tokens, requests) = (tokens.len() as u64, emulator.requests());
+    assert!((5..=9).contains(&tokens), "{tokens}");
+    assert!(
+        (tokens..=tokens + 1).contains(&requests),
+        "{requests} for {tokens}"
+    );
 }
 
 /// With a refresh that takes its time, every call is still a hit: of `token`, and of `token_for`.
@@ -456,7 +461,7 @@ fn a_token_is_kept_until_another_is_wanted<C: Callers>() {
     let second = client.refresh().unwrap();
     assert!(second != first && client.token().unwrap() == second);
     assert_eq!(emulator.requests(), 2);
-    // Nothing lives for two hours, and the second time that is known.
+    // Nothing lives for two hours, and of a token that came with less nothing else is expected.
     let too_long = |client: &C| client.token_for(HOUR * 2).unwrap_err().kind();
     assert_eq!(too_long(&client), ErrorKind::LifetimeTooShort);
     assert_eq!(emulator.requests(), 2);
@@ -632,7 +637,7 @@ fn impatient_callers_of_a_slow_server_are_served_from_the_third_on() {
         served
     });
     assert!(
-        !served[0] && served[3..].iter().all(|served| *served),
+        !served[0] && served[2..].iter().all(|served| *served),
         "{served:?}"
     );
     assert_eq!(emulator.requests(), 1);

@@ -13,8 +13,9 @@ use std::io;
 use std::time::Duration;
 
 use meshconnect_auth_core::{
-    ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, HttpSettings, Moment, Need,
-    Shared, Token, Transport, TransportError, TransportErrorKind, Trust,
+    ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, Exchange, HttpSettings,
+    Machine, Moment, MozillaRoots, Need, Next, Shared, Token, Transport, TransportError,
+    TransportErrorKind, Trust,
 };
 use rustls::{AlertDescription, CertificateError};
 
@@ -25,6 +26,8 @@ const NOW: Moment = Moment {
     mono: Duration::from_secs(5),
     wall: Duration::from_secs(1_800_000_000),
 };
+
+const SEED: u64 = 7;
 
 /// A client that only keeps what it is made from.
 struct Kept {
@@ -40,10 +43,10 @@ impl Transport for Kept {
     }
 
     fn seed() -> u64 {
-        7
+        SEED
     }
 
-    fn new(shared: Shared, settings: HttpSettings<&'static str>) -> Result<Self, Error> {
+    fn build(shared: Shared, settings: HttpSettings<&'static str>) -> Result<Self, Error> {
         if settings.client == Some("broken") {
             return Err(Error::configuration("it cannot be set up so"));
         }
@@ -51,8 +54,14 @@ impl Transport for Kept {
     }
 }
 
+impl MozillaRoots for Kept {}
+
+fn credentials() -> Credentials {
+    Credentials::new("an-id", "a-secret-to-hide").unwrap()
+}
+
 fn builder() -> ClientBuilder<Kept> {
-    ClientBuilder::new(Credentials::new("an-id", "a-secret-to-hide").unwrap())
+    ClientBuilder::new(credentials())
 }
 
 fn token(life: u64) -> Token {
@@ -107,8 +116,7 @@ fn what_is_set_reaches_the_machine_and_the_transport() {
     assert_eq!(hit.token, token(600));
     assert_eq!(hit.left, Duration::from_secs(600));
 
-    let meshconnect_auth_core::Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Newer))
-    else {
+    let Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Newer)) else {
         panic!("nothing is newer than what was handed in")
     };
     assert_eq!(lead.request().uri().authority().unwrap(), "127.0.0.1:4000");
@@ -123,14 +131,62 @@ fn a_token_that_has_expired_is_left() {
     assert!(kept.shared.held().is_none() && kept.shared.hit(NOW).is_none());
 }
 
+/// A hit serves whoever it is enough for, and a refresh that is due begins either way: but not for
+/// a call that needs a newer one, for which it would come too early.
 #[test]
-fn a_hit_fits_what_it_has_left() {
+fn what_is_held_is_ready_for_whom_it_is_enough() {
+    let life = Duration::from_secs(600);
     let kept = builder().held(token(600)).build().unwrap();
-    let hit = kept.shared.hit(NOW).unwrap();
-    assert!(hit.fits(Need::Usable));
-    assert!(hit.fits(Need::For(Duration::from_secs(600))));
-    assert!(!hit.fits(Need::For(Duration::from_secs(601))));
-    assert!(!hit.fits(Need::Newer));
+    let ready = |now, need| {
+        let mut refreshed = 0;
+        let token = kept.shared.ready(now, need, || refreshed += 1);
+        (token.is_some(), refreshed)
+    };
+    assert_eq!(ready(NOW, Need::Usable), (true, 0));
+    assert_eq!(ready(NOW, Need::For(life)), (true, 0));
+    assert_eq!(
+        ready(NOW, Need::For(life + Duration::from_nanos(1))),
+        (false, 0)
+    );
+    assert_eq!(ready(NOW, Need::Newer), (false, 0));
+
+    let due = NOW.after(Duration::from_secs(500));
+    assert_eq!(ready(due, Need::Usable), (true, 1));
+    assert_eq!(ready(due, Need::For(life)), (false, 1));
+    assert_eq!(ready(due, Need::Newer), (false, 0));
+
+    let end = NOW.after(life);
+    assert_eq!(ready(end, Need::Usable), (false, 0));
+}
+
+/// Of a fleet that starts together, each instance refreshes at a moment of its own.
+#[test]
+fn the_seed_that_a_transport_draws_is_the_machines() {
+    let ask_at = |kept: &Shared| kept.held().unwrap().ask_at();
+    let mut machine = Machine::new(
+        Config::default(),
+        Exchange::new(Endpoint::default(), credentials()),
+        SEED,
+    );
+    machine.handle_token(NOW, token(600));
+    let kept = builder().held(token(600)).build().unwrap();
+    assert_eq!(ask_at(&kept.shared), machine.held().unwrap().ask_at());
+}
+
+#[test]
+fn a_transport_is_told_how_long_an_attempt_usually_takes() {
+    let (second, long) = (Duration::from_secs(1), Duration::from_secs(8));
+    for (attempt, acquisition) in [(second, long), (long, second)] {
+        let mut config = Config::default();
+        config.attempt_timeout = attempt;
+        config.acquisition_timeout = acquisition;
+        let Kept { shared, settings } = builder().config(config).build().unwrap();
+        let Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Usable)) else {
+            panic!("nothing is held")
+        };
+        assert_eq!(settings.usual_timeout(), lead.timeout());
+        assert_eq!(lead.timeout(), Duration::from_millis(950));
+    }
 }
 
 #[test]
@@ -144,21 +200,24 @@ fn the_roots_that_are_set_are_those_that_are_trusted() {
     };
     let two = only(builder().root_certificates_pem(PEM.repeat(2)));
     assert_eq!(two.len(), 2);
-    let der = only(builder().root_certificate_der(certificate.to_vec()));
+    let der = only(builder().root_certificate_der(certificate.clone()));
     assert_eq!(der, std::slice::from_ref(certificate));
     // The last one counts.
-    let builder = builder()
+    let good = builder()
         .root_certificates_pem("none")
         .root_certificates_pem(PEM);
-    assert_eq!(only(builder).len(), 1);
+    assert_eq!(only(good).len(), 1);
+    let bad = builder().webpki_roots().root_certificates_pem("none");
+    assert!(refused(bad).contains("BEGIN CERTIFICATE"));
 }
 
-#[cfg(feature = "webpki-roots")]
 #[test]
 fn mozillas_roots_are_for_the_transport_to_bring() {
     let kept = builder().webpki_roots().build().unwrap();
     assert!(matches!(kept.settings.trust, Trust::Mozilla));
     assert_eq!(format!("{:?}", kept.settings.trust), "Mozilla");
+    let words = refused(builder().webpki_roots().http_client("mine"));
+    assert!(words.contains("set them there"), "{words}");
 }
 
 #[test]
@@ -195,6 +254,7 @@ fn nothing_shows_the_secret() {
         .root_certificates_pem(PEM)
         .observer(|_| ());
     let shown = format!("{builder:?}");
+    assert!(shown.contains("Only(1 certificates)"), "{shown}");
     let kept = builder.build().unwrap();
     let Kept { shared, settings } = &kept;
     let shown = format!("{shown} {shared:?} {settings:?} {:?}", Trust::Platform);
@@ -214,7 +274,7 @@ fn nothing_shows_the_secret() {
 }
 
 #[test]
-fn an_error_of_rustls_is_about_trust_or_about_talk() {
+fn an_error_of_rustls_is_about_trust_or_about_talk_wherever_it_hides() {
     for (error, kind) in [
         (
             rustls::Error::InvalidCertificate(CertificateError::Expired),
@@ -229,8 +289,12 @@ fn an_error_of_rustls_is_about_trust_or_about_talk() {
             TransportErrorKind::Tls,
         ),
     ] {
-        assert_eq!(TransportErrorKind::of_rustls(&error), kind, "{error}");
+        assert_eq!(TransportErrorKind::of_tls(&error), Some(kind), "{error}");
+        let hidden = io::Error::other(io::Error::other(error));
+        assert_eq!(TransportErrorKind::of_tls(&hidden), Some(kind), "{hidden}");
     }
+    let other = io::Error::other("a cable was pulled");
+    assert_eq!(TransportErrorKind::of_tls(&other), None);
 }
 
 /// `io::Error::source()` is the source of what it wraps, and so passes over it.

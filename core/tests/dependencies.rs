@@ -46,7 +46,10 @@ const CLIENT: [&str; 6] = [
     "untrusted",
 ];
 
-/// Beginnings of the names of runtimes, clients, sockets and TLS stacks. No reason is good enough
+/// What the feature `tracing` adds to `shared`.
+const TRACING: [&str; 2] = ["tracing", "tracing-core"];
+
+/// Beginnings of the names of runtimes, clients, sockets and TLS providers. No reason is good enough
 /// for one of these in here.
 const NEVER: [&str; 19] = [
     "async-io",
@@ -135,5 +138,6 @@ fn the_tree_is_small_and_known_and_does_no_io() {
 fn so_are_the_trees_of_its_features() {
     // On this platform, or the tests' loom would be among them.
     is_known("shared", false, &[&KNOWN, &SHARED]);
+    is_known("tracing", false, &[&KNOWN, &SHARED, &TRACING]);
     is_known("client", false, &[&KNOWN, &SHARED, &CLIENT]);
 }

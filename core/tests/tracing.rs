@@ -108,11 +108,12 @@ impl Notebook {
     }
 }
 
+fn credentials() -> Credentials {
+    Credentials::new("id", "secret").unwrap()
+}
+
 fn shared() -> Shared {
-    let exchange = Exchange::new(
-        Endpoint::default(),
-        Credentials::new("id", "secret").unwrap(),
-    );
+    let exchange = Exchange::new(Endpoint::default(), credentials());
     Shared::new(Machine::new(Config::default(), exchange, 7), None)
 }
 
@@ -130,6 +131,7 @@ fn finish(lead: Lead, now: Moment, status: StatusCode, body: &str) {
 }
 
 const GRANTED: &str = r#"{"status":"ok","content":{"id_token":"abc","expires_in":3600}}"#;
+const ANOTHER: &str = r#"{"status":"ok","content":{"id_token":"def","expires_in":3600}}"#;
 const REFUSED: &str = r#"{"status":"serverFailure","message":"words of a server","errorHash":"#;
 
 #[test]
@@ -147,8 +149,8 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
         ]
     );
     // Whatever the HTTP client tells, it tells within it; afterwards nobody does.
-    assert_eq!(first.send(|| notebook.current()), "acquire_token");
-    let sent = first.send_async(std::future::poll_fn(|_| Poll::Ready(notebook.current())));
+    assert_eq!(first.in_span(|| notebook.current()), "acquire_token");
+    let sent = first.in_span_async(std::future::poll_fn(|_| Poll::Ready(notebook.current())));
     let mut context = Context::from_waker(Waker::noop());
     assert_eq!(pin!(sent).poll(&mut context), Poll::Ready("acquire_token"));
     assert_eq!(notebook.current(), "-");
@@ -181,16 +183,25 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
         ]
     );
 
+    // What is told of no acquisition is told in none.
+    let held = shared.held().unwrap().token().clone();
+    assert!(shared.reject(later, &held));
+    assert_eq!(
+        notebook.page(),
+        ["DEBUG in -: message=the token was rejected"]
+    );
+    finish(lead(&shared, later), later, StatusCode::OK, ANOTHER);
+    assert_eq!(notebook.page()[0], "span acquire_token");
+
     let much_later = later.after(Duration::from_secs(3000));
     let ahead = shared.refresh(much_later).unwrap();
-    assert_eq!(ahead.send(|| notebook.current()), "refresh_ahead");
-    finish(ahead, much_later, StatusCode::OK, GRANTED);
+    assert_eq!(ahead.in_span(|| notebook.current()), "refresh_ahead");
+    finish(ahead, much_later, StatusCode::OK, ANOTHER);
     let page = notebook.page();
     assert_eq!(page[0], "span refresh_ahead, a root");
     assert!(page[2].starts_with("DEBUG in refresh_ahead:"), "{page:?}");
     assert!(page[2].contains("got the token that is held"), "{page:?}");
-
-    // What is told of no acquisition is told in none.
+    shared.set_credentials(credentials());
     let held = shared.held().unwrap().token().clone();
     assert!(shared.reject(much_later, &held));
     assert_eq!(
@@ -208,7 +219,7 @@ fn a_failure_ends_its_span() {
     let page = notebook.page();
     assert_eq!(page.len(), 4, "{page:?}");
     assert!(page[2].starts_with("WARN in acquire_token: message=no token could be had"));
-    assert!(page[3].contains("message=nothing will be sent for"));
+    assert!(page[3].starts_with("WARN in -: message=nothing will be sent for"));
 
     let after_the_hold = START.after(Duration::from_secs(100));
     drop(lead(&shared, after_the_hold));

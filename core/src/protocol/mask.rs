@@ -106,11 +106,19 @@ fn base64_forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
         let first = shift.saturating_mul(8).div_ceil(6);
         let last = bytes.len().saturating_mul(8) / 6;
         if let Some(whole) = encoded.get(first..last) {
-            let url_safe = whole.replace('+', "-").replace('/', "_");
-            if url_safe != whole {
-                forms.push(Zeroizing::new(url_safe.into_bytes()));
+            let whole = Zeroizing::new(whole.as_bytes().to_vec());
+            let mut url_safe = whole.clone();
+            for byte in url_safe.iter_mut() {
+                match byte {
+                    b'+' => *byte = b'-',
+                    b'/' => *byte = b'_',
+                    _ => {}
+                }
             }
-            forms.push(Zeroizing::new(whole.as_bytes().to_vec()));
+            if url_safe != whole {
+                forms.push(url_safe);
+            }
+            forms.push(whole);
         }
     }
     forms

@@ -1,9 +1,10 @@
-//! Every schedule of three threads over one [`Shared`], by loom: no lost wake-up (which loom reports
-//! as a deadlock), no second flight, no rejected token.
+//! The schedules of three threads over one [`Shared`], by loom: no lost wake-up (which loom reports
+//! as a deadlock), no second flight, no rejected token, and in the end a snapshot that says what the
+//! machine says.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features shared --lib
-//! schedules`. By default a schedule has at most two preemptions; with `LOOM_MAX_PREEMPTIONS` as
-//! many as it says, and `SCHEDULES=all` bounds nothing. Time stands still, and so nothing ever runs
+//! schedules`. A schedule has at most two preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says;
+//! `SCHEDULES=all` bounds nothing. Time stands still, and so nothing ever runs
 //! out: whoever is not woken sleeps for ever.
 
 use std::env;
@@ -25,6 +26,12 @@ use crate::{
 const NOW: Moment = Moment {
     mono: Duration::from_secs(1000),
     wall: Duration::from_secs(1_800_000_000),
+};
+
+/// When a refresh ahead is due.
+const LATER: Moment = Moment {
+    mono: Duration::from_secs(4000),
+    wall: Duration::from_secs(1_800_003_000),
 };
 
 type Answer = Result<Response<Vec<u8>>, Error>;
@@ -51,24 +58,24 @@ impl Service {
     }
 
     /// One call, as a transport makes it, less the hit.
-    fn call(&self, need: Need) -> Result<Token, Error> {
+    fn call(&self, now: Moment, need: Need) -> Result<Token, Error> {
         let ticket = self.shared.ticket(need);
         loop {
-            match self.shared.poll(NOW, &ticket) {
+            match self.shared.poll(now, &ticket) {
                 Next::Ready(token) => return Ok(token),
                 Next::Failed(error) => return Err(error),
-                Next::Lead(lead) => self.send(lead),
+                Next::Lead(lead) => self.send(now, lead),
                 Next::Wait(waiter) => block_on(waiter.changed()),
             }
         }
     }
 
-    fn send(&self, lead: Lead) {
+    fn send(&self, now: Moment, lead: Lead) {
         let number = self.sent.fetch_add(1, SeqCst) + 1;
         assert_eq!(self.in_the_air.fetch_add(1, SeqCst), 0, "two live flights");
         let answer = (self.answer)(number);
         self.in_the_air.fetch_sub(1, SeqCst);
-        lead.finish(NOW, answer);
+        lead.finish(now, answer);
     }
 
     /// A flight that whoever calls this may bring back, or not.
@@ -81,6 +88,12 @@ impl Service {
 
     fn sent(&self) -> u32 {
         self.sent.load(SeqCst)
+    }
+
+    /// What hits see when all is over is what the machine holds.
+    fn end(&self) {
+        let held = self.shared.held().map(|held| held.token().clone());
+        assert_eq!(self.shared.hit(NOW).map(|hit| hit.token), held);
     }
 }
 
@@ -120,12 +133,13 @@ fn spawn<T: Send + 'static>(
 fn of_three_callers_one_sends_and_all_are_served() {
     schedules(|| {
         let service = Service::new(granted);
-        let others = [0; 2].map(|_| spawn(&service, |service| service.call(Need::Usable)));
-        let mine = service.call(Need::Usable).unwrap();
+        let others = [0; 2].map(|_| spawn(&service, |service| service.call(NOW, Need::Usable)));
+        let mine = service.call(NOW, Need::Usable).unwrap();
         for other in others {
             assert_eq!(other.join().unwrap().unwrap(), mine);
         }
         assert_eq!(service.sent(), 1);
+        service.end();
     });
 }
 
@@ -134,12 +148,13 @@ fn a_lead_that_is_dropped_is_taken_up_by_another() {
     schedules(|| {
         let service = Service::new(granted);
         let lead = service.lead();
-        let others = [0; 2].map(|_| spawn(&service, |service| service.call(Need::Usable)));
+        let others = [0; 2].map(|_| spawn(&service, |service| service.call(NOW, Need::Usable)));
         drop(lead);
         for other in others {
             other.join().unwrap().unwrap();
         }
         assert_eq!(service.sent(), 1);
+        service.end();
     });
 }
 
@@ -147,13 +162,14 @@ fn a_lead_that_is_dropped_is_taken_up_by_another() {
 fn of_a_failure_all_who_waited_are_told_and_the_hold_tells_the_rest() {
     schedules(|| {
         let service = Service::new(refused);
-        let others = [0; 2].map(|_| spawn(&service, |service| service.call(Need::Usable)));
-        let mine = service.call(Need::Usable).unwrap_err();
+        let others = [0; 2].map(|_| spawn(&service, |service| service.call(NOW, Need::Usable)));
+        let mine = service.call(NOW, Need::Usable).unwrap_err();
         for other in others {
             let error = other.join().unwrap().unwrap_err();
             assert_eq!(error.kind(), mine.kind());
         }
         assert_eq!(service.sent(), 1);
+        service.end();
     });
 }
 
@@ -161,18 +177,18 @@ fn of_a_failure_all_who_waited_are_told_and_the_hold_tells_the_rest() {
 fn a_rejected_token_is_given_to_nobody_who_asks_later() {
     schedules(|| {
         let service = Service::new(granted);
-        let old = service.call(Need::Usable).unwrap();
+        let old = service.call(NOW, Need::Usable).unwrap();
         let rejected = old.clone();
         let rejecting = spawn(&service, move |service| {
             service.shared.reject(NOW, &rejected);
             let hit = service.shared.hit(NOW);
             assert!(hit.is_none_or(|hit| hit.token != rejected));
-            service.call(Need::Usable).unwrap()
+            service.call(NOW, Need::Usable).unwrap()
         });
         let rejected = old.clone();
         let also = spawn(&service, move |service| {
             service.shared.reject(NOW, &rejected);
-            service.call(Need::Usable).unwrap()
+            service.call(NOW, Need::Usable).unwrap()
         });
         // Whoever asks meanwhile is given the one or the other, or has to wait.
         let hit = service.shared.hit(NOW);
@@ -181,6 +197,7 @@ fn a_rejected_token_is_given_to_nobody_who_asks_later() {
             assert_ne!(token, old);
         }
         assert_eq!(service.sent(), 2, "a newer token was thrown away");
+        service.end();
     });
 }
 
@@ -190,7 +207,7 @@ fn new_credentials_wake_those_who_wait_for_the_old() {
         let service = Service::new(granted);
         // A flight that nobody brings back.
         let lead = service.lead();
-        let waiting = spawn(&service, |service| service.call(Need::Usable));
+        let waiting = spawn(&service, |service| service.call(NOW, Need::Usable));
         let rotating = spawn(&service, |service| {
             service.shared.set_credentials(credentials("b"));
         });
@@ -199,24 +216,28 @@ fn new_credentials_wake_those_who_wait_for_the_old() {
         let late = TransportError::with_detail(TransportErrorKind::Timeout, "late");
         lead.finish(NOW, Err::<Response<Vec<u8>>, _>(late.into()));
         assert_eq!(service.sent(), 1);
+        service.end();
     });
 }
 
 #[test]
-fn a_refresh_ahead_and_a_call_for_a_newer_token_share_the_air() {
+fn a_refresh_ahead_is_sent_once_and_serves_who_needs_a_newer_token() {
     schedules(|| {
         let service = Service::new(granted);
-        let old = service.call(Need::Usable).unwrap();
+        let old = service.call(NOW, Need::Usable).unwrap();
         let others = [0; 2].map(|_| {
-            let old = old.clone();
-            spawn(&service, move |service| {
-                assert_ne!(service.call(Need::Newer).unwrap(), old);
+            spawn(&service, |service| {
+                if let Some(lead) = service.shared.refresh(LATER) {
+                    service.send(LATER, lead);
+                }
             })
         });
-        service.call(Need::Usable).unwrap();
+        assert_ne!(service.call(LATER, Need::Newer).unwrap(), old);
         for other in others {
             other.join().unwrap();
         }
+        // One refresh ahead, and one for the call, unless the call was there first.
         assert!((2..=3).contains(&service.sent()));
+        service.end();
     });
 }
