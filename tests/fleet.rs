@@ -43,3 +43,17 @@ fn without_jitter_the_same_bounds_are_missed() {
         assert!(goal.is_met(), "{goal}");
     }
 }
+
+/// Nor would the outage be quiet by itself. (Of the busiest second, no setting makes a bad one: the
+/// jitter of holds is not for users to switch off, and has its tests in the core.)
+#[test]
+fn with_holds_that_do_not_grow_the_outage_is_a_hammer() {
+    let mut config = Config::default();
+    config.max_hold = config.first_hold;
+    let record = simulation::run(INSTANCES, &config, SEED).unwrap();
+    let [before, outage, _, after] = goals::judge(&record);
+    assert!(!outage.is_met(), "{outage}");
+    for goal in [before, after] {
+        assert!(goal.is_met(), "{goal}");
+    }
+}

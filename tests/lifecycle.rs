@@ -30,7 +30,7 @@ use http::StatusCode;
 use meshconnect_auth::emulator::{Emulator, Reply};
 use meshconnect_auth::{
     BlockingTokenSource, Client, Config, Credentials, Error, ErrorKind, Event, Phase, StaticToken,
-    Status, Token, TokenSource, TransportErrorKind, blocking,
+    Status, Token, TokenSource, Transport, TransportErrorKind, blocking,
 };
 use support::credentials;
 use tokio::runtime::{Builder, Runtime};
@@ -662,6 +662,15 @@ fn a_runtime_that_ends_in_mid_flight_leaves_the_next_caller_served() {
         begun.elapsed()
     );
     assert_eq!(emulator.requests(), 2);
+}
+
+/// Or a fleet of them would refresh at the same moments.
+#[test]
+fn each_client_draws_a_seed_of_its_own() {
+    let over_reqwest: HashSet<_> = (0..9).map(|_| Client::seed()).collect();
+    let over_ureq: HashSet<_> = (0..9).map(|_| blocking::Client::seed()).collect();
+    assert_eq!((over_reqwest.len(), over_ureq.len()), (9, 9));
+    assert!(over_reqwest.is_disjoint(&over_ureq));
 }
 
 /// A hit needs no runtime; nor does it wait for anything, so its future is ready at once.

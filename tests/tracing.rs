@@ -11,29 +11,35 @@
 #![allow(
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     reason = "a panic is how a test fails"
 )]
 
 mod support;
 
+use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
 use meshconnect_auth::emulator::{Emulator, Reply};
-use meshconnect_auth::{Client, Config, Error, Token, blocking};
+use meshconnect_auth::{Client, Config, Endpoint, Error, Token, blocking};
 use support::{SECRET, credentials};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Writes down everything, of every crate, at every level.
+/// Writes down everything, of every crate, at every level, with the span that it happens in.
 #[derive(Clone, Default)]
 struct Notebook {
     lines: Arc<Mutex<Vec<String>>>,
-    spans: Arc<AtomicU64>,
+    spans: Arc<Mutex<Vec<&'static str>>>,
+}
+
+thread_local! {
+    /// The spans that this thread is in, innermost last.
+    static WITHIN: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Line(String);
@@ -66,10 +72,13 @@ impl Subscriber for Notebook {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.write(span.metadata().name(), span.metadata(), |line| {
+        let what = format!("span {}", span.metadata().name());
+        self.write(&what, span.metadata(), |line| {
             span.record(line);
         });
-        Id::from_u64(self.spans.fetch_add(1, Ordering::SeqCst) + 1)
+        let mut spans = self.spans.lock().unwrap();
+        spans.push(span.metadata().name());
+        Id::from_u64(spans.len() as u64)
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -77,12 +86,20 @@ impl Subscriber for Notebook {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        self.write("event", event.metadata(), |line| event.record(line));
+        let within = WITHIN.with_borrow(|within| within.last().copied());
+        let what = format!("event in {}:", within.unwrap_or("-"));
+        self.write(&what, event.metadata(), |line| event.record(line));
     }
 
-    fn enter(&self, _: &Id) {}
+    fn enter(&self, span: &Id) {
+        let index = usize::try_from(span.into_u64() - 1).unwrap();
+        let name = self.spans.lock().unwrap()[index];
+        WITHIN.with_borrow_mut(|within| within.push(name));
+    }
 
-    fn exit(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {
+        WITHIN.with_borrow_mut(Vec::pop);
+    }
 }
 
 fn told_by(call: impl FnOnce(&Emulator, Config) -> Result<Token, Error>) -> Notebook {
@@ -115,7 +132,7 @@ fn check(notebook: &Notebook) {
         let fits = |line: &&String| words.iter().all(|word| line.contains(word));
         ours.iter().filter(fits).count()
     };
-    assert_eq!(with(&["acquire_token"]), 1, "{ours:#?}");
+    assert_eq!(with(&["span acquire_token"]), 1, "{ours:#?}");
     assert_eq!(with(&["event", "DEBUG", "attempt 1"]), 1, "{ours:#?}");
     assert_eq!(with(&["event", "DEBUG", "attempt 2"]), 1, "{ours:#?}");
     let retry = [
@@ -129,6 +146,17 @@ fn check(notebook: &Notebook) {
     assert_eq!(with(&retry), 1, "{ours:#?}");
     assert_eq!(with(&["got a token"]), 1, "{ours:#?}");
     assert_eq!(with(&["words"]), 0, "{ours:#?}");
+
+    // What the HTTP client tells, it tells within the span of the attempt that it is for.
+    let all = notebook.lines.lock().unwrap();
+    let sends = all
+        .iter()
+        .filter(|line| line.contains("a request goes out"));
+    let sends: Vec<_> = sends.collect();
+    assert_eq!(sends.len(), 2, "{sends:?}");
+    for send in sends {
+        assert!(send.starts_with("event in acquire_token:"), "{send}");
+    }
 }
 
 /// However many ask, and whoever of them sends: one acquisition is one span. Its failure is told
@@ -165,7 +193,7 @@ fn an_acquisition_is_one_span_and_its_failure_is_told() {
         let fits = |line: &&String| words.iter().all(|word| line.contains(word));
         ours.iter().filter(fits).count()
     };
-    assert_eq!(with(&["acquire_token"]), 1, "{ours:#?}");
+    assert_eq!(with(&["span acquire_token"]), 1, "{ours:#?}");
     let failure = ["WARN", "kind=Rejected", "status=403", "cd59bd31", "delay="];
     assert_eq!(
         with(&[&failure[..], &["no token could be had"]].concat()),
@@ -179,12 +207,35 @@ fn an_acquisition_is_one_span_and_its_failure_is_told() {
     );
 }
 
+/// The emulator by a name, for which a resolver is asked.
+fn localhost(emulator: &Emulator) -> Endpoint {
+    let port = emulator.endpoint().token_uri().port_u16().unwrap();
+    Endpoint::parse(&format!("http://localhost:{port}")).unwrap()
+}
+
+struct Resolver;
+
+impl reqwest::dns::Resolve for Resolver {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        Box::pin(async {
+            tracing::info!("a request goes out");
+            let addresses = [std::net::SocketAddr::from(([127, 0, 0, 1], 0))];
+            Ok(Box::new(addresses.into_iter()) as reqwest::dns::Addrs)
+        })
+    }
+}
+
 #[test]
 fn the_async_client_tells() {
     check(&told_by(|emulator, config| {
+        let http = support::reqwest_builder()
+            .pool_max_idle_per_host(0)
+            .dns_resolver(Resolver);
+        let http = http.build().unwrap();
         let client = Client::builder(credentials())
-            .endpoint(emulator.endpoint())
+            .endpoint(localhost(emulator))
             .config(config)
+            .http_client(http)
             .build()?;
         support::runtime().block_on(client.token())
     }));
@@ -193,9 +244,18 @@ fn the_async_client_tells() {
 #[test]
 fn the_blocking_client_tells() {
     check(&told_by(|emulator, config| {
+        let agent = ureq::Agent::config_builder().middleware(
+            |request: http::Request<ureq::SendBody<'_>>,
+             next: ureq::middleware::MiddlewareNext<'_>| {
+                tracing::info!("a request goes out");
+                next.handle(request)
+            },
+        );
+        let agent = agent.build().into();
         let client = blocking::Client::builder(credentials())
             .endpoint(emulator.endpoint())
             .config(config)
+            .http_client(agent)
             .build()?;
         client.token()
     }));

@@ -7,7 +7,7 @@ use meshconnect_auth::{ErrorKind, TransportErrorKind};
 
 use crate::EXAMPLE_200;
 use crate::peer::Peer;
-use crate::row::{BROKEN, Row, Seen, TIMEOUT, TOKEN_SEEN, rejected};
+use crate::row::{BROKEN, NOT_HTTP, Row, Seen, TIMEOUT, TOKEN_SEEN, rejected};
 use crate::support::server::answer;
 
 pub fn rows() -> Vec<Row> {
@@ -15,6 +15,12 @@ pub fn rows() -> Vec<Row> {
     vec![
         Row::serves("closed at once", BROKEN, |_peer| Ok(())).unasked(),
         Row::serves("reset at once", BROKEN, Peer::reset).unasked(),
+        // The request may go out before it is read, and may not.
+        Row::serves("a server that speaks first", NOT_HTTP, |mut peer| {
+            peer.say("SSH-2.0-OpenSSH_9.6\r\n")?;
+            peer.stall()
+        })
+        .unasked(),
         Row::serves(
             "closed while the request is not read",
             BROKEN,

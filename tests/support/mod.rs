@@ -231,6 +231,11 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// An own client as its documentation asks for it.
 fn own_reqwest() -> reqwest::Client {
+    reqwest_builder().build().unwrap()
+}
+
+/// An own client before it is one; whom to trust it does not know.
+pub fn reqwest_builder() -> reqwest::ClientBuilder {
     let tls = rustls::ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -240,8 +245,6 @@ fn own_reqwest() -> reqwest::Client {
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
-        .build()
-        .unwrap()
 }
 
 /// An own agent with every default that we must not rely on.

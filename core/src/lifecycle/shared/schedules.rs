@@ -6,6 +6,10 @@
 //! schedules`. A schedule has at most two preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says;
 //! `SCHEDULES=all` bounds nothing. Time stands still, and so nothing ever runs
 //! out: whoever is not woken sleeps for ever.
+//!
+//! Broken once each to see them fail: `notify(1)`; a snapshot published outside the lock; a lead
+//! without its `Drop`; a listener registered after the lock; a rejection, and new credentials, of
+//! which nobody is told.
 
 use std::env;
 use std::sync::Arc;
