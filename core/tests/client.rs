@@ -114,7 +114,7 @@ fn what_is_set_reaches_the_machine_and_the_transport() {
     assert_eq!(settings.config.attempt_timeout, Duration::from_secs(3));
     let hit = shared.hit(NOW).unwrap();
     assert_eq!(hit.token, token(600));
-    assert_eq!(hit.left, Duration::from_secs(600));
+    assert_eq!(hit.expires_at, NOW.after(Duration::from_secs(600)));
 
     let Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Newer)) else {
         panic!("nothing is newer than what was handed in")

@@ -80,8 +80,8 @@ pub struct Hit {
     pub token: Token,
     /// Whether [`Shared::refresh`] is worth a call now.
     pub refresh_due: bool,
-    /// What is left of the token's life.
-    pub left: Duration,
+    /// When the token's life ends.
+    pub expires_at: Moment,
 }
 
 /// What the caller of [`Shared::poll`] does next.
@@ -137,7 +137,7 @@ impl Shared {
         (!has_come(snapshot.usable_until, now)).then(|| Hit {
             token: snapshot.token.clone(),
             refresh_due: has_come(snapshot.ask_at, now),
-            left: until(snapshot.expires_at, now),
+            expires_at: snapshot.expires_at,
         })
     }
 
@@ -146,17 +146,15 @@ impl Shared {
     /// It must not wait for that.
     #[must_use]
     pub fn ready(&self, now: Moment, need: Need, refresh_ahead: impl FnOnce()) -> Option<Token> {
-        let least = match need {
-            Need::Usable => Duration::ZERO,
-            Need::For(time) => time,
-            // What is held is older than the call, and so would be a refresh ahead.
-            Need::Newer => return None,
-        };
-        let hit = self.hit(now)?;
+        // What is held is older than the call, and so would be a refresh ahead.
+        let hit = self.hit(now).filter(|_| need != Need::Newer)?;
         if hit.refresh_due {
             refresh_ahead();
         }
-        (hit.left >= least).then_some(hit.token)
+        match need {
+            Need::For(time) if until(hit.expires_at, now) < time => None,
+            _ => Some(hit.token),
+        }
     }
 
     /// Begins a call: what it needs, and what has happened up to now.

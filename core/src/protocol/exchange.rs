@@ -203,7 +203,7 @@ impl Exchange {
             id_token.as_str(),
             content.expires_in.map(|seconds| seconds.0),
             content.status.map(|status| reading.masked(status)),
-            date(&reading.head.headers, received.wall),
+            || date(&reading.head.headers, received.wall),
         )
         .map_err(|why| reading.malformed(why))
     }

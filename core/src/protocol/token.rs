@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderValue;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 use super::secret::Secret;
 use crate::config::Config;
@@ -150,23 +150,23 @@ impl Grant {
         self.status.as_ref()
     }
 
-    /// Judges what a 2xx answer says of a token. `date` is the response's own `Date`, since the
-    /// Unix epoch. The error is the reason, and holds no part of the token.
+    /// Judges what a 2xx answer says of a token. `date` reads the response's own `Date`, since the
+    /// Unix epoch, for those tokens that need it. The error is the reason, and holds no part of the
+    /// token.
     pub(crate) fn judge(
         id_token: &str,
         expires_in: Option<i64>,
         status: Option<AuthenticationStatus>,
-        date: Option<Duration>,
+        date: impl FnOnce() -> Option<Duration>,
     ) -> Result<Self, &'static str> {
         let Some(header) = bearer(id_token) else {
             return Err("its id_token has a character that cannot stand in a header");
         };
         let claims = Claims::read(id_token).unwrap_or_default();
-        let date = date.and_then(|date| i64::try_from(date.as_secs()).ok());
-        let by_expiry = match (claims.exp, date) {
-            (Some(exp), Some(date)) => Some(exp.saturating_sub(date)),
-            _ => None,
-        };
+        let by_expiry = claims.exp.and_then(|exp| {
+            let date = i64::try_from(date()?.as_secs()).ok()?;
+            Some(exp.saturating_sub(date))
+        });
         let by_issue = match (claims.exp, claims.iat) {
             (Some(exp), Some(iat)) => Some(exp.saturating_sub(iat)),
             _ => None,
@@ -215,11 +215,11 @@ impl fmt::Debug for Grant {
 /// The header value for a token, if it is one by RFC 6750 §2.1.
 fn bearer(id_token: &str) -> Option<HeaderValue> {
     let body = id_token.trim_end_matches('=');
-    let good = !body.is_empty()
-        && body
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
-    if !good {
+    // To its end even after a bad one, because that is done for many bytes at once.
+    let good = body.bytes().fold(true, |good, byte| {
+        good & (byte.is_ascii_alphanumeric() | matches!(byte, b'-'..=b'/' | b'_' | b'~' | b'+'))
+    });
+    if !good || body.is_empty() {
         return None;
     }
     let secret = Secret::concat(&[SCHEME, id_token]);
@@ -242,21 +242,27 @@ pub struct Claims {
 impl Claims {
     /// Reads the payload of a JWS in its compact form (RFC 7515 §7.1).
     fn read(id_token: &str) -> Option<Self> {
-        let mut segments = id_token.split('.');
-        let (_header, payload) = (segments.next()?, segments.next()?);
-        segments.next()?;
-        if segments.next().is_some() {
+        let mut dots = memchr::memchr_iter(b'.', id_token.as_bytes());
+        let (after_header, after_payload) = (dots.next()?, dots.next()?);
+        if dots.next().is_some() {
             return None;
         }
+        let payload = id_token.get(after_header.checked_add(1)?..after_payload)?;
         // Real payloads fit on the stack; the heap is for those that do not.
-        let mut stack = Zeroizing::new([0_u8; 1024]);
-        let mut heap = Zeroizing::new(Vec::new());
-        let buffer = if payload.len() <= stack.len() {
-            stack.as_mut_slice()
+        let (mut stack, mut heap) = ([0; 1024], Vec::new());
+        let buffer = if let Some(buffer) = stack.get_mut(..payload.len()) {
+            buffer
         } else {
             heap.resize(payload.len(), 0);
-            heap.as_mut_slice()
+            &mut heap
         };
+        let claims = Self::decode(payload, buffer);
+        // No more than was written, because a wipe goes byte by byte.
+        buffer.zeroize();
+        claims
+    }
+
+    fn decode(payload: &str, buffer: &mut [u8]) -> Option<Self> {
         let length = URL_SAFE_NO_PAD
             .decode_slice(payload.trim_end_matches('='), buffer)
             .ok()?;
@@ -369,7 +375,7 @@ mod tests {
         expires_in: Option<i64>,
         date: Option<u64>,
     ) -> Result<u64, &'static str> {
-        Grant::judge(token, expires_in, None, date.map(Duration::from_secs))
+        Grant::judge(token, expires_in, None, || date.map(Duration::from_secs))
             .map(|grant| grant.lifetime().as_secs())
     }
 
@@ -486,7 +492,7 @@ mod tests {
             mono: Duration::from_secs(1),
             wall: Duration::from_secs(1000),
         };
-        let grant = Grant::judge("abc", Some(60), Some("available".into()), None).unwrap();
+        let grant = Grant::judge("abc", Some(60), Some("available".into()), || None).unwrap();
         let token = grant.into_token(sent);
         let expiry = token.expires_at().duration_since(SystemTime::UNIX_EPOCH);
         assert_eq!(expiry.unwrap(), Duration::from_secs(1060));
@@ -495,7 +501,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_token() {
-        let grant = Grant::judge("canary-token", Some(60), None, None).unwrap();
+        let grant = Grant::judge("canary-token", Some(60), None, || None).unwrap();
         let shown = format!("{grant:?}");
         let token = grant.into_token(Moment {
             mono: Duration::ZERO,

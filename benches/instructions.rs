@@ -1,0 +1,147 @@
+//! What callgrind counts: each operation as a function of its own, called as often as the second
+//! argument says. `.ci/instructions` runs it; by itself it only shows that it works.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
+
+use std::env;
+use std::hint::black_box;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderValue, Request, Response};
+use meshconnect_auth::{
+    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need, Next,
+    RequestBody, Shared, Token, Transport,
+};
+
+/// The contract's example, as a server writes it.
+const BODY: &[u8] = br#"{"content":{"id_token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWUsImlhdCI6MTUxNjIzOTAyMn0.KMUFsIDTnFmyG3nMiGM6H9FNFUROf3wh7SmqJp-QV30","expires_in":3600,"status":"available"},"status":"ok","message":"","errorHash":"e47df370","errorType":""}"#;
+
+const NOW: Moment = Moment {
+    mono: Duration::from_secs(1000),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+fn exchange() -> Exchange {
+    let secret = "a secret of about the usual length, which is 64 characters or so";
+    Exchange::new(
+        Endpoint::default(),
+        Credentials::new("11111111-2222-3333-4444-555555555555", secret).unwrap(),
+    )
+}
+
+fn shared() -> Shared {
+    Shared::new(Machine::new(Config::default(), exchange(), 1), None)
+}
+
+fn lead(shared: &Shared) -> Lead {
+    match shared.poll(NOW, &shared.ticket(Need::Newer)) {
+        Next::Lead(lead) => lead,
+        next => panic!("{next:?}"),
+    }
+}
+
+fn response() -> Response<BodyBuffer> {
+    let response = Response::builder()
+        .header("content-type", "application/json; charset=utf-8")
+        .header("date", "Fri, 15 Jan 2027 08:00:00 GMT")
+        .header("content-length", BODY.len())
+        .header("server", "Kestrel");
+    let mut response = response.body(()).unwrap();
+    let mut body = BodyBuffer::new(64 * 1024, response.headers());
+    assert!(body.push(BODY));
+    let headers = std::mem::take(response.headers_mut());
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+#[inline(never)]
+fn measured_clocks() -> Moment {
+    Client::now()
+}
+
+#[inline(never)]
+fn measured_hit(shared: &Shared, now: Moment) -> HeaderValue {
+    match shared.ready(now, Need::Usable, || ()) {
+        Some(token) => token.header_value().clone(),
+        None => panic!("nothing is held"),
+    }
+}
+
+#[inline(never)]
+fn measured_request(exchange: &Exchange) -> Request<RequestBody> {
+    exchange.request()
+}
+
+#[inline(never)]
+fn measured_parse(exchange: &Exchange, response: Response<BodyBuffer>) -> Token {
+    exchange.parse(response, NOW).unwrap().into_token(NOW)
+}
+
+/// The floor: what serde alone needs for a typed struct, unchecked and unjudged.
+#[derive(serde::Deserialize)]
+struct Bare<'a> {
+    status: &'a str,
+    content: BareContent<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct BareContent<'a> {
+    id_token: &'a str,
+    expires_in: u64,
+}
+
+#[inline(never)]
+fn measured_bare() -> usize {
+    let bare: Bare<'_> = serde_json::from_slice(BODY).unwrap();
+    bare.status.len()
+        + bare.content.id_token.len()
+        + usize::try_from(bare.content.expires_in).unwrap()
+}
+
+#[inline(never)]
+fn measured_value() -> usize {
+    let value: serde_json::Value = serde_json::from_slice(BODY).unwrap();
+    value["content"]["id_token"].as_str().unwrap().len()
+}
+
+#[inline(never)]
+fn measured_finish(lead: Lead, response: Response<BodyBuffer>) {
+    lead.finish(NOW, Ok(response));
+}
+
+fn main() {
+    let mut arguments = env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"));
+    let operation = arguments.next().unwrap_or_default();
+    let times: u32 = arguments.next().map_or(1, |times| times.parse().unwrap());
+    let shared = shared();
+    let exchange = exchange();
+    lead(&shared).finish(NOW, Ok(response()));
+    for _ in 0..times {
+        match operation.as_str() {
+            "clocks" => drop(black_box(measured_clocks())),
+            "hit" => drop(black_box(measured_hit(&shared, NOW))),
+            "request" => drop(black_box(measured_request(&exchange))),
+            "parse" => drop(black_box(measured_parse(&exchange, response()))),
+            "bare" => drop(black_box(measured_bare())),
+            "value" => drop(black_box(measured_value())),
+            "finish" => measured_finish(lead(&shared), response()),
+            _ => {
+                let token = Token::new("abc", SystemTime::UNIX_EPOCH).unwrap();
+                println!(
+                    "{token:?}: name one of clocks, hit, request, parse, finish, and how often"
+                );
+            }
+        }
+    }
+}
