@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_refused_by_name() {
         type Change = fn(&mut Config);
-        let cases: [(Change, &str); 20] = [
+        let cases: [(Change, &str); 22] = [
             (|c| c.connect_timeout = Duration::ZERO, "connect_timeout"),
             (|c| c.connect_timeout = Duration::MAX, "connect_timeout"),
             (|c| c.attempt_timeout = Duration::ZERO, "attempt_timeout"),
@@ -204,6 +204,11 @@ mod tests {
                 "throttled_backoff",
             ),
             (|c| c.max_retry_after = Duration::MAX, "max_retry_after"),
+            (|c| c.settled_after = Duration::ZERO, "settled_after"),
+            (
+                |c| c.max_refresh_ahead = Duration::ZERO,
+                "max_refresh_ahead",
+            ),
             (|c| c.first_hold /= 2, "first_hold"),
             (|c| c.max_hold = Duration::from_millis(900), "max_hold"),
             (
@@ -226,6 +231,39 @@ mod tests {
             change(&mut config);
             let error = config.check().expect_err(name).to_string();
             assert!(error.contains(name), "{name}: {error}");
+        }
+    }
+
+    /// What is refused begins right after these.
+    #[test]
+    fn the_limits_themselves_can_be_set() {
+        let day = Duration::from_secs(86_400);
+        let cases: [fn(&mut Config); 12] = [
+            |c| c.connect_timeout = Duration::from_secs(86_400),
+            |c| c.max_hold = Duration::from_secs(86_400),
+            |c| c.max_refresh_ahead = c.max_margin + Duration::from_nanos(1),
+            |c| c.settled_after = Duration::from_nanos(1),
+            |c| c.max_body = 1,
+            |c| c.max_body = 1_048_576,
+            |c| c.attempts = 1,
+            |c| c.first_hold = c.max_hold,
+            |c| c.max_lifetime = c.fallback_lifetime,
+            |c| c.max_lifetime = LONGEST_LIFETIME,
+            |c| c.refresh_jitter_percent = 74,
+            |c| c.margin_percent = 24,
+        ];
+        assert_eq!(
+            (Config::LONGEST_TIMEOUT, Config::LARGEST_MAX_BODY),
+            (day, 1_048_576)
+        );
+        for (number, change) in cases.into_iter().enumerate() {
+            let mut config = Config::default();
+            change(&mut config);
+            assert!(
+                config.check().is_ok(),
+                "number {number}: {:?}",
+                config.check()
+            );
         }
     }
 }

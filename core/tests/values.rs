@@ -15,7 +15,8 @@ use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
     ApiResult, BlockingTokenSource, Config, Credentials, Endpoint, Error, ErrorKind, Exchange,
-    Machine, MediaType, Moment, Need, OAuthTokenResponse, StaticToken, Token, TokenSource,
+    Machine, MediaType, Moment, Need, OAuthTokenResponse, Phase, StaticToken, Step, Token,
+    TokenSource,
 };
 
 const NOW: Moment = Moment {
@@ -149,13 +150,90 @@ fn an_error_tells_all_that_a_support_ticket_needs() {
 }
 
 #[test]
+fn an_error_prints_what_it_is_and_how_often_was_asked() {
+    let error = refused();
+    assert_eq!(error.attempts(), 1);
+    assert_eq!(Error::configuration("x").attempts(), 0);
+    let printed = format!("{error:?}");
+    for part in ["Error { kind: Rejected", "a message", "attempts: 1"] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+
+    let mut machine = Machine::new(Config::default(), exchange(), 1);
+    let ticket = machine.ticket(Need::Usable);
+    let mut now = NOW;
+    let error = loop {
+        match machine.poll(now, &ticket) {
+            Step::Send(transmit) => {
+                let answer = Response::builder().status(500).body(Vec::new()).unwrap();
+                let outcome = transmit.flight.parse(answer, now);
+                machine.handle_outcome(now, transmit.flight, outcome);
+            }
+            Step::Wait(time) => now = now.after(time),
+            Step::Failed(error) => break error,
+            Step::Ready(token) => panic!("{token:?}"),
+        }
+    };
+    assert_eq!(error.attempts(), 3);
+}
+
+/// An HTTP-date ends with the year 9999, and httpdate panics beyond it.
+#[test]
+fn a_date_that_cannot_be_written_is_not() {
+    const LAST: Duration = Duration::from_secs(253_370_764_800);
+    for (wait, is_told) in [(59, true), (60, false), (61, false)] {
+        let received = Moment {
+            wall: LAST - Duration::from_secs(60),
+            ..NOW
+        };
+        let response = Response::builder()
+            .status(StatusCode::TOO_MANY_REQUESTS)
+            .header(RETRY_AFTER, wait)
+            .body(Vec::new())
+            .unwrap();
+        let error = exchange().parse(response, received).unwrap_err();
+        assert_eq!(
+            error.retry_at().unwrap().wall - received.wall,
+            Duration::from_secs(wait)
+        );
+        assert_eq!(
+            format!("{error:#}").contains("ask again at"),
+            is_told,
+            "{wait}"
+        );
+    }
+}
+
+#[test]
+fn a_machine_knows_its_endpoint_and_no_time_before_the_last() {
+    let endpoint = Endpoint::parse("https://example.com/base").unwrap();
+    let exchange = Exchange::new(endpoint.clone(), Credentials::new("id", "secret").unwrap());
+    let mut machine = Machine::new(Config::default(), exchange, 1);
+    assert_eq!(machine.endpoint(), &endpoint);
+
+    let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
+        panic!("nothing is held")
+    };
+    let answer = Response::builder().status(500).body(Vec::new()).unwrap();
+    let outcome = transmit.flight.parse(answer, NOW);
+    machine.handle_outcome(NOW, transmit.flight, outcome);
+    let earlier = Moment {
+        mono: Duration::ZERO,
+        ..NOW
+    };
+    assert!(matches!(
+        machine.status(NOW).phase,
+        Phase::BackingOff { .. }
+    ));
+    assert_eq!(machine.status(earlier).phase, machine.status(NOW).phase);
+}
+
+#[test]
 fn a_machine_prints_where_it_is_and_no_secret() {
     let mut machine = Machine::new(Config::default(), exchange(), 1);
     let printed = format!("{machine:?}");
     assert!(printed.starts_with("Machine { held: None, flights: 0, failures: 0"));
-    let meshconnect_auth_core::Step::Send(transmit) =
-        machine.poll(NOW, &machine.ticket(Need::Usable))
-    else {
+    let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
         panic!("nothing is held")
     };
     let printed = format!("{machine:?} {:?}", transmit.flight);
