@@ -341,6 +341,25 @@ mod tests {
         assert!(error.to_string().ends_with("expected a string"), "{error}");
     }
 
+    #[test]
+    fn the_first_few_tokens_are_found_wherever_they_are() {
+        let found = |text| {
+            let found: Vec<_> = id_tokens(text)
+                .iter()
+                .map(|text| text.as_str().to_owned())
+                .collect();
+            found.join(" ")
+        };
+        let nested = r#"[{"id_token":"a"},{"x":{"id_token":["b",{"id_token":"c"}]}},{"y":"z"}]"#;
+        assert_eq!(found(nested), "a b c");
+        let many = r#"{"id_token":["a","b",1,null,true,"c","d","e"]}"#;
+        assert_eq!(found(many), "a b c d");
+        assert_eq!(
+            found(r#"{"id_token":"a","id_token":"b" then no JSON"#),
+            "a b"
+        );
+    }
+
     fn strict(text: &str) -> bool {
         serde_json::from_str::<Skipped>(text).is_ok()
     }

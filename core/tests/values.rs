@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime};
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
-    ApiResult, BlockingTokenSource, Config, Credentials, Endpoint, Error, ErrorKind, Exchange,
-    Machine, MediaType, Moment, Need, OAuthTokenResponse, Phase, StaticToken, Step, Token,
-    TokenSource,
+    ApiResult, BlockingTokenSource, ClientAdminTokenRequest, Config, Credentials, Endpoint, Error,
+    ErrorKind, Exchange, Machine, MediaType, Moment, Need, OAuthTokenResponse, Phase, StaticToken,
+    Step, Token, TokenSource,
 };
 
 const NOW: Moment = Moment {
@@ -97,6 +97,40 @@ fn the_schemas_are_read_from_values_too() {
     assert_eq!(content.id_token.as_deref(), Some("abc"));
     assert_eq!(content.expires_in, Some(60));
     assert_eq!(envelope.message.as_deref(), Some("a message"));
+}
+
+#[test]
+fn a_schema_says_what_it_expected() {
+    for (json, says) in [
+        ("[]", "expected an ApiResult object"),
+        (r#"{"content":[]}"#, "expected an OAuthTokenResponse object"),
+        (
+            r#"{"content":{"expires_in":[]}}"#,
+            "expected an integer or a string of digits",
+        ),
+        (r#"{"message":1}"#, "expected a string"),
+    ] {
+        let error = serde_json::from_str::<ApiResult<OAuthTokenResponse>>(json).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn schemas_print_all_but_the_secrets() {
+    let request = ClientAdminTokenRequest {
+        client_id: "an-id".into(),
+        client_secret: "hidden".into(),
+    };
+    assert_eq!(
+        format!("{request:?}"),
+        "ClientAdminTokenRequest { client_id: \"an-id\", .. }"
+    );
+    let json = r#"{"id_token":"hidden","expires_in":60,"status":"available"}"#;
+    let content: OAuthTokenResponse = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        format!("{content:?}"),
+        "OAuthTokenResponse { expires_in: Some(60), status: Some(Available), .. }"
+    );
 }
 
 fn refused() -> Error {
