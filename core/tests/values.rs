@@ -81,6 +81,10 @@ fn a_request_goes_under_the_media_type_that_was_set() {
         sent_as(exchange.clone().with_media_type(vendor)),
         "application/vnd.x+json"
     );
+    assert_eq!(
+        format!("{:?}", exchange.request().body()),
+        "RequestBody(41 bytes)"
+    );
     assert_eq!(sent_as(exchange), "application/json", "a clone is its own");
 }
 
