@@ -686,6 +686,21 @@ fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
 }
 
+/// A host name that ureq would look up and reqwest refuses, because its Punycode is none.
+#[test]
+fn an_endpoint_that_reqwest_cannot_read_is_refused_at_build() {
+    let endpoint = Endpoint::parse("https://xn--a.example").unwrap();
+    let client = meshconnect_auth::Client::builder(credentials()).endpoint(endpoint.clone());
+    let error = client.build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(
+        error.to_string().contains("none that reqwest can use"),
+        "{error}"
+    );
+    let client = meshconnect_auth::blocking::Client::builder(credentials()).endpoint(endpoint);
+    assert!(client.build().is_ok());
+}
+
 /// Only the async client can be called in the wrong place.
 #[test]
 fn outside_of_a_runtime_is_an_error_and_no_panic() {

@@ -3,8 +3,8 @@
 use std::panic;
 use std::sync::{Arc, OnceLock};
 
-use meshconnect_auth_core::{HttpSettings, TransportError, TransportErrorKind, Trust};
-use reqwest::{redirect, retry};
+use meshconnect_auth_core::{Error, HttpSettings, TransportError, TransportErrorKind, Trust};
+use reqwest::{Url, redirect, retry};
 use tokio::task;
 
 use crate::failure;
@@ -12,19 +12,28 @@ use crate::tls;
 
 /// The HTTP client, made when it is first needed.
 pub(crate) struct Http {
+    /// Where every request goes; reqwest would read it anew for each.
+    pub(crate) url: Url,
     client: OnceLock<reqwest::Client>,
     settings: Arc<HttpSettings<reqwest::Client>>,
 }
 
 impl Http {
-    pub(crate) fn new(mut settings: HttpSettings<reqwest::Client>) -> Self {
-        Self {
+    pub(crate) fn new(mut settings: HttpSettings<reqwest::Client>) -> Result<Self, Error> {
+        // Its URLs are stricter about international names.
+        let url = settings.endpoint.token_uri().to_string().parse();
+        let url = url.map_err(|error| {
+            let what = format!("the base URL is none that reqwest can use: {error}");
+            Error::configuration(what)
+        })?;
+        Ok(Self {
+            url,
             client: settings
                 .client
                 .take()
                 .map_or_else(OnceLock::new, OnceLock::from),
             settings: Arc::new(settings),
-        }
+        })
     }
 
     /// The client. The first time, the platform's certificates are read from its files, which

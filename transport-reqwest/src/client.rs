@@ -211,7 +211,7 @@ impl Transport for Client {
     }
 
     fn build(shared: Shared, settings: HttpSettings<reqwest::Client>) -> Result<Self, Error> {
-        let http = Arc::new(Http::new(settings));
+        let http = Arc::new(Http::new(settings)?);
         Ok(Self { shared, http })
     }
 }
@@ -246,14 +246,10 @@ async fn attempt(
     limit: usize,
 ) -> Result<Response<BodyBuffer>, Error> {
     let client = http.client().await?;
-    let request = request.map(RequestBody::into_bytes);
-    let mut request = reqwest::Request::try_from(request).map_err(|error| {
-        // reqwest's URLs are stricter about international names.
-        let error = error.without_url();
-        Error::configuration(format!(
-            "the base URL is none that reqwest can use: {error:?}"
-        ))
-    })?;
+    let (head, body) = request.into_parts();
+    let mut request = reqwest::Request::new(head.method, http.url.clone());
+    *request.headers_mut() = head.headers;
+    *request.body_mut() = Some(body.into_bytes().into());
     *request.timeout_mut() = Some(timeout);
     let mut response = client.execute(request).await.map_err(failure::of)?;
 
