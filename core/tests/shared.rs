@@ -489,6 +489,18 @@ fn a_change_right_after_the_poll_that_says_wait_wakes_it() {
     });
 }
 
+/// Nothing else would, once the last client has gone.
+///
+/// Caught: no `Drop`.
+#[test]
+fn the_end_wakes_who_waits_for_a_change() {
+    let shared = shared(config());
+    let (waiter, clone) = (shared.changed(HOUR), shared.clone());
+    drop(shared);
+    drop(clone);
+    assert!(is_woken(waiter));
+}
+
 /// Everyone polls, over and over, until the answer is there. Whatever was told to wait before that
 /// has to be woken by it, since nothing comes after. On a machine that has better things to do, a
 /// round takes long, and fewer have to do.

@@ -88,6 +88,26 @@ fn a_request_goes_under_the_media_type_that_was_set() {
     assert_eq!(sent_as(exchange), "application/json", "a clone is its own");
 }
 
+#[test]
+fn an_exchange_knows_where_it_goes_and_prints_no_secret() {
+    let endpoint = Endpoint::parse("https://example.com/base").unwrap();
+    let exchange = Exchange::new(
+        endpoint.clone(),
+        Credentials::new("an-id", "hidden").unwrap(),
+    );
+    assert_eq!(exchange.endpoint(), &endpoint);
+    let printed = format!("{exchange:?}");
+    for part in [
+        "Exchange { endpoint: ",
+        "example.com/base",
+        "an-id",
+        "RequestBody(",
+    ] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+    assert!(!printed.contains("hidden"), "{printed}");
+}
+
 /// A deserializer that owns its strings reads the schemas as well as one that lends them.
 #[test]
 fn the_schemas_are_read_from_values_too() {

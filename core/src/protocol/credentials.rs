@@ -140,5 +140,9 @@ mod tests {
         let credentials = Credentials::new(" id ", " s\n").unwrap();
         assert_eq!(credentials.client_id().as_str(), " id ");
         assert_eq!(credentials.client_secret().expose(), " s\n");
+        assert_eq!(
+            format!("{credentials:?}"),
+            "Credentials { client_id: ClientId(\" id \"), client_secret: ClientSecret([secret]) }"
+        );
     }
 }

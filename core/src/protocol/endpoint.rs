@@ -334,6 +334,7 @@ mod tests {
             ("HTTPS://Admin-API.MeshConnect.com/", Endpoint::PRODUCTION),
             ("https://h:443", "https://h"),
             ("https://h:80", "https://h:80"),
+            ("http://localhost:443", "http://localhost:443"),
             ("http://localhost:80/", "http://localhost"),
             ("http://LOCALHOST:8080", "http://localhost:8080"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
@@ -412,6 +413,33 @@ mod tests {
         ] {
             let error = Endpoint::parse(given).unwrap_err().to_string();
             assert!(error.contains(word), "{given}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_host_name_has_at_most_253_characters() {
+        let host = |last: usize| {
+            let label = "a".repeat(63);
+            format!("https://{label}.{label}.{label}.{}", "b".repeat(last))
+        };
+        assert!(Endpoint::parse(&host(61)).is_ok());
+        assert!(Endpoint::parse(&host(62)).is_err());
+    }
+
+    #[test]
+    fn it_knows_its_scheme_and_whether_it_is_loopback() {
+        for (base, https, loopback) in [
+            ("https://h", true, false),
+            ("https://localhost", true, true),
+            ("http://[::1]", false, true),
+            ("http://h", false, false),
+        ] {
+            let endpoint = Endpoint::parse_dangerously_allowing_plaintext(base).unwrap();
+            assert_eq!(
+                (endpoint.is_https(), endpoint.is_loopback()),
+                (https, loopback),
+                "{base}"
+            );
         }
     }
 
