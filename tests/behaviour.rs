@@ -674,6 +674,19 @@ fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
     client.http_client(agent).build().unwrap().token().unwrap();
     assert_eq!((proxy.connections(), emulator.requests()), (0, 1));
 
+    let server = Server::say(answer("200 OK", "", EXAMPLE_200));
+    let agent = ureq::Agent::config_builder().accept_encoding("gzip");
+    let client = Client::builder(credentials()).endpoint(Endpoint::parse(&server.http()).unwrap());
+    let client = client.http_client(agent.build().into()).build().unwrap();
+    client.token().unwrap();
+    let request = server.requests().remove(0);
+    assert!(
+        request
+            .to_lowercase()
+            .contains("\r\naccept-encoding: identity\r\n"),
+        "{request}"
+    );
+
     // It brings no TLS provider, for which ureq panics.
     let server = Server::say_over_tls(Ca::new().server("localhost"), "");
     let endpoint = Endpoint::parse(&server.https()).unwrap();

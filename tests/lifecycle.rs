@@ -40,6 +40,7 @@ for_both! { Tasks, Threads:
     a_cold_client_sends_one_request_for_all,
     a_failure_is_one_for_all,
     a_failing_server_is_asked_three_times_for_all,
+    the_last_attempt_has_what_is_left_and_no_more,
     short_lived_tokens_never_run_out,
     nobody_waits_for_a_refresh_ahead,
     nobody_notices_a_server_that_fails_until_the_token_ends,
@@ -329,11 +330,18 @@ fn a_cold_client_sends_one_request_for_all<C: Callers>() {
     let emulator = emulator(HOUR);
     emulator.script([Reply::token().delay(LATE)]);
     let client = C::build(&emulator, Setup::default());
+    let begun = Instant::now();
     let tokens: Vec<_> = client
         .all_at_once()
         .into_iter()
         .map(Result::unwrap)
         .collect();
+    // They are woken; what would happen at the flight's deadline, after 10 s, comes too late.
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(tokens.len(), C::COUNT);
     assert!(tokens.iter().all(|token| *token == tokens[0]));
     assert_eq!(emulator.requests(), 1);
@@ -364,6 +372,32 @@ fn a_failing_server_is_asked_three_times_for_all<C: Callers>() {
         assert_eq!(error.attempts(), 3);
     }
     assert_eq!(emulator.requests(), 3);
+}
+
+/// Of an acquisition of 2 s, the first attempt takes nearly half.
+fn the_last_attempt_has_what_is_left_and_no_more<C: Callers>() {
+    let emulator = emulator(HOUR);
+    emulator.script([
+        failing().delay(Duration::from_millis(900)),
+        Reply::stalled(),
+    ]);
+    let mut config = Config::default();
+    config.backoff = Duration::from_millis(50);
+    config.acquisition_timeout = Duration::from_secs(2);
+    config.attempt_timeout = Duration::from_secs(2);
+    let client = C::build(&emulator, Setup::config(config));
+    let begun = Instant::now();
+    let error = client.token().unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Transport(TransportErrorKind::Timeout)
+    );
+    assert!(
+        begun.elapsed() < Duration::from_millis(2500),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(emulator.requests(), 2);
 }
 
 fn short_lived_tokens_never_run_out<C: Callers>() {
