@@ -1,0 +1,102 @@
+//! Caches as people write them, and what no cache can do without.
+//!
+//! All of them keep a token and the instant until which it is good, and look at that on each call,
+//! but for the floor. None of them can fetch: a token that is no longer good is a panic.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use http::HeaderValue;
+use tokio::sync;
+
+use super::{Candidate, Kind, bearer};
+use crate::TOKEN;
+use crate::stub::LIFETIME;
+
+/// One atomic load, to know that there is a token, and a clone of its header.
+pub(super) fn floor() -> Vec<Candidate> {
+    let (usable, header) = (AtomicBool::new(true), prebuilt());
+    vec![Candidate::blocking(
+        "an atomic load and a clone of the header",
+        Kind::Floor,
+        move || {
+            assert!(usable.load(Ordering::Acquire));
+            header.clone()
+        },
+    )]
+}
+
+pub(super) fn all() -> Vec<Candidate> {
+    vec![
+        mutex_prebuilt(),
+        mutex(),
+        tokio_mutex(),
+        tokio_rw_lock(),
+        tokio_watch(),
+    ]
+}
+
+fn mutex_prebuilt() -> Candidate {
+    let cache = Mutex::new((prebuilt(), Instant::now() + LIFETIME));
+    Candidate::blocking("`Mutex<(HeaderValue, Instant)>`", Kind::ByHand, move || {
+        let held = cache.lock().unwrap();
+        assert!(Instant::now() < held.1);
+        held.0.clone()
+    })
+}
+
+fn mutex() -> Candidate {
+    let cache = Mutex::new(held());
+    Candidate::blocking("`Mutex<(String, Instant)>`", Kind::ByHand, move || {
+        fresh(&cache.lock().unwrap())
+    })
+}
+
+fn tokio_mutex() -> Candidate {
+    let cache = sync::Mutex::new(held());
+    Candidate::awaited(
+        "tokio `Mutex<(String, Instant)>`",
+        Kind::ByHand,
+        async move || fresh(&*cache.lock().await),
+    )
+}
+
+fn tokio_rw_lock() -> Candidate {
+    let cache = sync::RwLock::new(held());
+    Candidate::awaited(
+        "tokio `RwLock<(String, Instant)>`",
+        Kind::ByHand,
+        async move || fresh(&*cache.read().await),
+    )
+}
+
+fn tokio_watch() -> Candidate {
+    let (sender, receiver) = sync::watch::channel(held());
+    Candidate::blocking(
+        "tokio `watch` of `(String, Instant)`",
+        Kind::ByHand,
+        move || {
+            // The sender, which would be a refreshing task's, lives as long as the receiver.
+            let _ = &sender;
+            fresh(&receiver.borrow())
+        },
+    )
+}
+
+fn held() -> (String, Instant) {
+    (TOKEN.to_owned(), Instant::now() + LIFETIME)
+}
+
+/// The header of a token that is still good. It is made under the lock, which spares the clone of
+/// the `String` that many take out first.
+fn fresh((token, until): &(String, Instant)) -> HeaderValue {
+    assert!(Instant::now() < *until);
+    bearer(token)
+}
+
+fn prebuilt() -> HeaderValue {
+    let mut header = bearer(TOKEN);
+    header.set_sensitive(true);
+    header
+}

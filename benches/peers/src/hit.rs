@@ -1,0 +1,114 @@
+//! Measures the hit, from one thread and from two at once.
+
+use std::fmt::{self, Write};
+use std::hint;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::OURS;
+use crate::candidates::{self, Candidate, Kind};
+use crate::rounds::Rounds;
+
+/// A current-thread runtime with all its drivers.
+pub fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+struct Row {
+    candidate: Candidate,
+    one: Rounds,
+    two: Rounds,
+}
+
+/// Measures all candidates in turn, so many times over, with so many calls at a time, and gives
+/// back a table.
+pub fn table(rounds: usize, calls: u32) -> String {
+    let (first, second) = (runtime(), runtime());
+    let mut rows: Vec<Row> = candidates::all(&first)
+        .into_iter()
+        .map(|candidate| Row {
+            candidate,
+            one: Rounds::default(),
+            two: Rounds::default(),
+        })
+        .collect();
+    // One round for nobody, which warms up; the next begin one further on each time, so that
+    // nobody always follows the same other.
+    for round in 0..=rounds {
+        let count = rows.len();
+        for turn in 0..count {
+            let row = &mut rows[(round + turn) % count];
+            let one = row.candidate.round(&first, calls);
+            let two = at_once(&row.candidate, &first, &second, calls);
+            if round > 0 {
+                row.one.push(per_call(one, calls));
+                row.two.push(per_call(two, calls));
+            }
+        }
+    }
+    print(rows, &first).unwrap()
+}
+
+fn per_call(time: Duration, calls: u32) -> f64 {
+    time.as_secs_f64() * 1e9 / f64::from(calls)
+}
+
+/// The mean of two rounds in two threads, each with a runtime of its own. They begin together, and
+/// whoever is done first goes on until the other is, so that neither is ever alone.
+fn at_once(candidate: &Candidate, first: &Runtime, second: &Runtime, calls: u32) -> Duration {
+    let (arrived, done) = (AtomicU32::new(0), AtomicU32::new(0));
+    let measure = |runtime| {
+        // Sleeping threads would wake up too far apart for a round of a millisecond.
+        arrived.fetch_add(1, Ordering::SeqCst);
+        while arrived.load(Ordering::SeqCst) < 2 {
+            hint::spin_loop();
+        }
+        let time = candidate.round(runtime, calls);
+        done.fetch_add(1, Ordering::SeqCst);
+        while done.load(Ordering::SeqCst) < 2 {
+            candidate.round(runtime, calls.div_ceil(20));
+        }
+        time
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(|| measure(second));
+        let own = measure(first);
+        (own + other.join().unwrap()) / 2
+    })
+}
+
+fn print(mut rows: Vec<Row>, runtime: &Runtime) -> Result<String, fmt::Error> {
+    let is_ours = |row: &&Row| row.candidate.name == OURS;
+    let ours = rows.iter().find(is_ours).map(|row| row.one.median());
+    let ours = ours.unwrap_or(f64::NAN);
+    rows.sort_by(|a, b| {
+        let key = |row: &Row| row.candidate.kind != Kind::Floor;
+        (key(a).cmp(&key(b))).then(a.one.median().total_cmp(&b.one.median()))
+    });
+    let mut table = String::new();
+    writeln!(
+        table,
+        "| what | | ns | middle half | × ours | ns, two threads | slows by | ready at once |\n\
+         |---|---|--:|--:|--:|--:|--:|---|"
+    )?;
+    for row in &rows {
+        let (one, two) = (row.one.median(), row.two.median());
+        let (low, high) = row.one.middle_half();
+        let ready = match row.candidate.ready_at_once(runtime) {
+            None => "blocking",
+            Some(true) => "yes",
+            Some(false) => "no",
+        };
+        let (name, kind) = (&row.candidate.name, row.candidate.kind.word());
+        writeln!(
+            table,
+            "| {name} | {kind} | {one:.1} | {low:.1} to {high:.1} | {:.2} | {two:.1} | {:.1}× | {ready} |",
+            one / ours,
+            two / one,
+        )?;
+    }
+    Ok(table)
+}

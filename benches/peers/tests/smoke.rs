@@ -1,0 +1,59 @@
+//! Everything that is measured gives the right answer, and a hit is a hit.
+
+use std::time::{Duration, SystemTime};
+
+use meshconnect_auth_peers::candidates::{self, Kind};
+use meshconnect_auth_peers::{OURS, TOKEN, hit, parse};
+
+#[test]
+fn each_candidate_gives_the_header_from_its_cache() {
+    let (runtime, other) = (hit::runtime(), hit::runtime());
+    let expected = format!("Bearer {TOKEN}");
+    let all = candidates::all(&runtime);
+    assert!(all.iter().any(|candidate| candidate.name == OURS));
+    for candidate in &all {
+        let name = &candidate.name;
+        let asks = matches!(candidate.kind, Kind::Ours | Kind::Peer);
+        let once = asks.then_some(1);
+        assert_eq!(candidate.requests(), once, "{name}, primed");
+        for runtime in [&runtime, &other] {
+            assert_eq!(candidate.header(runtime), expected, "{name}");
+            candidate.round(runtime, 300);
+            // No fair comparison has one in it that waits.
+            assert_ne!(candidate.ready_at_once(runtime), Some(false), "{name}");
+        }
+        assert_eq!(candidate.requests(), once, "{name}, after its hits");
+    }
+}
+
+#[test]
+fn each_way_to_a_token_ends_at_the_same() {
+    let exchange = parse::exchange();
+    for case in parse::cases() {
+        let name = case.name;
+        let token = parse::ours(&exchange, parse::response(&case.body));
+        // Half a minute of the JWT's hour was over, though `expires_in` says a whole one.
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_003_600);
+        assert_eq!(token.header_value(), &format!("Bearer {TOKEN}"), "{name}");
+        assert_eq!(token.expires_at(), end, "{name}");
+        let by_value = parse::by_value(parse::response(&case.body)).unwrap();
+        assert_eq!(by_value, (token.header_value().clone(), end), "{name}");
+        assert_eq!(parse::bare(&parse::response(&case.body)).1, 3600, "{name}");
+        assert!(case.body.len() <= 64 * 1024, "{name}");
+    }
+}
+
+#[test]
+fn the_tables_have_a_row_for_each() {
+    let table = hit::table(2, 100);
+    println!("{table}");
+    assert_eq!(
+        table.lines().count(),
+        2 + candidates::all(&hit::runtime()).len()
+    );
+    assert!(!table.contains("NaN"));
+    let table = parse::table(2);
+    println!("{table}");
+    assert_eq!(table.lines().count(), 2 + 9);
+    assert!(!table.contains("NaN"));
+}
