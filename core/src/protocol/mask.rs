@@ -324,6 +324,38 @@ mod tests {
     }
 
     #[test]
+    fn every_escape_of_a_character_is_undone() {
+        for (c, escape) in [
+            ('\u{8}', r"\b"),
+            ('\u{c}', r"\f"),
+            ('\n', r"\n"),
+            ('\r', r"\r"),
+            ('\t', r"\t"),
+            ('"', r#"\""#),
+            ('/', r"\/"),
+            ('\\', r"\\"),
+            ('é', r"\u00e9"),
+            ('\u{1f600}', r"\ud83d\ude00"),
+            ('%', "%25"),
+            ('é', "%C3%a9"),
+            ('&', "&amp;"),
+            ('<', "&lt;"),
+            ('>', "&gt;"),
+            ('"', "&quot;"),
+            ('\'', "&apos;"),
+            ('\'', "&#39;"),
+            ('\'', "&#x27;"),
+            ('\'', "&#X27;"),
+            ('\u{10ffff}', "&#1114111;"),
+        ] {
+            let secret = format!("before-{c}-after");
+            let mask = Mask::new([secret.as_str()]);
+            let masked = mask.field(&format!("<before-{escape}-after>"), 100);
+            assert_eq!(masked, "<[masked]>", "{escape}");
+        }
+    }
+
+    #[test]
     fn every_encoding_of_a_secret_is_found() {
         let json = serde_json::to_string(SECRET).unwrap();
         let json = json.trim_matches('"');
