@@ -14,9 +14,9 @@ use std::time::{Duration, SystemTime};
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
-    ApiResult, BlockingTokenSource, ClientAdminTokenRequest, Config, Credentials, Endpoint, Error,
-    ErrorKind, Exchange, Machine, MediaType, Moment, Need, OAuthTokenResponse, Phase, StaticToken,
-    Step, Token, TokenSource,
+    ApiResult, AuthenticationStatus, BlockingTokenSource, ClientAdminTokenRequest, Config,
+    Credentials, Endpoint, Error, ErrorKind, Exchange, Grant, Machine, MediaType, Moment, Need,
+    OAuthTokenResponse, Phase, StaticToken, Step, Token, TokenSource,
 };
 
 const NOW: Moment = Moment {
@@ -106,6 +106,59 @@ fn an_exchange_knows_where_it_goes_and_prints_no_secret() {
         assert!(printed.contains(part), "{part} is not in {printed}");
     }
     assert!(!printed.contains("hidden"), "{printed}");
+}
+
+fn granted(content: &str) -> Grant {
+    let body = format!(r#"{{"status":"ok","content":{{{content}}}}}"#);
+    exchange()
+        .parse(Response::new(body.into_bytes()), NOW)
+        .unwrap()
+}
+
+#[test]
+fn a_grant_and_its_token_tell_all_but_the_token() {
+    let grant = granted(r#""id_token":"hidden","expires_in":60,"status":"available""#);
+    assert_eq!(grant.status(), Some(&AuthenticationStatus::Available));
+    assert_eq!(grant.lifetime(), Duration::from_secs(60));
+    assert_eq!(
+        format!("{grant:?}"),
+        "Grant { lifetime: 60s, status: Some(Available), .. }"
+    );
+    let token = grant.into_token(NOW);
+    assert_eq!(token.unverified_claims(), None);
+    let printed = format!("{token:?}");
+    assert!(
+        printed.starts_with("Token { expires_at: SystemTime"),
+        "{printed}"
+    );
+    assert!(
+        printed.ends_with("status: Some(Available), .. }"),
+        "{printed}"
+    );
+
+    // {"exp":20,"iat":10.5}
+    let jwt = granted(r#""id_token":"e30.eyJleHAiOjIwLCJpYXQiOjEwLjV9.c","expires_in":60"#);
+    assert_eq!(jwt.status(), None);
+    let claims = jwt.into_token(NOW).unverified_claims().unwrap();
+    assert_eq!((claims.exp, claims.iat), (Some(20), Some(10)));
+}
+
+#[test]
+fn only_a_lifetime_that_nobody_told_is_made_up() {
+    let mut config = Config::default();
+    config.fallback_lifetime = Duration::from_secs(100);
+    for (content, lifetime) in [
+        (r#""id_token":"a","expires_in":60"#, 60),
+        (r#""id_token":"a""#, 100),
+    ] {
+        let mut machine = Machine::new(config.clone(), exchange(), 1);
+        let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
+            panic!("nothing is held")
+        };
+        machine.handle_outcome(NOW, transmit.flight, Ok(granted(content)));
+        let left = machine.status(NOW).token_left;
+        assert_eq!(left, Some(Duration::from_secs(lifetime)), "{content}");
+    }
 }
 
 /// A deserializer that owns its strings reads the schemas as well as one that lends them.

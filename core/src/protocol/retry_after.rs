@@ -138,6 +138,9 @@ mod tests {
             ("Tue, 24 Nov 2026 00:02:00", None),
             ("Tuesday, 24-Nov-+7 00:02:00 GMT", None),
             ("Tuexyz, 24-Nov-77 00:02:00 GMT", None),
+            ("Tuesdays, 24-Nov-26 00:02:00 GMT", None),
+            ("Tuesday, 24-Nov-0026 00:02:00 GMT", None),
+            ("Tuesday, 24-Nov-26-0 00:02:00 GMT", None),
         ] {
             assert_eq!(delay_of(&[value], None), seconds, "{value:?}");
         }
