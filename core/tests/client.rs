@@ -110,7 +110,10 @@ fn what_is_set_reaches_the_machine_and_the_transport() {
         .unwrap();
 
     assert_eq!(settings.client, Some("mine"));
-    assert_eq!(settings.endpoint, endpoint);
+    assert_eq!(
+        (&settings.endpoint, shared.endpoint()),
+        (&endpoint, &endpoint)
+    );
     assert_eq!(settings.config.attempt_timeout, Duration::from_secs(3));
     let hit = shared.hit(NOW).unwrap();
     assert_eq!(hit.token, token(600));
