@@ -391,6 +391,16 @@ mod tests {
     }
 
     #[test]
+    fn base64_is_found_in_both_alphabets() {
+        let standard = STANDARD_NO_PAD.encode("???>>>???>>>");
+        assert_eq!(standard, "Pz8/Pj4+Pz8/Pj4+");
+        let mask = Mask::new(["???>>>???>>>"]);
+        for encoded in [&standard, "Pz8_Pj4-Pz8_Pj4-"] {
+            assert_eq!(mask.field(&format!("<{encoded}>"), 99), "<[masked]>");
+        }
+    }
+
+    #[test]
     fn base64_is_found_at_every_alignment() {
         for before in ["", "i", "id", "id:", "some"] {
             for after in ["", "!", "!!"] {
