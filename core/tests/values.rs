@@ -3,6 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::unchecked_time_subtraction,
     reason = "a test fails by panicking"
 )]
 
