@@ -37,7 +37,7 @@ impl Mask {
         {
             let mut layer = Some(Layer::raw(secret));
             while let Some(view) = layer.filter(|view| view.bytes.len() >= SHORTEST) {
-                layer = view.undone();
+                layer = view.undone(any);
                 // Forms have a plus for a space.
                 let plus = |byte: &u8| if *byte == b' ' { b'+' } else { *byte };
                 if view.bytes.contains(&b' ') {
@@ -65,20 +65,16 @@ impl Mask {
 
     fn without_secrets(&self, text: &str) -> String {
         let mut found = Vec::new();
-        let mut layer = Some(Layer::raw(text));
+        let raw = Layer::raw(text);
+        // Side by side, one kind of escape can swallow the beginning of what another hides
+        // (`\u00` before a secret that begins with hexadecimal digits), so each is also undone alone.
+        for kind in [json, percent, html] {
+            found.extend(raw.undone(kind).iter().flat_map(|view| self.places(view)));
+        }
+        let mut layer = Some(raw);
         while let Some(view) = layer {
-            for needle in &self.needles {
-                for start in memmem::find_iter(&view.bytes, needle.as_slice()) {
-                    let end = start.saturating_add(needle.len());
-                    found.extend(
-                        view.from
-                            .get(start)
-                            .zip(view.from.get(end))
-                            .map(|(s, e)| (*s, *e)),
-                    );
-                }
-            }
-            layer = view.undone();
+            found.extend(self.places(&view));
+            layer = view.undone(any);
         }
         found.sort_unstable();
         let mut out = String::with_capacity(text.len());
@@ -92,6 +88,19 @@ impl Mask {
         }
         out.push_str(text.get(done..).unwrap_or_default());
         out
+    }
+
+    /// Where the secrets stand in this layer: from where to where in the original.
+    fn places(&self, view: &Layer) -> Vec<(usize, usize)> {
+        let mut places = Vec::new();
+        for needle in &self.needles {
+            for start in memmem::find_iter(&view.bytes, needle.as_slice()) {
+                let end = start.saturating_add(needle.len());
+                let place = view.from.get(start).zip(view.from.get(end));
+                places.extend(place.map(|(start, end)| (*start, *end)));
+            }
+        }
+        places
     }
 }
 
@@ -147,8 +156,8 @@ impl Layer {
         }
     }
 
-    /// The same with one more layer undone, if there is one.
-    fn undone(&self) -> Option<Self> {
+    /// The same with one more layer of such escapes undone, if there is one.
+    fn undone(&self, kind: fn(&[u8]) -> Option<(Escaped, usize)>) -> Option<Self> {
         if self.depth >= LAYERS {
             return None;
         }
@@ -157,8 +166,7 @@ impl Layer {
         let mut from = Vec::with_capacity(self.from.len());
         let mut at = 0_usize;
         while let Some(rest @ [first, ..]) = self.bytes.get(at..) {
-            let escaped = json(rest).or_else(|| percent(rest)).or_else(|| html(rest));
-            let (escaped, length) = escaped.unwrap_or((Escaped::Byte(*first), 1));
+            let (escaped, length) = kind(rest).unwrap_or((Escaped::Byte(*first), 1));
             match escaped {
                 Escaped::Byte(byte) => bytes.push(byte),
                 Escaped::Char(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -173,6 +181,13 @@ impl Layer {
             from,
         })
     }
+}
+
+/// Whichever there is.
+fn any(bytes: &[u8]) -> Option<(Escaped, usize)> {
+    json(bytes)
+        .or_else(|| percent(bytes))
+        .or_else(|| html(bytes))
 }
 
 /// JSON (RFC 8259 §7).
@@ -387,6 +402,21 @@ mod tests {
         ] {
             let text = Mask::new([SECRET]).field(&format!("<<{encoded}>>"), 999);
             assert_eq!(text, "<<[masked]>>", "{encoded}");
+        }
+    }
+
+    #[test]
+    fn one_kind_of_escape_hides_nothing_from_another() {
+        let mask = Mask::new(["c4n&ry 12345"]);
+        for text in [
+            r"\u00c4n%26ry%2012345",
+            r"\u00c4n&amp;ry 12345",
+            r"%c4n\u0026ry 12345",
+            r"%c4n&amp;ry 12345",
+            r"&#xc4n%26ry%2012345",
+        ] {
+            let masked = mask.field(text, 99);
+            assert!(masked.ends_with(MASK), "{masked}");
         }
     }
 
