@@ -691,6 +691,15 @@ mod signals {
         assert!(sent.success());
     }
 
+    /// Another process asks, of which nothing tells but the count.
+    fn is_asked(emulator: &Emulator) {
+        let begun = Instant::now();
+        while emulator.requests() == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nobody asks");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     #[test]
     fn a_signal_ends_a_request() {
         let dripping = granted().drip(1, Duration::from_secs(10));
@@ -699,9 +708,7 @@ mod signals {
                 for (signal, code, name) in SIGNALS {
                     let emulator = answering(reply.clone());
                     let child = start(&mut token(&emulator, &["--transport", transport]));
-                    while emulator.requests() == 0 {
-                        thread::sleep(Duration::from_millis(1));
-                    }
+                    is_asked(&emulator);
                     kill(&child, signal);
                     let ended = Ended::new(child.wait_with_output().unwrap());
                     ended.failed_with(code, &[name]);
@@ -752,9 +759,7 @@ mod signals {
         let mut command = token(&emulator, &[]);
         let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
         let child = child.unwrap();
-        while emulator.requests() == 0 {
-            thread::sleep(Duration::from_millis(1));
-        }
+        is_asked(&emulator);
         kill(&child, "-TERM");
         let ended = Ended::new(child.wait_with_output().unwrap());
         ended.failed_with(143, &["SIGTERM"]);

@@ -774,6 +774,7 @@ fn listens_for_signals(child: &Child) {
     });
 }
 
+/// Another process does it, of which nothing tells but what it has done.
 fn until(mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {

@@ -25,7 +25,8 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderValue, StatusCode};
 use meshconnect_auth::emulator::{Emulator, Mode};
 use meshconnect_auth::{
-    Client, Config, Credentials, Error, ErrorKind, Token, TransportErrorKind, blocking,
+    Client, ClientBuilder, Config, Credentials, Error, ErrorKind, Token, Transport,
+    TransportErrorKind, blocking,
 };
 use support::credentials;
 
@@ -50,15 +51,12 @@ trait Caller: Sized {
     fn reject(&self, token: &Token) -> bool;
 }
 
-/// Both builders and both clients have the same names.
-macro_rules! build {
-    ($client:ty, $emulator:expr, $config:expr) => {
-        <$client>::builder($emulator.credentials().clone())
-            .endpoint($emulator.endpoint())
-            .config($config)
-            .build()
-            .unwrap()
-    };
+fn build<C: Transport>(emulator: &Emulator, config: Config) -> C {
+    ClientBuilder::new(emulator.credentials().clone())
+        .endpoint(emulator.endpoint())
+        .config(config)
+        .build()
+        .unwrap()
 }
 
 /// The runtime has threads of its own, on which refreshes go on between two calls.
@@ -71,7 +69,7 @@ impl Caller for Tasks {
             .enable_all()
             .build()
             .unwrap();
-        Self(build!(Client, emulator, config), runtime)
+        Self(build(emulator, config), runtime)
     }
 
     fn token(&self) -> Result<Token, Error> {
@@ -91,7 +89,7 @@ struct Threads(blocking::Client);
 
 impl Caller for Threads {
     fn build(emulator: &Emulator, config: Config) -> Self {
-        Self(build!(blocking::Client, emulator, config))
+        Self(build(emulator, config))
     }
 
     fn token(&self) -> Result<Token, Error> {

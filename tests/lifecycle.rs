@@ -29,8 +29,8 @@ use std::time::{Duration, Instant, SystemTime};
 use http::StatusCode;
 use meshconnect_auth::emulator::{Emulator, Reply};
 use meshconnect_auth::{
-    BlockingTokenSource, Client, Config, Credentials, Error, ErrorKind, Event, Phase, StaticToken,
-    Status, Token, TokenSource, Transport, TransportErrorKind, blocking,
+    BlockingTokenSource, Client, ClientBuilder, Config, Credentials, Error, ErrorKind, Event,
+    Phase, StaticToken, Status, Token, TokenSource, Transport, TransportErrorKind, blocking,
 };
 use support::credentials;
 use tokio::runtime::{Builder, Runtime};
@@ -93,21 +93,17 @@ impl Setup {
     }
 }
 
-/// Both builders have the same names.
-macro_rules! build {
-    ($client:ty, $emulator:expr, $setup:expr) => {{
-        let setup: Setup = $setup;
-        let mut builder = <$client>::builder($emulator.credentials().clone())
-            .endpoint($emulator.endpoint())
-            .config(setup.config);
-        if let Some(token) = setup.held {
-            builder = builder.held(token);
-        }
-        if let Some(observer) = setup.observer {
-            builder = builder.observer(observer);
-        }
-        builder.build().unwrap()
-    }};
+fn build<C: Transport>(emulator: &Emulator, setup: Setup) -> C {
+    let mut builder = ClientBuilder::new(emulator.credentials().clone())
+        .endpoint(emulator.endpoint())
+        .config(setup.config);
+    if let Some(token) = setup.held {
+        builder = builder.held(token);
+    }
+    if let Some(observer) = setup.observer {
+        builder = builder.observer(observer);
+    }
+    builder.build().unwrap()
 }
 
 struct Tasks {
@@ -120,7 +116,7 @@ impl Callers for Tasks {
 
     fn build(emulator: &Emulator, setup: Setup) -> Self {
         Self {
-            client: build!(Client, emulator, setup),
+            client: build(emulator, setup),
             runtime: runtime(),
         }
     }
@@ -219,7 +215,7 @@ impl Callers for Threads {
     const COUNT: usize = 200;
 
     fn build(emulator: &Emulator, setup: Setup) -> Self {
-        Self(build!(blocking::Client, emulator, setup))
+        Self(build(emulator, setup))
     }
 
     fn token(&self) -> Result<Token, Error> {

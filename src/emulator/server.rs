@@ -356,6 +356,7 @@ mod tests {
         assert_eq!(code(&ask(emulator).0), 200);
     }
 
+    /// A connection ends on a thread of the server's, which tells nobody.
     #[track_caller]
     fn eventually(holds: impl Fn() -> bool) {
         let started = Instant::now();
