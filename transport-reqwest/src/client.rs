@@ -5,8 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::builder::Http;
-use crate::failure;
+use crate::{clock, failure};
 
 /// Gives tokens, asynchronously, and keeps them fresh.
 ///
@@ -126,8 +126,10 @@ impl Client {
     }
 
     async fn obtain(&self, need: Need) -> Result<Token, Error> {
-        let now = Self::now();
-        if let Some(token) = self.shared.ready(now, need, || self.refresh_ahead(now)) {
+        let ready = self
+            .shared
+            .ready(Self::now(), need, || self.refresh_ahead());
+        if let Some(token) = ready {
             return Ok(token);
         }
         let runtime = Handle::try_current().map_err(|_| {
@@ -162,10 +164,10 @@ impl Client {
         }
     }
 
-    fn refresh_ahead(&self, now: Moment) {
+    fn refresh_ahead(&self) {
         // Outside of a runtime the token is given all the same; someone else will refresh it.
         if let Ok(runtime) = Handle::try_current()
-            && let Some(lead) = self.shared.refresh(now)
+            && let Some(lead) = self.shared.refresh(Self::now())
         {
             self.spawn(&runtime, lead);
         }
@@ -201,8 +203,7 @@ impl Transport for Client {
     type HttpClient = reqwest::Client;
 
     fn now() -> Moment {
-        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-        Moment::new(ORIGIN.elapsed(), SystemTime::now())
+        clock::now()
     }
 
     fn seed() -> u64 {

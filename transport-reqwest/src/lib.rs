@@ -20,6 +20,7 @@
 
 mod builder;
 mod client;
+mod clock;
 mod failure;
 mod tls;
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
@@ -17,7 +17,7 @@ use ureq::Agent;
 use zeroize::Zeroizing;
 
 use crate::builder::Http;
-use crate::failure;
+use crate::{clock, failure};
 
 /// Gives tokens, blocking the thread that asks where it must, and keeps them fresh.
 ///
@@ -124,8 +124,10 @@ impl Client {
     }
 
     fn obtain(&self, need: Need) -> Result<Token, Error> {
-        let now = Self::now();
-        if let Some(token) = self.shared.ready(now, need, || self.refresh_ahead(now)) {
+        let ready = self
+            .shared
+            .ready(Self::now(), need, || self.refresh_ahead());
+        if let Some(token) = ready {
             return Ok(token);
         }
         let ticket = self.shared.ticket(need);
@@ -141,8 +143,8 @@ impl Client {
         }
     }
 
-    fn refresh_ahead(&self, now: Moment) {
-        let Some(lead) = self.shared.refresh(now) else {
+    fn refresh_ahead(&self) {
+        let Some(lead) = self.shared.refresh(Self::now()) else {
             return;
         };
         let http = Arc::clone(&self.http);
@@ -158,8 +160,7 @@ impl Transport for Client {
     type HttpClient = Agent;
 
     fn now() -> Moment {
-        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-        Moment::new(ORIGIN.elapsed(), SystemTime::now())
+        clock::now()
     }
 
     fn seed() -> u64 {

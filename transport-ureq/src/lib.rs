@@ -26,6 +26,7 @@
 
 mod builder;
 mod client;
+mod clock;
 mod failure;
 mod tls;
 

@@ -44,11 +44,13 @@ impl Lifespan {
 }
 
 /// Whether either clock has reached `date`.
+#[inline]
 pub(crate) fn has_come(date: Moment, now: Moment) -> bool {
     now.mono >= date.mono || now.wall >= date.wall
 }
 
 /// How long it is until either clock reaches `date`.
+#[inline]
 pub(crate) fn until(date: Moment, now: Moment) -> Duration {
     let mono = date.mono.saturating_sub(now.mono);
     mono.min(date.wall.saturating_sub(now.wall))

@@ -127,6 +127,7 @@ impl Shared {
 
     /// The held token, if it is usable. It takes no lock that is ever held for long.
     #[must_use]
+    #[inline] // else the moments go through memory, which takes longer than all that is done here
     pub fn hit(&self, now: Moment) -> Option<Hit> {
         let snapshot = self
             .0
