@@ -550,7 +550,9 @@ fn a_token_is_handed_on<C: Callers>() {
     );
     assert!(client.token().unwrap() == token);
     assert_eq!(emulator.requests(), 1);
-    let expired = Some(Token::new("expired", SystemTime::now()).unwrap());
+    // More than a tick of the coarse clocks ago.
+    let at = SystemTime::now() - Duration::from_millis(20);
+    let expired = Some(Token::new("expired", at).unwrap());
     let client = C::build(
         &emulator,
         Setup {
