@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::OURS;
 use crate::candidates::{self, Candidate, Kind};
+use crate::chart::{self, Bar};
 use crate::rounds::Rounds;
 
 /// A current-thread runtime with all its drivers.
@@ -24,8 +25,8 @@ struct Row {
 }
 
 /// Measures all candidates in turn, so many times over, with so many calls at a time, and gives
-/// back a table.
-pub fn table(rounds: usize, calls: u32) -> String {
+/// back a table, and a chart as SVG.
+pub fn measure(rounds: usize, calls: u32) -> (String, String) {
     let (first, second) = (runtime(), runtime());
     let mut rows: Vec<Row> = candidates::all(&first)
         .into_iter()
@@ -49,7 +50,25 @@ pub fn table(rounds: usize, calls: u32) -> String {
             }
         }
     }
-    print(rows, &first).unwrap()
+    rows.sort_by(|a, b| {
+        let key = |row: &Row| row.candidate.kind != Kind::Floor;
+        (key(a).cmp(&key(b))).then(a.one.median().total_cmp(&b.one.median()))
+    });
+    let is_ours = |row: &&Row| row.candidate.name == OURS;
+    let ours = rows.iter().find(is_ours).unwrap().one.median();
+    let bars: Vec<Bar<'_>> = rows.iter().map(|row| row.bar(ours)).collect();
+    let chart = chart::svg(&bars).unwrap();
+    (print(&rows, ours, &first).unwrap(), chart)
+}
+
+impl Row {
+    fn bar(&self, ours: f64) -> Bar<'_> {
+        Bar {
+            name: &self.candidate.name,
+            kind: self.candidate.kind,
+            times_ours: self.one.median() / ours,
+        }
+    }
 }
 
 fn per_call(time: Duration, calls: u32) -> f64 {
@@ -80,21 +99,14 @@ fn at_once(candidate: &Candidate, first: &Runtime, second: &Runtime, calls: u32)
     })
 }
 
-fn print(mut rows: Vec<Row>, runtime: &Runtime) -> Result<String, fmt::Error> {
-    let is_ours = |row: &&Row| row.candidate.name == OURS;
-    let ours = rows.iter().find(is_ours).map(|row| row.one.median());
-    let ours = ours.unwrap_or(f64::NAN);
-    rows.sort_by(|a, b| {
-        let key = |row: &Row| row.candidate.kind != Kind::Floor;
-        (key(a).cmp(&key(b))).then(a.one.median().total_cmp(&b.one.median()))
-    });
+fn print(rows: &[Row], ours: f64, runtime: &Runtime) -> Result<String, fmt::Error> {
     let mut table = String::new();
     writeln!(
         table,
         "| what | | ns | middle half | × ours | ns, two threads | slows by | ready at once |\n\
          |---|---|--:|--:|--:|--:|--:|---|"
     )?;
-    for row in &rows {
+    for row in rows {
         let (one, two) = (row.one.median(), row.two.median());
         let (low, high) = row.one.middle_half();
         let ready = match row.candidate.ready_at_once(runtime) {

@@ -4,6 +4,7 @@
 //! measured gives the right header without a second request.
 
 pub mod candidates;
+mod chart;
 pub mod hit;
 mod key;
 pub mod parse;

@@ -1,9 +1,14 @@
-//! Prints the tables: `hit [rounds] [calls]`, `parse [rounds]`, or nothing for both.
+//! Prints the tables: `hit [rounds] [calls]`, `parse [rounds]`, or nothing for both. The hit is also
+//! drawn, to `target/hit.svg`.
 
 use std::env;
+use std::fs;
 use std::process::ExitCode;
 
 use meshconnect_auth_peers::{hit, parse};
+
+/// The picture that goes with the table.
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/hit.svg");
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -21,7 +26,12 @@ fn main() -> ExitCode {
     let calls = numbers.get(1).copied().unwrap_or(20_000);
     if mode != "parse" {
         println!("## A hit: {rounds} rounds of {calls} calls\n");
-        println!("{}", hit::table(rounds, calls));
+        let (table, chart) = hit::measure(rounds, calls);
+        println!("{table}");
+        match fs::write(CHART, chart) {
+            Ok(()) => eprintln!("drawn in {CHART}"),
+            Err(error) => eprintln!("not drawn: {CHART}: {error}"),
+        }
     }
     if mode != "hit" {
         println!("## From a body to a token: {rounds} rounds\n");

@@ -45,12 +45,15 @@ fn each_way_to_a_token_ends_at_the_same() {
 
 #[test]
 fn the_tables_have_a_row_for_each() {
-    let table = hit::table(2, 100);
+    let (table, chart) = hit::measure(2, 100);
     println!("{table}");
-    assert_eq!(
-        table.lines().count(),
-        2 + candidates::all(&hit::runtime()).len()
-    );
+    let candidates = candidates::all(&hit::runtime());
+    assert_eq!(table.lines().count(), 2 + candidates.len());
+    for candidate in &candidates {
+        let name = candidate.name.replace('`', "").replace('<', "&lt;");
+        assert!(chart.contains(&name), "{name}");
+    }
+    assert!(!chart.contains("NaN"));
     assert!(!table.contains("NaN"));
     let table = parse::table(2);
     println!("{table}");
