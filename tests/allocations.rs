@@ -15,8 +15,7 @@ use std::time::{Duration, SystemTime};
 use allocation_counter::{AllocationInfo, measure};
 use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth::{
-    BodyBuffer, Client, Config, Credentials, Endpoint, Error, Exchange, Machine, Moment, Need,
-    Step, Token, blocking,
+    BodyBuffer, Client, Credentials, Endpoint, Exchange, Moment, Token, blocking,
 };
 
 const NOW: Moment = Moment {
@@ -177,43 +176,4 @@ fn an_announced_body_is_one_buffer() {
     });
     assert_eq!(buffer.remaining(), 64 * 1024 - body.len());
     assert_eq!(info.count_total, 1, "{info:?}");
-}
-
-/// A client that runs for a hundred years holds no more than one that has run for a day.
-#[test]
-fn nothing_grows_with_the_number_of_refreshes() {
-    let mut machine = Machine::new(Config::default(), exchange(), 1);
-    let ticket = machine.ticket(Need::Usable);
-    let mut now = NOW;
-    let mut number = 0_u64;
-    let mut live = |rounds: u64| {
-        let ((), info) = counted(|| {
-            for _ in 0..rounds {
-                number += 1;
-                let body = granted(&format!("token-{number:09}"));
-                let transmit = match machine.poll_refresh(now) {
-                    Some(transmit) => transmit,
-                    None => match machine.poll(now, &ticket) {
-                        Step::Send(transmit) => transmit,
-                        step => panic!("{step:?}"),
-                    },
-                };
-                // Each third fails.
-                let status = if number.is_multiple_of(3) { 503 } else { 200 };
-                let response = answer(StatusCode::from_u16(status).unwrap(), &body);
-                let outcome: Result<_, Error> = transmit.flight.parse(response, now);
-                machine.handle_outcome(now, transmit.flight, outcome);
-                now = now.after(Duration::from_secs(3300));
-            }
-        });
-        info
-    };
-    let early = live(1000);
-    let late = live(20_000);
-    assert!(late.count_current.abs() < 8, "{early:?} {late:?}");
-    assert!(late.bytes_current.abs() < 1024, "{early:?} {late:?}");
-    assert!(
-        late.bytes_max < early.bytes_max + 1024,
-        "{early:?} {late:?}"
-    );
 }

@@ -1,0 +1,193 @@
+//! How much memory a waiter and a client take, and that time adds nothing to it. `--nocapture`
+//! shows the figures, which are of bytes that were asked for by the thread that did it all.
+
+#![cfg(all(feature = "async", feature = "blocking", feature = "emulator"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails, and figures are printed for whoever wants them"
+)]
+
+use std::env;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::{Duration, SystemTime};
+
+use allocation_counter::{AllocationInfo, measure};
+use http::{Response, StatusCode};
+use meshconnect_auth::emulator::Emulator;
+use meshconnect_auth::{
+    Client, Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need, Next, Shared,
+    Token, blocking,
+};
+use tokio::runtime::{Builder, Runtime};
+
+fn credentials() -> Credentials {
+    Credentials::new("a-client-id", "a-client-secret").unwrap()
+}
+
+fn shared() -> Shared {
+    let exchange = Exchange::new(Endpoint::default(), credentials());
+    Shared::new(Machine::new(Config::default(), exchange, 1), None)
+}
+
+fn token() -> Token {
+    let expiry = SystemTime::now() + Duration::from_secs(3600);
+    Token::new("handed.in.token", expiry).unwrap()
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The bytes that each of so many takes, for as long as it is kept, its own size included.
+fn bytes_each<T>(count: usize, mut make: impl FnMut() -> T) -> usize {
+    let mut kept = Vec::with_capacity(count);
+    let info = measure(|| kept.extend((0..count).map(|_| make())));
+    usize::try_from(info.bytes_current).unwrap() / count + size_of::<T>()
+}
+
+/// What each of a hundred takes is what each of ten thousand takes.
+fn bytes_each_of_many<T>(what: &str, most: usize, mut make: impl FnMut() -> T) {
+    let each = [100, 10_000].map(|count| bytes_each(count, &mut make));
+    println!("{what}: {each:?} bytes each of 100 and of 10,000, at most {most}");
+    let [few, many] = each;
+    assert!(few.abs_diff(many) <= few / 50, "{what}: {few} {many}");
+    assert!(many <= most, "{what}: {many}");
+}
+
+const NOW: Moment = Moment {
+    mono: Duration::from_secs(1000),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+/// All that a blocked thread has besides its stack.
+#[test]
+fn a_waiter_takes_little() {
+    let shared = shared();
+    let ticket = shared.ticket(Need::Usable);
+    let Next::Lead(_lead) = shared.poll(NOW, &ticket) else {
+        panic!("nobody else leads");
+    };
+    bytes_each_of_many("waiter", 128, || match shared.poll(NOW, &ticket) {
+        Next::Wait(waiter) => waiter,
+        next => panic!("{next:?}"),
+    });
+}
+
+#[test]
+fn a_call_that_waits_takes_little() {
+    // Nothing is sent: the runtime is entered, and not run.
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let client = Client::builder(credentials()).build().unwrap();
+    let call = || -> Pin<Box<dyn Future<Output = _>>> {
+        let client = client.clone();
+        let mut call = Box::pin(async move { client.token().await });
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        call
+    };
+    let _leader = call();
+    bytes_each_of_many("async call that waits", 1024, call);
+}
+
+#[test]
+fn an_idle_client_takes_little() {
+    let asynchronous = || {
+        let client = Client::builder(credentials()).held(token());
+        client.build().unwrap()
+    };
+    let blocking = || {
+        let client = blocking::Client::builder(credentials()).held(token());
+        client.build().unwrap()
+    };
+    // What is made once per process, or per thread.
+    drop((asynchronous(), blocking()));
+    bytes_each_of_many("idle async client", 4096, asynchronous);
+    bytes_each_of_many("idle blocking client", 6144, blocking);
+}
+
+/// Over plain http: with https, reqwest and ureq also keep what they know of certificates.
+#[test]
+fn a_client_that_has_asked_takes_little() {
+    let emulator = Emulator::start().unwrap();
+    let runtime = runtime();
+    let asynchronous = || {
+        let client = Client::builder(emulator.credentials().clone()).endpoint(emulator.endpoint());
+        let client = client.build().unwrap();
+        runtime.block_on(async {
+            client.token().await.unwrap();
+            // The connection's task sees that nobody needs it any more.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        });
+        client
+    };
+    let blocking = || {
+        let client = blocking::Client::builder(emulator.credentials().clone());
+        let client = client.endpoint(emulator.endpoint()).build().unwrap();
+        client.token().unwrap();
+        client
+    };
+    drop((asynchronous(), blocking()));
+    for (name, most, each) in [
+        ("async", 32 * 1024, bytes_each(20, asynchronous)),
+        ("blocking", 8 * 1024, bytes_each(20, blocking)),
+    ] {
+        println!("{name} client that has asked: {each} bytes each of 20, at most {most}");
+        assert!(each <= most, "{name}: {each}");
+    }
+}
+
+/// The body of a good answer with a JWT in it.
+fn granted(id_token: &str) -> Vec<u8> {
+    let body = format!(
+        r#"{{"content":{{"id_token":"{id_token}","expires_in":3600,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
+    );
+    body.into_bytes()
+}
+
+/// A client that runs for a hundred years holds no more than one that has run for a month.
+#[test]
+fn nothing_grows_with_the_number_of_refreshes() {
+    const EARLY: u64 = 1000;
+    let rounds = env::var("GROWTH_REFRESHES").map_or(100_000, |rounds| rounds.parse().unwrap());
+    let shared = shared();
+    let (mut number, mut now) = (0_u64, NOW);
+    let mut refresh = || {
+        number += 1;
+        now = now.after(Duration::from_secs(3300));
+        let lead: Lead = match shared.refresh(now) {
+            Some(lead) => lead,
+            None => match shared.poll(now, &shared.ticket(Need::Usable)) {
+                Next::Lead(lead) => lead,
+                next => panic!("{next:?}"),
+            },
+        };
+        // Each third fails, and of the others, each fifth token is refused where it is used.
+        let mut response = Response::new(granted(&format!("token-{number:09}")));
+        if number.is_multiple_of(3) {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        lead.finish(now, Ok(response));
+        if number.is_multiple_of(5)
+            && let Some(hit) = shared.hit(now)
+        {
+            shared.reject(now, &hit.token);
+        }
+    };
+    let mut live =
+        |rounds: u64| -> AllocationInfo { measure(|| (0..rounds).for_each(|_| refresh())) };
+    // Both end at the same point of what repeats.
+    assert_eq!(rounds % 15, EARLY % 15);
+    let early = live(EARLY);
+    let late = live(rounds - EARLY);
+    println!(
+        "after {EARLY} refreshes: {} bytes in {} pieces; after {rounds}: {} and {} more",
+        early.bytes_current, early.count_current, late.bytes_current, late.count_current
+    );
+    assert_eq!((late.bytes_current, late.count_current), (0, 0));
+    assert!(late.bytes_max <= early.bytes_max, "{early:?} {late:?}");
+}
