@@ -3,10 +3,11 @@
 //! All of them keep a token and the instant until which it is good, and look at that on each call,
 //! but for the floor. None of them can fetch: a token that is no longer good is a panic.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use http::HeaderValue;
 use tokio::sync;
 
@@ -30,6 +31,8 @@ pub(super) fn floor() -> Vec<Candidate> {
 pub(super) fn all() -> Vec<Candidate> {
     vec![
         mutex_prebuilt(),
+        rw_lock_prebuilt(),
+        arc_swap_prebuilt(),
         mutex(),
         tokio_mutex(),
         tokio_rw_lock(),
@@ -44,6 +47,34 @@ fn mutex_prebuilt() -> Candidate {
         assert!(Instant::now() < held.1);
         held.0.clone()
     })
+}
+
+/// What our snapshot is kept in: the shared part is taken out, as `token()` gives it to its caller.
+fn rw_lock_prebuilt() -> Candidate {
+    let cache = RwLock::new(Arc::new((prebuilt(), Instant::now() + LIFETIME)));
+    Candidate::blocking(
+        "`RwLock<Arc<(HeaderValue, Instant)>>`",
+        Kind::ByHand,
+        move || {
+            let held = Arc::clone(&cache.read().unwrap());
+            assert!(Instant::now() < held.1);
+            held.0.clone()
+        },
+    )
+}
+
+/// What it could be kept in instead.
+fn arc_swap_prebuilt() -> Candidate {
+    let cache = ArcSwap::from_pointee((prebuilt(), Instant::now() + LIFETIME));
+    Candidate::blocking(
+        "`ArcSwap<(HeaderValue, Instant)>`",
+        Kind::ByHand,
+        move || {
+            let held = cache.load_full();
+            assert!(Instant::now() < held.1);
+            held.0.clone()
+        },
+    )
 }
 
 fn mutex() -> Candidate {
