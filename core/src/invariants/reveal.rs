@@ -91,18 +91,29 @@ fn escape(text: &str) -> Option<(Vec<u16>, usize)> {
         'u' => {
             if let Some(hex) = rest.strip_prefix("u{") {
                 let (hex, _) = hex.split_once('}')?;
-                let c = char::from_u32(u32::from_str_radix(hex, 16).ok()?)?;
+                let c = char::from_u32(number(hex.as_bytes())?)?;
                 let mut buffer = [0; 2];
                 return Some((
                     c.encode_utf16(&mut buffer).to_vec(),
                     hex.len().checked_add(4)?,
                 ));
             }
-            return Some((vec![u16::from_str_radix(rest.get(1..5)?, 16).ok()?], 6));
+            let unit = number(rest.as_bytes().get(1..5)?)?;
+            return Some((vec![u16::try_from(unit).ok()?], 6));
         }
         _ => return None,
     };
     Some((vec![u16::try_from(u32::from(short)).ok()?], 2))
+}
+
+/// Digits alone: `from_str_radix` takes a sign for one, which no decoder does.
+fn number(hex: &[u8]) -> Option<u32> {
+    let digit = |sum: u32, byte: &u8| {
+        let digit = char::from(*byte).to_digit(16)?;
+        sum.checked_mul(16)?.checked_add(digit)
+    };
+    let (first, rest) = hex.split_first()?;
+    rest.iter().try_fold(digit(0, first)?, digit)
 }
 
 /// Percent encoding undone; what is none stays.
@@ -113,7 +124,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
         let code = after
             .get(..2)
             .filter(|_| *first == b'%')
-            .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+            .and_then(|hex| u8::try_from(number(hex)?).ok());
         bytes.push(code.unwrap_or(*first));
         rest = if code.is_some() {
             after.get(2..).unwrap_or_default()
