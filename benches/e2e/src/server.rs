@@ -1,0 +1,161 @@
+//! A token endpoint on loopback, over http or https, that keeps connections alive.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::{env, process, thread};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// A JWT of a usual size. Its last part is no signature, only as long as one.
+pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMTExMTExMS0yMjIyLTMzMzMtNDQ0NC01NTU1NTU1NTU1NTUiLCJpc3MiOiJodHRwczovL2FkbWluLWFwaS5tZXNoY29ubmVjdC5jb20iLCJpYXQiOjE4MDAwMDAwMDAsImV4cCI6MTgwMDAwMzYwMH0.bm90IGEgc2lnbmF0dXJlLCBvbmx5IGFzIGxvbmcgYXM";
+
+/// A CA made at each start, and a certificate of it for 127.0.0.1.
+pub struct Ca {
+    pub der: Vec<u8>,
+    pem: String,
+    tls: Arc<ServerConfig>,
+}
+
+impl Ca {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        // OpenSSL takes a certificate whose issuer has its own name for self-signed.
+        params.distinguished_name.push(DnType::CommonName, "CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().unwrap();
+        let root = params.self_signed(&key).unwrap();
+        let issuer = Issuer::new(params, key);
+
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
+            .unwrap()
+            .signed_by(&key, &issuer)
+            .unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Self {
+            der: root.der().to_vec(),
+            pem: root.pem(),
+            tls: Arc::new(tls),
+        }
+    }
+
+    /// A file with this CA's certificate, behind `others` in PEM.
+    pub fn file(&self, name: &str, others: &str) -> CaFile {
+        let path = env::temp_dir().join(format!("meshconnect-auth-e2e-{}-{name}", process::id()));
+        fs::write(&path, format!("{others}\n{}", self.pem)).unwrap();
+        CaFile(path)
+    }
+}
+
+/// Removed when it is dropped.
+pub struct CaFile(pub PathBuf);
+
+impl Drop for CaFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Starts a server that goes on to the end of the process; gives its base URL.
+pub fn http() -> String {
+    format!("http://{}", start(None))
+}
+
+/// The same over TLS.
+pub fn https(ca: &Ca) -> String {
+    format!("https://{}", start(Some(Arc::clone(&ca.tls))))
+}
+
+fn start(tls: Option<Arc<ServerConfig>>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let tls = tls.clone();
+            // What fails here is seen by the client, whose exchange then fails.
+            thread::spawn(move || {
+                stream.set_nodelay(true)?;
+                match tls {
+                    None => serve(&stream, &stream),
+                    Some(tls) => {
+                        let connection = ServerConnection::new(tls).map_err(io::Error::other)?;
+                        let stream = Shared(StreamOwned::new(connection, stream).into());
+                        serve(&stream, &stream)
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Read and written in turn, by one thread.
+struct Shared<S>(std::cell::RefCell<S>);
+
+impl<S: Read> Read for &Shared<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.borrow_mut().read(buffer)
+    }
+}
+
+impl<S: Write> Write for &Shared<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().flush()
+    }
+}
+
+/// Answers requests until the client has had enough: those for `/oauth` as of OAuth 2.0, all
+/// others by this project's contract.
+fn serve(reader: impl Read, mut writer: impl Write) -> io::Result<()> {
+    let mut reader = BufReader::new(reader);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let oauth = line.contains("/oauth");
+        let mut length = 0;
+        loop {
+            line.clear();
+            if reader.read_line(&mut line)? <= 2 {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().map_err(io::Error::other)?;
+            }
+        }
+        io::copy(&mut reader.by_ref().take(length), &mut io::sink())?;
+        let body = if oauth {
+            format!(r#"{{"access_token":"{TOKEN}","token_type":"Bearer","expires_in":43200}}"#)
+        } else {
+            format!(
+                r#"{{"content":{{"id_token":"{TOKEN}","expires_in":43200,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
+            )
+        };
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        writer.write_all(answer.as_bytes())?;
+        writer.flush()?;
+    }
+}
