@@ -129,6 +129,19 @@ fn costly() -> Vec<(&'static str, Vec<u8>)> {
         ("numbers", member("1,")),
         ("strings", member("\"\",")),
         ("members", good("{", r#""x":0,"#, rest)),
+        ("escaped members", good("{", r#""\u0078":0,"#, rest)),
+        (
+            "escaped members, skipped",
+            good(r#"{"x":{"#, r#""\u0078":0,"#, &format!("\"y\":0}},{rest}")),
+        ),
+        (
+            "escaped members of the content",
+            good(
+                r#"{"status":"ok","content":{"id_token":"a.b.c","expires_in":60"#,
+                r#","\u0078":0"#,
+                "}}",
+            ),
+        ),
         ("a string", good(r#"{"x":""#, "x", &format!("\",{rest}"))),
         ("nesting", {
             let deep = format!("{}{},", "[".repeat(100), "]".repeat(100));

@@ -14,6 +14,9 @@ use zeroize::Zeroizing;
 /// The containers that one document may nest: `serde_json` refuses the 128th.
 const MAX_DEPTH: u8 = 127;
 
+/// As long as the longest name that is looked for, which is [`ARBITRARY_NUMBER`].
+const LONGEST_NAME: usize = ARBITRARY_NUMBER.len();
+
 /// A string that borrows from the body where its JSON has no escapes.
 ///
 /// It may be a token, so a copy is wiped. (`Option<Cow<str>>` copies even with
@@ -57,6 +60,59 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
         }
 
         deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// The name of a member, if it is no longer than those that anyone looks for. It allocates nothing,
+/// or a body that is full of escaped names would ask for memory once for each.
+pub(crate) enum Name<'a> {
+    Borrowed(&'a str),
+    Unescaped([u8; LONGEST_NAME], usize),
+    Long,
+}
+
+impl Name<'_> {
+    /// One that is too long is as unknown as the empty one.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Borrowed(name) => name,
+            Self::Unescaped(bytes, length) => bytes
+                .get(..*length)
+                .and_then(|name| std::str::from_utf8(name).ok())
+                .unwrap_or_default(),
+            Self::Long => "",
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name::Borrowed(name))
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Name<'de>, E> {
+                let mut bytes = [0; LONGEST_NAME];
+                Ok(match bytes.get_mut(..name.len()) {
+                    Some(start) => {
+                        start.copy_from_slice(name.as_bytes());
+                        Name::Unescaped(bytes, name.len())
+                    }
+                    None => Name::Long,
+                })
+            }
+        }
+
+        deserializer.deserialize_str(NameVisitor)
     }
 }
 
@@ -130,7 +186,7 @@ impl<'de> Visitor<'de> for Walk {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Skipped, A::Error> {
         let depth = self.deeper()?;
-        while map.next_key::<Text<'de>>()?.is_some() {
+        while map.next_key::<Skipped>()?.is_some() {
             map.next_value_seed(Walk { depth })?;
         }
         Ok(Skipped)
@@ -164,7 +220,7 @@ pub(crate) fn arbitrary_number<'de, A: MapAccess<'de>>(
     // Where that is off, it is an object like any other, which anyone can write.
     let is_on = serde_json::from_str::<serde_json::Number>("1e400").is_ok();
     let mut number = None;
-    while let Some(key) = map.next_key::<Text<'de>>()? {
+    while let Some(key) = map.next_key::<Name<'de>>()? {
         if is_on && key.as_str() == ARBITRARY_NUMBER {
             number = Some(map.next_value::<String>()?);
         } else {
@@ -295,7 +351,7 @@ impl<'de> Visitor<'de> for Collect<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Text<'de>>()? {
+        while let Some(name) = map.next_key::<Name<'de>>()? {
             map.next_value_seed(Collect {
                 found: &mut *self.found,
                 wanted: name.as_str() == "id_token",

@@ -12,7 +12,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json::{Field, Raw, Skipped, Text, arbitrary_number, owned};
+use crate::json::{Field, Name, Raw, Skipped, Text, arbitrary_number, owned};
 
 /// The body of `POST /admin/api/v1/Token` (`#/components/schemas/ClientAdminTokenRequest`).
 ///
@@ -145,7 +145,7 @@ impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Envelope<'a, T> {
                 let mut error_data = Field::<Raw>::new("errorData");
                 let mut team_code = Field::new("teamCode");
                 let mut content = Field::new("content");
-                while let Some(key) = map.next_key::<Text<'de>>()? {
+                while let Some(key) = map.next_key::<Name<'de>>()? {
                     match key.as_str() {
                         "status" => status.read(&mut map)?,
                         "message" => message.read(&mut map)?,
@@ -238,7 +238,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for TokenContent<'a> {
                 let mut id_token = Field::new("id_token");
                 let mut expires_in = Field::new("expires_in");
                 let mut status = Field::new("status");
-                while let Some(key) = map.next_key::<Text<'de>>()? {
+                while let Some(key) = map.next_key::<Name<'de>>()? {
                     match key.as_str() {
                         "id_token" => id_token.read(&mut map)?,
                         "expires_in" => expires_in.read(&mut map)?,

@@ -14,7 +14,7 @@ use zeroize::Zeroize;
 use super::secret::Secret;
 use crate::config::Config;
 use crate::error::Error;
-use crate::json::{Skipped, Text, arbitrary_number};
+use crate::json::{Name, Skipped, arbitrary_number};
 use crate::moment::Moment;
 use crate::wire::AuthenticationStatus;
 
@@ -283,7 +283,7 @@ impl<'de> Deserialize<'de> for Claims {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
                 let mut claims = Claims::default();
-                while let Some(key) = map.next_key::<Text<'de>>()? {
+                while let Some(key) = map.next_key::<Name<'de>>()? {
                     match key.as_str() {
                         // Of two, the last: RFC 7519 §4 allows a parser that.
                         "exp" => claims.exp = map.next_value::<NumericDate>()?.0,
