@@ -126,7 +126,7 @@ impl Client {
     fn obtain(&self, need: Need) -> Result<Token, Error> {
         let ready = self
             .shared
-            .ready(Self::now(), need, || self.refresh_ahead());
+            .ready(clock::last_tick(), need, || self.refresh_ahead());
         if let Some(token) = ready {
             return Ok(token);
         }
