@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use meshconnect_auth::{Client, Credentials, Endpoint, blocking};
+use meshconnect_auth::{Client, ClientBuilder, Credentials, Endpoint, Transport, blocking};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::rounds::{Row, measure};
@@ -34,28 +34,33 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+fn client<C: Transport>(url: &str, ca: Option<&[u8]>) -> C {
+    let builder = ClientBuilder::new(Credentials::new("id", "secret").unwrap())
+        .endpoint(Endpoint::parse(url).unwrap());
+    let builder = match ca {
+        Some(ca) => builder.root_certificate_der(ca),
+        None => builder,
+    };
+    builder.build().unwrap()
+}
+
 /// Only two rows in turn: among more, each would always follow the same other, and pay for what
 /// that leaves behind. For the same reason each has a runtime of its own.
 fn asynchronous<'a>(url: &'a str, ca: &'a Ca, cold: bool) -> [Row<'a>; 2] {
     let (ours, bare) = (runtime(), runtime());
     let https = url.starts_with("https:");
     let der = https.then_some(&ca.der[..]);
-    let make = move || {
-        let builder = Client::builder(Credentials::new("id", "secret").unwrap())
-            .endpoint(Endpoint::parse(url).unwrap());
-        let builder = match der {
-            Some(der) => builder.root_certificate_der(der),
-            None => builder,
-        };
-        builder.build().unwrap()
-    };
     [
         Row::new(
             "meshconnect-auth",
-            turns(cold, make, move |client| {
-                let token = ours.block_on(client.refresh()).unwrap();
-                assert_eq!(token.id_token(), TOKEN);
-            }),
+            turns(
+                cold,
+                move || client(url, der),
+                move |client: &Client| {
+                    let token = ours.block_on(client.refresh()).unwrap();
+                    assert_eq!(token.id_token(), TOKEN);
+                },
+            ),
         ),
         Row::new(
             "reqwest",
@@ -74,21 +79,16 @@ fn asynchronous<'a>(url: &'a str, ca: &'a Ca, cold: bool) -> [Row<'a>; 2] {
 fn blocking<'a>(url: &'a str, ca: &'a Ca, cold: bool) -> [Row<'a>; 2] {
     let https = url.starts_with("https:");
     let der = https.then_some(&ca.der[..]);
-    let make = move || {
-        let builder = blocking::Client::builder(Credentials::new("id", "secret").unwrap())
-            .endpoint(Endpoint::parse(url).unwrap());
-        let builder = match der {
-            Some(der) => builder.root_certificate_der(der),
-            None => builder,
-        };
-        builder.build().unwrap()
-    };
     [
         Row::new(
             "meshconnect-auth, blocking",
-            turns(cold, make, |client| {
-                assert_eq!(client.refresh().unwrap().id_token(), TOKEN);
-            }),
+            turns(
+                cold,
+                move || client(url, der),
+                |client: &blocking::Client| {
+                    assert_eq!(client.refresh().unwrap().id_token(), TOKEN);
+                },
+            ),
         ),
         Row::new(
             "ureq",
