@@ -127,7 +127,7 @@ impl Shared {
 
     /// The held token, if it is usable. It takes no lock that is ever held for long.
     #[must_use]
-    #[inline] // else the moments go through memory, which takes longer than all that is done here
+    #[inline] // else the moments go through memory, which takes as long as all that is done here
     pub fn hit(&self, now: Moment) -> Option<Hit> {
         let snapshot = self
             .0
@@ -146,6 +146,7 @@ impl Shared {
     /// enough or not, `refresh_ahead` is called first, to send what [`refresh`](Self::refresh) gives.
     /// It must not wait for that.
     #[must_use]
+    #[inline] // as `hit`
     pub fn ready(&self, now: Moment, need: Need, refresh_ahead: impl FnOnce()) -> Option<Token> {
         // What is held is older than the call, and so would be a refresh ahead.
         let hit = self.hit(now).filter(|_| need != Need::Newer)?;
