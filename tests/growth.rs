@@ -16,6 +16,8 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 use allocation_counter::{AllocationInfo, measure};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use meshconnect_auth::emulator::Emulator;
 use meshconnect_auth::{
@@ -141,8 +143,10 @@ fn a_client_that_has_asked_takes_little() {
     }
 }
 
-/// The body of a good answer with a JWT in it.
-fn granted(id_token: &str) -> Vec<u8> {
+/// The body of a good answer with a JWT in it, another one for each number.
+fn granted(number: u64) -> Vec<u8> {
+    let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iat":1800000000,"jti":"{number:09}"}}"#));
+    let id_token = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl");
     let body = format!(
         r#"{{"content":{{"id_token":"{id_token}","expires_in":3600,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
     );
@@ -167,7 +171,7 @@ fn nothing_grows_with_the_number_of_refreshes() {
             },
         };
         // Each third fails, and of the others, each fifth token is refused where it is used.
-        let mut response = Response::new(granted(&format!("token-{number:09}")));
+        let mut response = Response::new(granted(number));
         if number.is_multiple_of(3) {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
