@@ -729,6 +729,17 @@ fn outside_of_a_runtime_is_an_error_and_no_panic() {
 }
 
 #[test]
+fn clients_tell_where_they_ask() {
+    let endpoint = Endpoint::parse("https://elsewhere.example/base").unwrap();
+    let asynchronous = meshconnect_auth::Client::builder(credentials());
+    let blocking = meshconnect_auth::blocking::Client::builder(credentials());
+    let asynchronous = asynchronous.endpoint(endpoint.clone()).build().unwrap();
+    let blocking = blocking.endpoint(endpoint.clone()).build().unwrap();
+    assert_eq!(asynchronous.endpoint(), &endpoint);
+    assert_eq!(blocking.endpoint(), &endpoint);
+}
+
+#[test]
 fn clients_show_no_secret() {
     let asynchronous = meshconnect_auth::Client::builder(credentials());
     let blocking = meshconnect_auth::blocking::Client::builder(credentials());

@@ -62,7 +62,9 @@ pub fn table(rounds: usize) {
         if curl {
             let mut command = programs::clean(Path::new("curl"));
             command.args(["--silent", "--show-error", "--fail", "--cacert"]);
-            command.arg(&file.0).args(["--json", BODY]);
+            command.arg(&file.0).args(["--data-binary", BODY]);
+            command.args(["--header", "content-type: application/json"]);
+            command.args(["--header", "accept: application/json"]);
             command.arg(format!("{url}/admin/api/v1/Token"));
             rows.push(row("curl", command));
         }
