@@ -22,7 +22,7 @@ use std::iter;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 
 pub use self::claims::{claims, claims_bytes};
@@ -30,6 +30,7 @@ pub use self::envelope::{Newer, envelope, envelope_bytes};
 pub use self::retry_after::{retry_after, retry_after_bytes};
 pub use self::reveal::{echoes, reveals};
 use self::second_reader::Verdict;
+use crate::protocol::End;
 use crate::{
     AuthenticationStatus, BodyBuffer, Credentials, Endpoint, Error, ErrorKind, Exchange, Grant,
     Moment, Token, TransportError, TransportErrorKind,
@@ -73,6 +74,7 @@ pub const TARGETS: [(&str, Property); 8] = [
 /// an error, neither of which shows a secret. `data` is read by [`response`].
 pub fn decode(data: &[u8]) {
     let (head, body) = response(data).into_parts();
+    chunks_add_up(&body);
     for secret in SECRETS {
         let exchange = exchange(secret);
         let parse =
@@ -90,20 +92,12 @@ pub fn decode(data: &[u8]) {
         };
 
         let whole = checked(parse(body.as_slice().into()));
-        for size in [1, 7, body.len().div_ceil(2).max(1)] {
-            let mut chunked = BodyBuffer::new(body.len(), &HeaderMap::new());
-            assert!(
-                body.chunks(size).all(|chunk| chunked.push(chunk)),
-                "a body that fits was refused"
-            );
-            let chunked = parse(chunked)
-                .map(Reading::of)
-                .map_err(|error| format!("{error:?}"));
-            assert_eq!(
-                chunked, whole,
-                "chunks of {size} bytes are read differently"
-            );
-        }
+        let mut by_byte = BodyBuffer::new(body.len(), &HeaderMap::new());
+        assert!(body.chunks(1).all(|byte| by_byte.push(byte)));
+        let by_byte = parse(by_byte)
+            .map(Reading::of)
+            .map_err(|error| format!("{error:?}"));
+        assert_eq!(by_byte, whole, "byte by byte, it is read differently");
 
         let mut limited = BodyBuffer::new(body.len().saturating_sub(1), &HeaderMap::new());
         assert_eq!(
@@ -132,6 +126,27 @@ pub fn decode(data: &[u8]) {
         if let Err(error) = result {
             check_error(&error, head.status);
             hidden_in(&error, &[secret, BEARER]);
+        }
+    }
+}
+
+/// Whatever the chunks are that a body comes in, and whether its size was announced or not, they
+/// add up to it.
+fn chunks_add_up(body: &[u8]) {
+    let announced = HeaderMap::from_iter([(CONTENT_LENGTH, body.len().into())]);
+    let sizes = (1..64).chain(iter::successors(Some(64_usize), |size| size.checked_mul(2)));
+    for size in sizes.take_while(|size| *size <= body.len()) {
+        for headers in [&announced, &HeaderMap::new()] {
+            let mut chunked = BodyBuffer::new(body.len(), headers);
+            assert!(
+                body.chunks(size).all(|chunk| chunked.push(chunk)),
+                "a body that fits was refused in chunks of {size} bytes"
+            );
+            let (bytes, _, end) = chunked.into_parts();
+            assert!(
+                matches!(end, End::Complete) && **bytes == *body,
+                "chunks of {size} bytes do not add up"
+            );
         }
     }
 }

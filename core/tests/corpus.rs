@@ -83,6 +83,13 @@ fn every_property_has_a_target_and_every_folder_of_seeds_a_property() {
     };
     assert_eq!(stems("seeds"), targets);
     assert_eq!(stems("fuzz_targets"), targets);
+    // What has no binary is never run.
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    let binaries = manifest.split("[[bin]]").skip(1).filter_map(|bin| {
+        let name = bin.lines().find_map(|line| line.strip_prefix("name = "));
+        name.map(|name| name.trim_matches('"').to_owned())
+    });
+    assert_eq!(binaries.collect::<BTreeSet<_>>(), targets);
 }
 
 /// The contract's example of success, as a raw answer.

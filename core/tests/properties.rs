@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::env;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Response;
@@ -25,11 +27,13 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+/// `PROPTEST_CASES` says how many, else few enough for every run.
 fn config() -> ProptestConfig {
+    let few = || ProptestConfig::with_cases(64);
     ProptestConfig {
         // Finds become seeds of the fuzz targets instead, where they have a name.
         failure_persistence: None,
-        ..ProptestConfig::with_cases(64)
+        ..env::var_os("PROPTEST_CASES").map_or_else(few, |_| ProptestConfig::default())
     }
 }
 

@@ -5,9 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
-use zeroize::Zeroizing;
 
-use super::secret::Secret;
+use super::secret::{Secret, Wiped};
 use crate::error::TransportError;
 
 /// The body of a request: JSON with the client secret in it.
@@ -50,7 +49,7 @@ impl fmt::Debug for RequestBody {
 /// every transport. The buffer is wiped on drop, and where it grows.
 #[must_use]
 pub struct BodyBuffer {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: Wiped,
     limit: usize,
     end: End,
 }
@@ -84,7 +83,7 @@ impl BodyBuffer {
             _ => 0,
         };
         Self {
-            bytes: Zeroizing::new(Vec::with_capacity(capacity)),
+            bytes: Wiped::with_capacity(capacity),
             limit,
             end: if too_long {
                 End::TooLong
@@ -108,7 +107,7 @@ impl BodyBuffer {
         if length > self.bytes.capacity() {
             // By hand, because a vector that grows leaves its old bytes behind unwiped.
             let doubled = self.bytes.capacity().saturating_mul(2).min(self.limit);
-            let mut larger = Zeroizing::new(Vec::with_capacity(doubled.max(length)));
+            let mut larger = Wiped::with_capacity(doubled.max(length));
             larger.extend_from_slice(&self.bytes);
             self.bytes = larger;
         }
@@ -139,7 +138,7 @@ impl BodyBuffer {
         }
     }
 
-    pub(crate) fn into_parts(self) -> (Zeroizing<Vec<u8>>, usize, End) {
+    pub(crate) fn into_parts(self) -> (Wiped, usize, End) {
         (self.bytes, self.limit, self.end)
     }
 }
@@ -149,7 +148,7 @@ impl From<Vec<u8>> for BodyBuffer {
     fn from(bytes: Vec<u8>) -> Self {
         Self {
             limit: bytes.len(),
-            bytes: Zeroizing::new(bytes),
+            bytes: bytes.into(),
             end: End::Complete,
         }
     }

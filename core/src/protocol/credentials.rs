@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use zeroize::Zeroize;
-
-use super::secret::Secret;
+use super::secret::{Secret, Wiped};
 use crate::error::Error;
 
 /// A client id and its secret for the Account Management API.
@@ -97,14 +95,14 @@ impl ClientSecret {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where it is empty.
     pub fn new(client_secret: impl Into<String>) -> Result<Self, Error> {
-        let mut client_secret = client_secret.into();
+        let client_secret = client_secret.into();
         if client_secret.is_empty() {
             return Err(Error::configuration(
                 "the client secret is empty; use the key that Mesh made for the Account Management API",
             ));
         }
         let secret = Secret::concat(&[&client_secret]);
-        client_secret.zeroize();
+        drop(Wiped::from(client_secret.into_bytes()));
         Ok(Self(secret))
     }
 

@@ -21,7 +21,7 @@ use super::endpoint::Endpoint;
 use super::mask::Mask;
 use super::media_type::MediaType;
 use super::retry_after::{date, retry_after};
-use super::secret::Secret;
+use super::secret::{Secret, Wiped};
 use super::token::{Grant, Token};
 use crate::error::{Answer, Error, ErrorKind, Rejection};
 use crate::json::{self, Skipped, Text};
@@ -279,7 +279,7 @@ fn body(credentials: &Credentials) -> RequestBody {
 struct Reading<'a> {
     exchange: &'a Exchange,
     head: response::Parts,
-    body: zeroize::Zeroizing<Vec<u8>>,
+    body: Wiped,
     limit: usize,
     end: End,
     received: Option<Moment>,

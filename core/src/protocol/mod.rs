@@ -10,6 +10,8 @@ mod retry_after;
 mod secret;
 mod token;
 
+#[cfg(feature = "__invariants")]
+pub(crate) use body::End;
 pub use body::{BodyBuffer, RequestBody};
 pub use credentials::{ClientId, ClientSecret, Credentials};
 pub use endpoint::Endpoint;

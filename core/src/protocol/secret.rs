@@ -1,10 +1,10 @@
 //! Bytes that are wiped on drop and never printed.
 
 use std::fmt;
-use std::mem;
+use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// Secret UTF-8 text in one exactly sized buffer.
 ///
@@ -13,22 +13,50 @@ use zeroize::{Zeroize, Zeroizing};
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(Bytes);
 
-/// What `Bytes` owns: it wipes itself when the last reference is dropped.
-struct Owner(Box<[u8]>);
+/// A buffer that wipes itself when it goes. One that has to grow leaves its old bytes behind, so
+/// whoever fills it gives it its size beforehand.
+pub(crate) struct Wiped(Vec<u8>);
 
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.0.zeroize();
-        // Seen in here, because afterwards there is nothing to look at. Reading it also keeps the
-        // wipe from being optimised away, which is what zeroize is for outside of tests.
-        #[cfg(all(test, not(loom)))]
-        tests::DROPPED.with_borrow_mut(|dropped| dropped.push(self.0.to_vec()));
+impl Wiped {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
     }
 }
 
-impl AsRef<[u8]> for Owner {
+impl From<Vec<u8>> for Wiped {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for Wiped {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Wiped {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl AsRef<[u8]> for Wiped {
     fn as_ref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        // What lies beyond its length was never written.
+        self.0.as_mut_slice().zeroize();
+        // Seen in here, because afterwards there is nothing to look at. Reading it also keeps the
+        // wipe from being optimised away, which is what zeroize is for outside of tests.
+        #[cfg(all(test, not(loom)))]
+        tests::DROPPED.with_borrow_mut(|dropped| dropped.push(self.0.clone()));
     }
 }
 
@@ -45,15 +73,14 @@ impl Secret {
 
     /// Lets `fill` write `size` bytes of UTF-8 into a new buffer.
     pub(crate) fn with_size(size: usize, fill: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut buffer = Zeroizing::new(Vec::with_capacity(size));
+        let mut buffer = Wiped::with_capacity(size);
         fill(&mut buffer);
         debug_assert_eq!(
             (buffer.len(), buffer.capacity()),
             (size, size),
             "a buffer that grows or shrinks leaves a copy behind"
         );
-        let exact = mem::take(&mut *buffer).into_boxed_slice();
-        Self(Bytes::from_owner(Owner(exact)))
+        Self(Bytes::from_owner(buffer))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -79,7 +106,9 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::protocol::{Credentials, Endpoint, Exchange, Token};
+    use http::header::HeaderMap;
+
+    use crate::protocol::{BodyBuffer, Credentials, Endpoint, Exchange, Token};
 
     thread_local! {
         /// What each owner that was dropped on this thread held at its end.
@@ -122,6 +151,7 @@ mod tests {
     #[test]
     fn credentials_and_the_request_made_from_them_are_wiped() {
         let credentials = Credentials::new("id", "a secret").unwrap();
+        assert_eq!(dropped(), [[0; 8]], "the text that it was given as");
         let exchange = Exchange::new(Endpoint::default(), credentials);
         let body = exchange.request().into_body();
         let length = body.as_ref().len();
@@ -130,5 +160,24 @@ mod tests {
         assert_eq!(dropped(), [[0; 8]]);
         drop(sent);
         assert_eq!(dropped(), [vec![0; length]]);
+    }
+
+    #[test]
+    fn a_response_is_wiped_where_it_grows_and_once_it_is_read() {
+        let mut body = BodyBuffer::new(64, &HeaderMap::new());
+        assert!(body.push(&[1; 10]) && body.push(&[2; 10]));
+        assert_eq!(dropped(), [vec![], vec![0; 10]]);
+        drop(body);
+        assert_eq!(dropped(), [[0; 20]]);
+
+        let credentials = Credentials::new("id", "a secret").unwrap();
+        let exchange = Exchange::new(Endpoint::default(), credentials);
+        dropped();
+        let body = br#"{"status":"ok","content":{"id_token":"abc","expires_in":60}}"#;
+        let now = crate::Moment::new(std::time::Duration::ZERO, SystemTime::UNIX_EPOCH);
+        let grant = exchange.parse(http::Response::new(&body[..]), now).unwrap();
+        assert_eq!(dropped(), [vec![0; body.len()]]);
+        drop(grant);
+        assert_eq!(dropped(), [[0; 10]]);
     }
 }
