@@ -3,11 +3,10 @@
 //! searched for them, whole or in part, as they are or encoded. The core has a harness of its own
 //! for what it makes of a server's words; this one is about the whole.
 //!
-//! That the buffers are wiped when the last reference goes is not shown here: no public API lets
-//! one see the buffer of a [`Token`] or of credentials at that moment, `Bytes` of an owner do not
-//! tell how many share it, and to look at the memory afterwards is to read what was freed. The
-//! type that owns the buffer is private to the core, whose own tests can watch its drop. What can
-//! be seen from here is that there is one buffer, and not several.
+//! That the buffers are wiped when the last reference goes is shown by the core's own tests, which
+//! can watch the drop of their owner (`core/src/protocol/secret.rs`): no public API lets one see
+//! that, and to look at the memory afterwards is to read what was freed. What can be seen from here
+//! is that there is one buffer, and not several.
 
 #![cfg(all(
     feature = "async",
@@ -27,7 +26,7 @@
 
 mod support;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::error::Error as _;
 use std::fmt::{Debug, Write as _};
 use std::fs;
@@ -48,6 +47,7 @@ use meshconnect_auth::{
     Machine, MediaType, Moment, Need, Next, OAuthTokenResponse, RequestBody, Shared, StaticToken,
     Step, Token, Transport, TransportError, TransportErrorKind, blocking,
 };
+use support::search::{Search, encodings, json};
 use support::server::{Server, answer};
 use support::tls::Ca;
 
@@ -59,61 +59,10 @@ const TOKEN: &str = "t0k3n-Canary.b8Rn~Vq/4+ZsYh-2JcGxPo6==";
 /// the transport that brings it.
 const LEAKS: [(&str, &str); 1] = [("ureq_proto", "transport-ureq/src/lib.rs")];
 
-/// Pieces of this many characters of a canary must not show.
-const PIECE: usize = 12;
+static SEARCH: LazyLock<Search> = LazyLock::new(|| Search::new(&[SECRET, TOKEN]));
 
-/// What must not show: each encoding of both canaries in all its pieces, by their length.
-static PIECES: LazyLock<HashMap<usize, HashSet<Vec<u8>>>> = LazyLock::new(|| {
-    let mut pieces: HashMap<usize, HashSet<Vec<u8>>> = HashMap::new();
-    for canary in [SECRET, TOKEN] {
-        for (encoded, per_character) in encodings(canary) {
-            let length = PIECE * per_character;
-            let windows = encoded.as_bytes().windows(length).map(<[u8]>::to_vec);
-            pieces.entry(length).or_default().extend(windows);
-        }
-    }
-    pieces
-});
-
-/// Each encoding of a text, with the number of characters that it has for one.
-fn encodings(text: &str) -> Vec<(String, usize)> {
-    let bytes = |byte: &dyn Fn(u8) -> String| text.bytes().map(byte).collect::<String>();
-    let mut encodings = vec![
-        (text.to_owned(), 1),
-        (json(text), 1),
-        (text.escape_debug().to_string(), 1),
-        (text.as_bytes().escape_ascii().to_string(), 1),
-        (bytes(&|byte| format!("%{byte:02X}")), 3),
-        (bytes(&|byte| format!("%{byte:02x}")), 3),
-        (bytes(&|byte| format!("{byte:02X}")), 2),
-        (bytes(&|byte| format!("{byte:02x}")), 2),
-        (bytes(&|byte| format!("{byte:02X} ")), 3),
-        (bytes(&|byte| format!("{byte:02x} ")), 3),
-        (bytes(&|byte| format!("{byte}, ")), 4),
-    ];
-    // Base64 depends on where in its groups of three a text begins.
-    for before in ["", "a", "ab"] {
-        let shifted = format!("{before}{text}");
-        for encoded in [STANDARD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
-            let whole = encoded.get(if before.is_empty() { 0 } else { 4 }..);
-            encodings.push((whole.unwrap().to_owned(), 1));
-        }
-    }
-    encodings
-}
-
-fn json(text: &str) -> String {
-    let quoted = serde_json::to_string(text).unwrap();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// The first piece of a canary in a text.
 fn revealed(text: &str) -> Option<String> {
-    PIECES.iter().find_map(|(length, pieces)| {
-        let mut windows = text.as_bytes().windows(*length);
-        let piece = windows.find(|piece| pieces.contains(*piece))?;
-        Some(String::from_utf8_lossy(piece).into_owned())
-    })
+    SEARCH.revealed(text)
 }
 
 #[track_caller]

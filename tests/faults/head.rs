@@ -64,7 +64,8 @@ fn counts_and_sizes() -> Vec<Row> {
     ]
 }
 
-/// Enough to see that it is not kept. Reading it can take a debug build seconds.
+/// Reading more would take a debug build longer than a test may. It is less than the limit for memory,
+/// so what these two rows show of that is only that nothing multiplies.
 const A_LITTLE: usize = 2 * 1024 * 1024;
 const TIRELESS: &str = "hyper reads 1xx for as long as there are any, and no timer fires meanwhile, \
                         most of the time not even on a runtime of several threads";

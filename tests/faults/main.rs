@@ -1,5 +1,6 @@
 //! Whatever a server, a proxy or the wire does: one table of it, over real sockets, for both
-//! transports. A row says what happens and what the caller must see of it; see [`row::Row`].
+//! transports. A row says what happens and what the caller must see of it; see [`row::Row`]. Beside the
+//! table stand proxies, which are named by variables of a process, and addresses.
 
 #![cfg(all(feature = "async", feature = "blocking", feature = "webpki-roots"))]
 #![allow(
