@@ -20,6 +20,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -29,9 +30,10 @@ use meshconnect_auth::{
     ApiResultStatus, AuthenticationStatus, Config, Endpoint, Error, ErrorKind, Exchange, MediaType,
     Token, TransportErrorKind,
 };
-use support::server::{Server, answer};
+use rustls::{HandshakeKind, ServerConnection, StreamOwned};
+use support::server::{Server, answer, read_request};
 use support::tls::Ca;
-use support::{Async, Blocking, SECRET, Settings, TOKEN, Transport, credentials};
+use support::{Async, Blocking, SECRET, Settings, TOKEN, Transport, credentials, runtime};
 
 const EXAMPLE_200: &str = include_str!("contract/200.json");
 const EXAMPLE_400: &str = include_str!("contract/400.json");
@@ -726,6 +728,39 @@ fn outside_of_a_runtime_is_an_error_and_no_panic() {
         std::task::Poll::Ready(Err(error)) => assert_eq!(error.kind(), ErrorKind::NoRuntime),
         other => panic!("{other:?}"),
     }
+}
+
+/// Where TLS were set up anew for each request, there would be no session to go on with.
+#[test]
+fn a_second_exchange_goes_on_with_the_first_ones_tls_session() {
+    let ca = Ca::new();
+    let config = ca.server("localhost");
+    let (told, kinds) = mpsc::channel();
+    let server = Server::raw(move |tcp| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(connection, tcp);
+        read_request(&mut stream)?;
+        told.send(stream.conn.handshake_kind().unwrap()).unwrap();
+        stream.write_all(answer("200 OK", "", EXAMPLE_200).as_bytes())?;
+        stream.conn.send_close_notify();
+        stream.flush()
+    });
+    let endpoint = Endpoint::parse(&server.https()).unwrap();
+    let twice = [HandshakeKind::Full, HandshakeKind::Resumed];
+
+    let client = meshconnect_auth::Client::builder(credentials()).endpoint(endpoint.clone());
+    let client = client.root_certificates_pem(&ca.pem).build().unwrap();
+    runtime().block_on(async {
+        client.token().await.unwrap();
+        client.refresh().await.unwrap();
+    });
+    assert_eq!(kinds.try_iter().collect::<Vec<_>>(), twice);
+
+    let client = meshconnect_auth::blocking::Client::builder(credentials()).endpoint(endpoint);
+    let client = client.root_certificates_pem(&ca.pem).build().unwrap();
+    client.token().unwrap();
+    client.refresh().unwrap();
+    assert_eq!(kinds.try_iter().collect::<Vec<_>>(), twice);
 }
 
 #[test]
