@@ -22,7 +22,7 @@
 mod support;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -729,6 +729,26 @@ fn a_runtime_that_has_ended_is_an_error() {
     let error = handle.block_on(client.token()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoRuntime);
     assert_eq!(emulator.requests(), 0);
+}
+
+/// The threads for what blocks may all be busy; plain http has no certificates to read with them.
+#[test]
+fn plain_http_needs_no_thread_for_what_blocks() {
+    let emulator = emulator(HOUR);
+    let mut config = Config::default();
+    config.attempt_timeout = Duration::from_secs(2);
+    config.attempts = 1;
+    let Tasks { client, .. } = Tasks::build(&emulator, Setup::config(config));
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let (_until_dropped, busy) = mpsc::channel::<()>();
+    runtime.spawn_blocking(move || busy.recv());
+    runtime.block_on(client.token()).unwrap();
+    runtime.shutdown_background();
 }
 
 /// Without its drivers tokio panics in the middle of reqwest, or where a timer is made; a caller

@@ -19,6 +19,9 @@ use tokio::time::timeout;
 use crate::builder::Http;
 use crate::{clock, failure};
 
+/// How often a call tries to have its request sent by a runtime that gives each away.
+const MOST_GIVEN_AWAY: u32 = 10;
+
 /// Gives tokens, asynchronously, and keeps them fresh.
 ///
 /// A clone shares everything with its original and costs a reference count: make one client per
@@ -145,7 +148,7 @@ impl Client {
                 Next::Ready(token) => return Ok(token),
                 Next::Failed(error) => return Err(error),
                 // A runtime that is shutting down takes no task, for as often as it is tried.
-                Next::Lead(_) if given_away > 9 => {
+                Next::Lead(_) if given_away == MOST_GIVEN_AWAY => {
                     return Err(Error::no_runtime("the tokio runtime is shutting down"));
                 }
                 Next::Lead(lead) => {

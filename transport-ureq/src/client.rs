@@ -218,7 +218,7 @@ fn attempt(http: &Http, lead: &Lead) -> Result<Response<BodyBuffer>, Error> {
     let mut buffer = BodyBuffer::new(lead.max_body(), &head.headers);
     // ureq has a limit of its own, which must not come first.
     let mut reader = body.into_with_config().limit(u64::MAX).reader();
-    let mut chunk = Zeroizing::new([0; 8 * 1024]);
+    let mut chunk = Zeroizing::new([0; 8192]);
     while buffer.wants_more() {
         match reader.read(chunk.as_mut_slice()) {
             Ok(0) => break,

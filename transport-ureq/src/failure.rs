@@ -82,3 +82,31 @@ impl Resolve for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no server of the fault suite can bring about.
+    #[test]
+    fn each_error_is_of_the_step_that_failed() {
+        let io = |kind: io::ErrorKind| ureq::Error::Io(kind.into());
+        for (error, kind) in [
+            (ureq::Error::HostNotFound, TransportErrorKind::Dns),
+            (ureq::Error::InvalidProxyUrl, TransportErrorKind::Connect),
+            (ureq::Error::Tls("no provider"), TransportErrorKind::Tls),
+            (ureq::Error::TlsRequired, TransportErrorKind::Tls),
+            (io(io::ErrorKind::TimedOut), TransportErrorKind::Timeout),
+            (io(io::ErrorKind::WouldBlock), TransportErrorKind::Timeout),
+            (
+                io(io::ErrorKind::AddrNotAvailable),
+                TransportErrorKind::Connect,
+            ),
+            (io(io::ErrorKind::BrokenPipe), TransportErrorKind::Broken),
+            (ureq::Error::BodyStalled, TransportErrorKind::Broken),
+        ] {
+            let words = error.to_string();
+            assert_eq!(of(error).kind(), kind, "{words}");
+        }
+    }
+}
