@@ -361,10 +361,10 @@ impl<'de> Visitor<'de> for Collect<'_, 'de> {
     }
 }
 
-/// The text of a JSON document: UTF-8, less the byte order mark that some servers send.
+/// The text of a JSON document: UTF-8, less the byte order mark that some servers begin with (RFC 8259
+/// §8.1). Anywhere else it is no mark, and no space either.
 pub(crate) fn text(body: &[u8]) -> Result<&str, std::str::Utf8Error> {
     let text = std::str::from_utf8(body)?;
-    let text = text.trim_start_matches([' ', '\t', '\r', '\n']);
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
@@ -395,6 +395,8 @@ mod tests {
         }
         let error = Text::deserialize(bytes()).err().unwrap();
         assert!(error.to_string().ends_with("expected a string"), "{error}");
+        let error = Name::deserialize(bytes()).err().unwrap();
+        assert!(error.to_string().ends_with("expected a name"), "{error}");
     }
 
     #[test]
