@@ -59,6 +59,8 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
         None => None,
         Some(Document::Integer(seconds)) => Some(*seconds),
         Some(Document::Float(seconds)) if *seconds > 1e19 => return Ok(Verdict::Undecided),
+        // A whole number all the same, and as little a lifetime as any other below zero.
+        Some(Document::Float(seconds)) if *seconds <= -(2_f64.powi(63)) => Some(i128::MIN),
         Some(Document::Text(text))
             if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) =>
         {
