@@ -493,6 +493,7 @@ mod tests {
     /// With a quadratic search each of these takes minutes; here they take no time worth noting,
     /// so that the bound can be generous.
     #[test]
+    #[cfg_attr(miri, ignore = "it is about time, of which miri takes hours")]
     fn a_hostile_text_takes_no_longer_than_another() {
         let text = "a".repeat(1 << 16);
         let needle = "a".repeat(1 << 15);
