@@ -451,6 +451,7 @@ fn nobody_notices_a_server_that_fails_until_the_token_ends<C: Callers>() {
     }
     let asked = emulator.requests();
     assert!((2..=4).contains(&asked), "{asked} requests");
+    // The token's real end, over a real server: the scenarios have the same in virtual time.
     thread::sleep((minted + Duration::from_secs(4)).saturating_duration_since(Instant::now()));
     let error = client.token().unwrap_err();
     assert_eq!(error.http_status(), Some(StatusCode::INTERNAL_SERVER_ERROR));

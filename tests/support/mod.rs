@@ -34,12 +34,13 @@ use std::error::Error as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use self::search::Search;
 use http::Response;
 use meshconnect_auth::{
     BodyBuffer, Client, ClientBuilder, Config, Credentials, Endpoint, Error, Exchange, Grant,
     Moment, MozillaRoots, RequestBody, Token, blocking,
 };
+
+use self::search::Search;
 
 /// Long, and found nowhere but where it leaked.
 pub const SECRET: &str = "canary-Secret/+0123456789\"x";

@@ -51,8 +51,9 @@ impl AsRef<[u8]> for Wiped {
 
 impl Drop for Wiped {
     fn drop(&mut self) {
-        // What lies beyond its length was never written.
         self.0.as_mut_slice().zeroize();
+        // One that was handed in may have been longer once.
+        self.0.spare_capacity_mut().zeroize();
         // Seen in here, because afterwards there is nothing to look at. Reading it also keeps the
         // wipe from being optimised away, which is what zeroize is for outside of tests.
         #[cfg(all(test, not(loom)))]
@@ -105,9 +106,9 @@ mod tests {
     use std::cell::RefCell;
     use std::time::SystemTime;
 
-    use super::*;
-    use http::header::HeaderMap;
+    use http::HeaderMap;
 
+    use super::*;
     use crate::protocol::{BodyBuffer, Credentials, Endpoint, Exchange, Token};
 
     thread_local! {
