@@ -186,7 +186,7 @@ mod parse {
 /// From credentials that were set up long ago to a request that can be sent.
 #[divan::bench_group(sample_size = 100)]
 mod request {
-    use http::header::{ACCEPT, USER_AGENT};
+    use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
     use reqwest::Url;
 
     use super::{Bencher, CLIENT_ID, Duration, Endpoint, SECRET, black_box, exchange};
@@ -260,6 +260,23 @@ mod request {
     fn reqwest_builder_with_a_read_url(bencher: Bencher) {
         let (client, url) = (super::construction::bare_reqwest(), url());
         bencher.bench(|| built(client.post(url.clone())));
+    }
+
+    /// For who keeps the body as well.
+    #[divan::bench]
+    fn reqwest_builder_with_a_ready_body(bencher: Bencher) {
+        let (client, url) = (super::construction::bare_reqwest(), url());
+        let body = exchange().request().into_body().into_bytes();
+        bencher.bench(|| {
+            let request = client
+                .post(url.clone())
+                .header(CONTENT_TYPE, "application/json")
+                .header(ACCEPT, "application/json")
+                .header(USER_AGENT, "meshconnect-auth")
+                .timeout(TIMEOUT)
+                .body(body.clone());
+            request.build().unwrap()
+        });
     }
 }
 

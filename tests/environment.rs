@@ -18,7 +18,9 @@ mod support;
 mod unix {
     use std::fs;
     use std::path::PathBuf;
-    use std::process::{Command, Output};
+    use std::process::{Child, Command, Output, Stdio};
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::support::server::{Server, answer};
     use super::support::tls::Ca;
@@ -36,7 +38,12 @@ mod unix {
     ];
 
     fn token(transport: &str, base_url: &str, variables: &[(&str, &str)]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_meshconnect-auth"))
+        command(transport, base_url, variables).output().unwrap()
+    }
+
+    fn command(transport: &str, base_url: &str, variables: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshconnect-auth"));
+        command
             .args([
                 "token",
                 "--timeout",
@@ -49,9 +56,8 @@ mod unix {
             .env_clear()
             .env("MESHCONNECT_CLIENT_ID", "id")
             .env("MESHCONNECT_CLIENT_SECRET", SECRET)
-            .envs(variables.iter().copied())
-            .output()
-            .unwrap()
+            .envs(variables.iter().copied());
+        command
     }
 
     fn words(output: &Output) -> (Option<i32>, String) {
@@ -233,5 +239,43 @@ mod unix {
                 assert_eq!(explained, expected == 4, "{transport}, {trusted}: {stderr}");
             }
         });
+    }
+
+    /// A file that nobody writes stands for a disk that does not answer. `build()` does not read
+    /// it. The async client does before it connects, and its call ends in time all the same; the
+    /// blocking one not before there is somebody to talk to.
+    #[test]
+    fn certificates_that_do_not_come_hold_up_nobody() {
+        let fifo = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("certificates");
+        let _ = fs::remove_file(&fifo);
+        let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        let variables = [("SSL_CERT_FILE", fifo.to_str().unwrap())];
+        for (transport, expected) in [
+            ("async", "did not answer in time"),
+            ("blocking", "no connection"),
+        ] {
+            let mut command = command(transport, "https://127.0.0.1:1", &variables);
+            let child = command.stderr(Stdio::piped()).spawn().unwrap();
+            let ended = Duration::from_secs(20);
+            let (code, stderr) = words(&output_within(ended, child).expect(transport));
+            assert_eq!(code, Some(4), "{transport}: {stderr}");
+            assert!(stderr.contains(expected), "{transport}: {stderr}");
+        }
+        fs::remove_file(&fifo).unwrap();
+    }
+
+    /// What it put out, unless it has to be ended.
+    fn output_within(time: Duration, mut child: Child) -> Option<Output> {
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if start.elapsed() > time {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return None;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Some(child.wait_with_output().unwrap())
     }
 }

@@ -1,7 +1,7 @@
 //! How much memory a waiter and a client take, and that time adds nothing to it. `--nocapture`
 //! shows the figures, which are of bytes that were asked for by the thread that did it all.
 
-#![cfg(all(feature = "async", feature = "blocking", feature = "emulator"))]
+#![cfg(all(feature = "async", feature = "blocking", feature = "webpki-roots"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -19,12 +19,18 @@ use allocation_counter::{AllocationInfo, measure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
-use meshconnect_auth::emulator::Emulator;
 use meshconnect_auth::{
-    Client, Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need, Next, Shared,
-    Token, blocking,
+    Client, ClientBuilder, Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need,
+    Next, Shared, Token, Transport, blocking,
 };
 use tokio::runtime::{Builder, Runtime};
+
+use self::support::server::{Server, answer};
+use self::support::tls::Ca;
+
+mod support;
+
+const EXAMPLE_200: &str = include_str!("contract/200.json");
 
 fn credentials() -> Credentials {
     Credentials::new("a-client-id", "a-client-secret").unwrap()
@@ -113,34 +119,87 @@ fn an_idle_client_takes_little() {
 }
 
 /// Over plain http: with https, reqwest and ureq also keep what they know of certificates.
+fn answering(ca: Option<&Ca>) -> (Server, Endpoint) {
+    let answer = answer("200 OK", "", EXAMPLE_200);
+    let (server, base_url) = match ca {
+        None => {
+            let server = Server::say(answer);
+            let base_url = server.http();
+            (server, base_url)
+        }
+        Some(ca) => {
+            let server = Server::say_over_tls(ca.server("localhost"), answer);
+            let base_url = server.https();
+            (server, base_url)
+        }
+    };
+    (server, Endpoint::parse(&base_url).unwrap())
+}
+
+/// Over https with one CA; whose certificates are the platform's is another question.
 #[test]
 fn a_client_that_has_asked_takes_little() {
-    let emulator = Emulator::start().unwrap();
     let runtime = runtime();
-    let asynchronous = || {
-        let client = Client::builder(emulator.credentials().clone()).endpoint(emulator.endpoint());
-        let client = client.build().unwrap();
-        runtime.block_on(async {
-            client.token().await.unwrap();
-            // The connection's task sees that nobody needs it any more.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        });
-        client
-    };
-    let blocking = || {
-        let client = blocking::Client::builder(emulator.credentials().clone());
-        let client = client.endpoint(emulator.endpoint()).build().unwrap();
-        client.token().unwrap();
-        client
-    };
-    drop((asynchronous(), blocking()));
-    for (name, most, each) in [
-        ("async", 32 * 1024, bytes_each(20, asynchronous)),
-        ("blocking", 8 * 1024, bytes_each(20, blocking)),
+    let ca = Ca::new();
+    for (scheme, ca, most) in [
+        ("http", None, [32 * 1024, 8 * 1024]),
+        ("https", Some(&ca), [32 * 1024, 32 * 1024]),
     ] {
-        println!("{name} client that has asked: {each} bytes each of 20, at most {most}");
-        assert!(each <= most, "{name}: {each}");
+        let (_server, endpoint) = answering(ca);
+        let asynchronous = || {
+            let client: Client = build(&endpoint, ca);
+            runtime.block_on(async {
+                client.token().await.unwrap();
+                // The connection's task sees that nobody needs it any more.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            });
+            client
+        };
+        let blocking = || {
+            let client: blocking::Client = build(&endpoint, ca);
+            client.token().unwrap();
+            client
+        };
+        drop((asynchronous(), blocking()));
+        for (name, most, each) in [
+            ("async", most[0], bytes_each(20, asynchronous)),
+            ("blocking", most[1], bytes_each(20, blocking)),
+        ] {
+            println!(
+                "{name} client that has asked over {scheme}: {each} bytes each of 20, at most {most}"
+            );
+            assert!(each <= most, "{name} over {scheme}: {each}");
+        }
     }
+}
+
+/// What the platform's certificates add, where it has any: in the blocking client, whose thread is
+/// the one that loads them. The handshake then fails, but they stay.
+#[test]
+fn the_platforms_certificates_take_no_more_than_they_must() {
+    let (_server, endpoint) = answering(Some(&Ca::new()));
+    let blocking = || {
+        let client: blocking::Client = build(&endpoint, None);
+        client.token().unwrap_err();
+        client
+    };
+    drop(blocking());
+    let each = bytes_each(3, blocking);
+    println!("blocking client with the platform's certificates: {each} bytes each of 3");
+    assert!(each <= 1024 * 1024, "{each}");
+}
+
+fn build<C: Transport>(endpoint: &Endpoint, ca: Option<&Ca>) -> C {
+    let mut config = Config::default();
+    config.attempts = 1;
+    let builder = ClientBuilder::new(credentials()).config(config);
+    let builder = builder.endpoint(endpoint.clone());
+    match ca {
+        Some(ca) => builder.root_certificate_der(ca.der.clone()),
+        None => builder,
+    }
+    .build()
+    .unwrap()
 }
 
 /// The body of a good answer with a JWT in it, another one for each number.

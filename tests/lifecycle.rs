@@ -29,10 +29,11 @@ use std::time::{Duration, Instant, SystemTime};
 use http::StatusCode;
 use meshconnect_auth::emulator::{Emulator, Reply};
 use meshconnect_auth::{
-    BlockingTokenSource, Client, ClientBuilder, Config, Credentials, Error, ErrorKind, Event,
-    Phase, StaticToken, Status, Token, TokenSource, Transport, TransportErrorKind, blocking,
+    BlockingTokenSource, Client, ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind,
+    Event, Phase, StaticToken, Status, Token, TokenSource, Transport, TransportErrorKind, blocking,
 };
 use support::credentials;
+use support::tls::Ca;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
@@ -732,24 +733,45 @@ fn a_runtime_that_has_ended_is_an_error() {
     assert_eq!(emulator.requests(), 0);
 }
 
-/// The threads for what blocks may all be busy; plain http has no certificates to read with them.
-#[test]
-fn plain_http_needs_no_thread_for_what_blocks() {
-    let emulator = emulator(HOUR);
-    let mut config = Config::default();
-    config.attempt_timeout = Duration::from_secs(2);
-    config.attempts = 1;
-    let Tasks { client, .. } = Tasks::build(&emulator, Setup::config(config));
-    let mut runtime = Builder::new_current_thread();
-    let runtime = runtime
+/// With the only thread for what blocks busy for as long as it runs.
+fn busy<T>(call: impl Future<Output = T>) -> T {
+    let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
         .build()
         .unwrap();
-    let (_until_dropped, busy) = mpsc::channel::<()>();
-    runtime.spawn_blocking(move || busy.recv());
-    runtime.block_on(client.token()).unwrap();
+    let (_until_dropped, held) = mpsc::channel::<()>();
+    runtime.spawn_blocking(move || held.recv());
+    let result = runtime.block_on(call);
     runtime.shutdown_background();
+    result
+}
+
+/// A platform's certificates are read from files, which would hold up all else on this thread; of
+/// plain http there are none to be read.
+#[test]
+fn only_certificates_need_a_thread_for_what_blocks() {
+    let emulator = emulator(HOUR);
+    let mut config = Config::default();
+    config.attempt_timeout = Duration::from_secs(2);
+    config.attempts = 1;
+    let Tasks { client, .. } = Tasks::build(&emulator, Setup::config(config.clone()));
+    busy(client.token()).unwrap();
+
+    let nobody = Endpoint::parse("https://127.0.0.1:1").unwrap();
+    for (trusting_the_platform, expected) in [
+        (true, TransportErrorKind::Timeout),
+        (false, TransportErrorKind::Connect),
+    ] {
+        let builder = Client::builder(emulator.credentials().clone());
+        let mut builder = builder.endpoint(nobody.clone()).config(config.clone());
+        if !trusting_the_platform {
+            builder = builder.root_certificate_der(Ca::new().der);
+        }
+        let error = busy(builder.build().unwrap().token()).unwrap_err();
+        let expected = ErrorKind::Transport(expected);
+        assert_eq!(error.kind(), expected, "{trusting_the_platform}");
+    }
 }
 
 /// Without its drivers tokio panics in the middle of reqwest, or where a timer is made; a caller

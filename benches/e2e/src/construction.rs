@@ -61,7 +61,10 @@ pub fn table(rounds: usize) {
     println!();
     for which in ["async", "blocking"] {
         match files_opened(which) {
-            Some(count) => println!("`build()`, {which}: {count} files opened (strace)"),
+            Some(count) => {
+                println!("`build()`, {which}: {count} files opened (strace)");
+                assert_eq!(count, 0, "{which}: `build()` reads no file");
+            }
             None => println!("`build()`, {which}: files opened not counted, strace cannot be run"),
         }
     }

@@ -1,33 +1,74 @@
 //! From a client, new or used, to another token, beside the bare HTTP client.
 
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use meshconnect_auth::{Client, ClientBuilder, Credentials, Endpoint, Transport, blocking};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::programs;
 use crate::rounds::{Row, measure};
-use crate::server::{self, Ca, TOKEN};
+use crate::server::{self, Ca, CaFile, Server, TOKEN};
 
 pub fn table(rounds: usize) {
     println!("## Exchange: {rounds} rounds\n");
     println!("| exchange | row | median | middle half | ours / bare |\n|---|---|--:|--:|--:|");
     let ca = Ca::new();
-    for (scheme, url) in [("http", server::http()), ("https", server::https(&ca))] {
-        for (kind, cold) in [("cold", true), ("warm", false)] {
-            for mut pair in [asynchronous(&url, &ca, cold), blocking(&url, &ca, cold)] {
-                let times = measure(&mut pair, rounds);
-                let ratio = times[0].median() / times[1].median();
-                for (row, times, ratio) in [
-                    (&pair[0], &times[0], format!("{ratio:.3}")),
-                    (&pair[1], &times[1], String::new()),
-                ] {
-                    let cells = times.cells();
-                    println!("| {scheme}, {kind} | {} | {cells} | {ratio} |", row.name);
-                }
+    let (http, https) = (Server::http(), Server::https(&ca));
+    rows("http", &http, None, rounds);
+    rows("https, one CA", &https, Some(&ca.der), rounds);
+    match server::platform() {
+        Some(platform) => trusting_platform(rounds, &platform),
+        None => println!("\nthe platform's CAs: skipped, there is no bundle"),
+    }
+    println!();
+}
+
+/// Where the platform's CAs are is told by a variable, and a process's variables are set before it
+/// starts: this very program goes on as [`child`].
+fn trusting_platform(rounds: usize, platform: &str) {
+    let file = CaFile::new("platform.pem");
+    fs::write(&file.0, platform).unwrap();
+    let mut child = programs::clean(&env::current_exe().unwrap());
+    child.env(CA_FILE, &file.0);
+    child.args(["exchange-child", &rounds.to_string()]);
+    assert!(child.status().unwrap().success());
+}
+
+/// The variable by which both verifiers find the platform's CAs.
+const CA_FILE: &str = "SSL_CERT_FILE";
+
+/// What the child of `table` does: a CA of its own becomes one of the platform's.
+pub fn child(rounds: usize) {
+    let ca = Ca::new();
+    let path = env::var_os(CA_FILE).map(PathBuf::from).unwrap();
+    ca.write(&path, &fs::read_to_string(&path).unwrap());
+    rows(
+        "https, the platform's CAs",
+        &Server::https(&ca),
+        None,
+        rounds,
+    );
+}
+
+fn rows(name: &str, server: &Server, ca: Option<&[u8]>, rounds: usize) {
+    for (kind, cold) in [("cold", true), ("warm", false)] {
+        for mut pair in [asynchronous(server, ca, cold), blocking(server, ca, cold)] {
+            let times = measure(&mut pair, rounds);
+            let ratio = times[0].median() / times[1].median();
+            for (row, times, ratio) in [
+                (&pair[0], &times[0], format!("{ratio:.3}")),
+                (&pair[1], &times[1], String::new()),
+            ] {
+                let cells = times.cells();
+                println!("| {name}, {kind} | {} | {cells} | {ratio} |", row.name);
             }
         }
     }
-    println!();
 }
 
 fn runtime() -> Runtime {
@@ -45,57 +86,77 @@ fn client<C: Transport>(url: &str, ca: Option<&[u8]>) -> C {
 }
 
 /// Only two rows in turn: among more, each would always follow the same other, and pay for what
-/// that leaves behind. For the same reason each has a runtime of its own.
-fn asynchronous<'a>(url: &'a str, ca: &'a Ca, cold: bool) -> [Row<'a>; 2] {
-    let (ours, bare) = (runtime(), runtime());
+/// that leaves behind. For the same reason each has a runtime of its own, and goes on after its
+/// time is taken until the server is done with it too.
+fn asynchronous<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a>; 2] {
+    let [ours, bare] = [(); 2].map(|()| Rc::new(runtime()));
+    let [our_rest, bare_rest] = [&ours, &bare].map(|runtime| {
+        let runtime = Rc::clone(runtime);
+        move || {
+            runtime.block_on(async {
+                while server.is_busy() {
+                    tokio::time::sleep(Duration::from_micros(50)).await;
+                }
+            });
+        }
+    });
+    let url = &server.url;
     let https = url.starts_with("https:");
-    let der = https.then_some(&ca.der[..]);
     [
         Row::new(
             "meshconnect-auth",
             turns(
                 cold,
-                move || client(url, der),
+                move || client(url, ca),
                 move |client: &Client| {
                     let token = ours.block_on(client.refresh()).unwrap();
                     assert_eq!(token.id_token(), TOKEN);
                 },
+                our_rest,
             ),
         ),
         Row::new(
             "reqwest",
             turns(
                 cold,
-                move || bare_reqwest::client(https, der).unwrap(),
+                move || bare_reqwest::client(https, ca).unwrap(),
                 move |client| {
                     let token = bare.block_on(bare_reqwest::token(client, url));
                     assert_eq!(token.unwrap(), TOKEN);
                 },
+                bare_rest,
             ),
         ),
     ]
 }
 
-fn blocking<'a>(url: &'a str, ca: &'a Ca, cold: bool) -> [Row<'a>; 2] {
+fn blocking<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a>; 2] {
+    let url = &server.url;
     let https = url.starts_with("https:");
-    let der = https.then_some(&ca.der[..]);
+    let rest = || {
+        while server.is_busy() {
+            thread::sleep(Duration::from_micros(50));
+        }
+    };
     [
         Row::new(
             "meshconnect-auth, blocking",
             turns(
                 cold,
-                move || client(url, der),
+                move || client(url, ca),
                 |client: &blocking::Client| {
                     assert_eq!(client.refresh().unwrap().id_token(), TOKEN);
                 },
+                rest,
             ),
         ),
         Row::new(
             "ureq",
             turns(
                 cold,
-                move || bare_ureq::agent(https, der),
+                move || bare_ureq::agent(https, ca),
                 move |agent| assert_eq!(bare_ureq::token(agent, url).unwrap(), TOKEN),
+                rest,
             ),
         ),
     ]
@@ -106,6 +167,7 @@ fn turns<'a, C: 'a>(
     cold: bool,
     make: impl Fn() -> C + 'a,
     exchange: impl Fn(&C) + 'a,
+    rest: impl Fn() + 'a,
 ) -> impl FnMut() -> Duration + 'a {
     let mut kept = None;
     move || {
@@ -114,6 +176,8 @@ fn turns<'a, C: 'a>(
         }
         let start = Instant::now();
         exchange(kept.get_or_insert_with(&make));
-        start.elapsed()
+        let time = start.elapsed();
+        rest();
+        time
     }
 }

@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         (["construction"] | ["construction", _], _, Some(rounds)) => construction::table(rounds),
         (["process"] | ["process", _], _, Some(rounds)) => process::table(rounds),
         (["weight"], ..) => weight::table(),
-        // Children of `construction`.
+        // A child of `exchange`, and those of `construction`.
+        (["exchange-child", _], Some(rounds), _) => exchange::child(rounds),
         (["construct", which], ..) => construction::child(which),
         (["traced", which], ..) => construction::traced(which),
         _ => {

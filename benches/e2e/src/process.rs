@@ -1,19 +1,12 @@
 //! From the start of a process to a token on its standard output, and its end.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use crate::programs;
 use crate::rounds::{Row, measure};
-use crate::server::{self, Ca, TOKEN};
-
-/// Where Linux distributions keep the CAs that the platform trusts.
-const BUNDLES: [&str; 2] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-];
+use crate::server::{self, Ca, CaFile, Server, TOKEN};
 
 const BODY: &str = r#"{"clientId":"id","clientSecret":"secret"}"#;
 
@@ -28,11 +21,13 @@ pub fn table(rounds: usize) {
     let built = names.map(|name| (name, programs::build(name)));
     let curl = Command::new("curl").arg("--version").output().is_ok();
     let ca = Ca::new();
-    let one = ca.file("one.pem", "");
-    let platform = BUNDLES
-        .iter()
-        .find_map(|path| fs::read_to_string(path).ok());
-    let many = platform.map(|platform| ca.file("many.pem", &platform));
+    let one = CaFile::new("one.pem");
+    ca.write(&one.0, "");
+    let many = server::platform().map(|platform| {
+        let many = CaFile::new("many.pem");
+        ca.write(&many.0, &platform);
+        many
+    });
 
     println!("## Process start to token: {rounds} rounds\n");
     println!(
@@ -40,23 +35,24 @@ pub fn table(rounds: usize) {
          |---|---|--:|--:|--:|--:|"
     );
     let mut servers = vec![
-        ("http", server::http(), &one),
-        ("https, one CA", server::https(&ca), &one),
+        ("http", Server::http(), &one),
+        ("https, one CA", Server::https(&ca), &one),
     ];
     if let Some(many) = &many {
         servers.push((
             "https, the platform's CAs and one",
-            server::https(&ca),
+            Server::https(&ca),
             many,
         ));
     }
-    for (server, url, file) in &servers {
+    for (name, server, file) in &servers {
+        let url = &server.url;
         let mut rows: Vec<Row<'_>> = built
             .iter()
-            .map(|(name, program)| {
-                let mut command = programs::clean(program);
+            .map(|(program, path)| {
+                let mut command = programs::clean(path);
                 command.env("SSL_CERT_FILE", &file.0).arg(url);
-                row(name, command)
+                row(program, command)
             })
             .collect();
         if curl {
@@ -72,10 +68,7 @@ pub fn table(rounds: usize) {
         for (row, times_of) in rows.iter().zip(&times) {
             let [one, two] = [0, 1].map(|ours| times_of.median() / times[ours].median());
             let cells = times_of.cells();
-            println!(
-                "| {server} | {} | {cells} | {one:.2} | {two:.2} |",
-                row.name
-            );
+            println!("| {name} | {} | {cells} | {one:.2} | {two:.2} |", row.name);
         }
     }
     if !curl {

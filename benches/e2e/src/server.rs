@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, process, thread};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -52,16 +53,34 @@ impl Ca {
         }
     }
 
-    /// A file with this CA's certificate, behind `others` in PEM.
-    pub fn file(&self, name: &str, others: &str) -> CaFile {
-        let path = env::temp_dir().join(format!("meshconnect-auth-e2e-{}-{name}", process::id()));
-        fs::write(&path, format!("{others}\n{}", self.pem)).unwrap();
-        CaFile(path)
+    /// Writes a file with this CA's certificate, behind `others` in PEM.
+    pub fn write(&self, path: &Path, others: &str) {
+        fs::write(path, format!("{others}\n{}", self.pem)).unwrap();
     }
 }
 
-/// Removed when it is dropped.
+/// Where Linux distributions keep the CAs that the platform trusts.
+const BUNDLES: [&str; 2] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
+/// The CAs that the platform trusts, in PEM, if they are where they are looked for.
+pub fn platform() -> Option<String> {
+    BUNDLES
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok())
+}
+
+/// Where a file for CAs can be written. Removed when it is dropped.
 pub struct CaFile(pub PathBuf);
+
+impl CaFile {
+    pub fn new(name: &str) -> Self {
+        let name = format!("meshconnect-auth-e2e-{}-{name}", process::id());
+        Self(env::temp_dir().join(name))
+    }
+}
 
 impl Drop for CaFile {
     fn drop(&mut self) {
@@ -69,37 +88,59 @@ impl Drop for CaFile {
     }
 }
 
-/// Starts a server that goes on to the end of the process; gives its base URL.
-pub fn http() -> String {
-    format!("http://{}", start(None))
+/// A server that goes on to the end of the process.
+pub struct Server {
+    /// Its base URL.
+    pub url: String,
+    open: Arc<AtomicUsize>,
 }
 
-/// The same over TLS.
-pub fn https(ca: &Ca) -> String {
-    format!("https://{}", start(Some(Arc::clone(&ca.tls))))
+impl Server {
+    pub fn http() -> Self {
+        Self::start("http", None)
+    }
+
+    /// The same over TLS.
+    pub fn https(ca: &Ca) -> Self {
+        Self::start("https", Some(Arc::clone(&ca.tls)))
+    }
+
+    /// Whether somebody is connected whom it still serves.
+    pub fn is_busy(&self) -> bool {
+        self.open.load(Ordering::SeqCst) > 0
+    }
+
+    fn start(scheme: &str, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let open = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&open);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (tls, count) = (tls.clone(), Arc::clone(&count));
+                count.fetch_add(1, Ordering::SeqCst);
+                // What fails here is seen by the client, whose exchange then fails.
+                thread::spawn(move || {
+                    let _ = answer(&stream, tls);
+                    drop(stream);
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { url, open }
+    }
 }
 
-fn start(tls: Option<Arc<ServerConfig>>) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let tls = tls.clone();
-            // What fails here is seen by the client, whose exchange then fails.
-            thread::spawn(move || {
-                stream.set_nodelay(true)?;
-                match tls {
-                    None => serve(&stream, &stream),
-                    Some(tls) => {
-                        let connection = ServerConnection::new(tls).map_err(io::Error::other)?;
-                        let stream = Shared(StreamOwned::new(connection, stream).into());
-                        serve(&stream, &stream)
-                    }
-                }
-            });
+fn answer(stream: &TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    match tls {
+        None => serve(stream, stream),
+        Some(tls) => {
+            let connection = ServerConnection::new(tls).map_err(io::Error::other)?;
+            let stream = Shared(StreamOwned::new(connection, stream).into());
+            serve(&stream, &stream)
         }
-    });
-    address
+    }
 }
 
 /// Read and written in turn, by one thread.

@@ -36,12 +36,11 @@ pub fn measure(rounds: usize, calls: u32) -> (String, String) {
             two: Rounds::default(),
         })
         .collect();
-    // One round for nobody, which warms up; the next begin one further on each time, so that
-    // nobody always follows the same other.
+    // One round for nobody, which warms up. Each round has an order of its own, so that nobody
+    // always pays for what the same other leaves behind.
     for round in 0..=rounds {
-        let count = rows.len();
-        for turn in 0..count {
-            let row = &mut rows[(round + turn) % count];
+        fastrand::shuffle(&mut rows);
+        for row in &mut rows {
             let one = row.candidate.round(&first, calls);
             let two = at_once(&row.candidate, &first, &second, calls);
             if round > 0 {

@@ -1,5 +1,5 @@
 //! Prints the tables: `hit [rounds] [calls]`, `parse [rounds]`, or nothing for both. The hit is also
-//! drawn, to `target/hit.svg`.
+//! drawn, to `hit.svg` beside this package.
 
 use std::env;
 use std::fs;
@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use meshconnect_auth_peers::{hit, parse};
 
-/// The picture that goes with the table.
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/hit.svg");
+/// The picture that goes with the table, and that BENCHMARKS.md shows.
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hit.svg");
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);

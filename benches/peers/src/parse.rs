@@ -205,11 +205,12 @@ pub fn table(rounds: usize) -> String {
         way(OURS, timed(move |response| ours(&exchange, response)));
         way("`serde_json::Value`, checked by hand", timed(by_value));
     }
-    // As in the other table: the first round is for nobody, and the next begin one further on.
+    // As in the other table: the first round is for nobody, and each has an order of its own.
+    let mut order: Vec<usize> = (0..rows.len()).collect();
     for round in 0..=rounds {
-        let count = rows.len();
-        for turn in 0..count {
-            let row = &mut rows[(round + turn) % count];
+        fastrand::shuffle(&mut order);
+        for index in &order {
+            let row = &mut rows[*index];
             let case = &cases[row.case];
             let mut time = Duration::ZERO;
             // Few at a time, so that most of them are still in a cache when their turn comes.
