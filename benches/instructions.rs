@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderValue, Request, Response};
 use meshconnect_auth::{
     BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need, Next,
-    RequestBody, Shared, Token, Transport,
+    RequestBody, Shared, Token,
 };
 
 /// The contract's example, as a server writes it.
