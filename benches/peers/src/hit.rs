@@ -54,18 +54,18 @@ pub fn measure(rounds: usize, calls: u32) -> (String, String) {
         (key(a).cmp(&key(b))).then(a.one.median().total_cmp(&b.one.median()))
     });
     let is_ours = |row: &&Row| row.candidate.name == OURS;
-    let ours = rows.iter().find(is_ours).unwrap().one.median();
-    let bars: Vec<Bar<'_>> = rows.iter().map(|row| row.bar(ours)).collect();
+    let ours = rows.iter().find(is_ours).unwrap().one.clone();
+    let bars: Vec<Bar<'_>> = rows.iter().map(|row| row.bar(&ours)).collect();
     let chart = chart::svg(&bars).unwrap();
-    (print(&rows, ours, &first).unwrap(), chart)
+    (print(&rows, &ours, &first).unwrap(), chart)
 }
 
 impl Row {
-    fn bar(&self, ours: f64) -> Bar<'_> {
+    fn bar(&self, ours: &Rounds) -> Bar<'_> {
         Bar {
             name: &self.candidate.name,
             kind: self.candidate.kind,
-            times_ours: self.one.median() / ours,
+            times_ours: self.one.times(ours),
         }
     }
 }
@@ -98,7 +98,7 @@ fn at_once(candidate: &Candidate, first: &Runtime, second: &Runtime, calls: u32)
     })
 }
 
-fn print(rows: &[Row], ours: f64, runtime: &Runtime) -> Result<String, fmt::Error> {
+fn print(rows: &[Row], ours: &Rounds, runtime: &Runtime) -> Result<String, fmt::Error> {
     let mut table = String::new();
     writeln!(
         table,
@@ -117,8 +117,8 @@ fn print(rows: &[Row], ours: f64, runtime: &Runtime) -> Result<String, fmt::Erro
         writeln!(
             table,
             "| {name} | {kind} | {one:.1} | {low:.1} to {high:.1} | {:.2} | {two:.1} | {:.1}× | {ready} |",
-            one / ours,
-            two / one,
+            row.one.times(ours),
+            row.two.times(&row.one),
         )?;
     }
     Ok(table)

@@ -248,8 +248,7 @@ fn print(cases: &[Case], rows: &[Row]) -> Result<String, fmt::Error> {
     )?;
     for (index, case) in cases.iter().enumerate() {
         let of_case = || rows.iter().filter(|row| row.case == index);
-        let ours = of_case().find(|row| row.name == OURS);
-        let ours = ours.map_or(f64::NAN, |row| row.rounds.median());
+        let ours = &of_case().find(|row| row.name == OURS).unwrap().rounds;
         for row in of_case() {
             let median = row.rounds.median();
             let (low, high) = row.rounds.middle_half();
@@ -259,7 +258,7 @@ fn print(cases: &[Case], rows: &[Row]) -> Result<String, fmt::Error> {
                 case.name,
                 case.body.len(),
                 row.name,
-                median / ours,
+                row.rounds.times(ours),
             )?;
         }
     }

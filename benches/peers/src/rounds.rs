@@ -18,6 +18,13 @@ impl Rounds {
         (self.part(0.25), self.part(0.75))
     }
 
+    /// How many times as long as `other` it took, in the same round each: a machine that is slow for
+    /// a while is slow for both.
+    pub fn times(&self, other: &Self) -> f64 {
+        let ratios = self.0.iter().zip(&other.0).map(|(own, other)| own / other);
+        Self(ratios.collect()).median()
+    }
+
     fn part(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
