@@ -57,7 +57,12 @@ pub fn child(rounds: usize) {
 
 fn rows(name: &str, server: &Server, ca: Option<&[u8]>, rounds: usize) {
     for (kind, cold) in [("cold", true), ("warm", false)] {
-        for mut pair in [asynchronous(server, ca, cold), blocking(server, ca, cold)] {
+        let asynchronous = |threads| asynchronous(server, ca, cold, threads);
+        for mut pair in [
+            asynchronous(Threads::One),
+            asynchronous(Threads::Many),
+            blocking(server, ca, cold),
+        ] {
             let times = measure(&mut pair, rounds);
             let ratio = times[0].median() / times[1].median();
             for (row, times, ratio) in [
@@ -71,8 +76,39 @@ fn rows(name: &str, server: &Server, ca: Option<&[u8]>, rounds: usize) {
     }
 }
 
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
+/// Which of tokio's runtimes.
+#[derive(Clone, Copy)]
+enum Threads {
+    /// The one that is entered for the call.
+    One,
+    /// As services have them, where whoever calls is a task.
+    Many,
+}
+
+impl Threads {
+    fn runtime(self) -> Runtime {
+        let mut builder = match self {
+            Self::One => Builder::new_current_thread(),
+            Self::Many => Builder::new_multi_thread(),
+        };
+        builder.enable_all().build().unwrap()
+    }
+
+    /// What a call comes to, and when it came.
+    fn run<T>(
+        self,
+        runtime: &Runtime,
+        call: impl Future<Output = T> + Send + 'static,
+    ) -> (T, Instant)
+    where
+        T: Send + 'static,
+    {
+        let call = async { (call.await, Instant::now()) };
+        match self {
+            Self::One => runtime.block_on(call),
+            Self::Many => runtime.block_on(runtime.spawn(call)).unwrap(),
+        }
+    }
 }
 
 fn client<C: Transport>(url: &str, ca: Option<&[u8]>) -> C {
@@ -88,8 +124,13 @@ fn client<C: Transport>(url: &str, ca: Option<&[u8]>) -> C {
 /// Only two rows in turn: among more, each would always follow the same other, and pay for what
 /// that leaves behind. For the same reason each has a runtime of its own, and goes on after its
 /// time is taken until the server is done with it too.
-fn asynchronous<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a>; 2] {
-    let [ours, bare] = [(); 2].map(|()| Rc::new(runtime()));
+fn asynchronous<'a>(
+    server: &'a Server,
+    ca: Option<&'a [u8]>,
+    cold: bool,
+    threads: Threads,
+) -> [Row<'a>; 2] {
+    let [ours, bare] = [(); 2].map(|()| Rc::new(threads.runtime()));
     let [our_rest, bare_rest] = [&ours, &bare].map(|runtime| {
         let runtime = Rc::clone(runtime);
         move || {
@@ -102,27 +143,40 @@ fn asynchronous<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Ro
     });
     let url = &server.url;
     let https = url.starts_with("https:");
+    let [our_name, bare_name] = match threads {
+        Threads::One => ["meshconnect-auth", "reqwest"],
+        Threads::Many => [
+            "meshconnect-auth, called by a task",
+            "reqwest, called by a task",
+        ],
+    };
     [
         Row::new(
-            "meshconnect-auth",
+            our_name,
             turns(
                 cold,
                 move || client(url, ca),
                 move |client: &Client| {
-                    let token = ours.block_on(client.refresh()).unwrap();
+                    let client = client.clone();
+                    let call = async move { client.refresh().await.unwrap() };
+                    let (token, end) = threads.run(&ours, call);
                     assert_eq!(token.id_token(), TOKEN);
+                    end
                 },
                 our_rest,
             ),
         ),
         Row::new(
-            "reqwest",
+            bare_name,
             turns(
                 cold,
                 move || bare_reqwest::client(https, ca).unwrap(),
                 move |client| {
-                    let token = bare.block_on(bare_reqwest::token(client, url));
+                    let (client, url) = (client.clone(), url.clone());
+                    let call = async move { bare_reqwest::token(&client, &url).await.ok() };
+                    let (token, end) = threads.run(&bare, call);
                     assert_eq!(token.unwrap(), TOKEN);
+                    end
                 },
                 bare_rest,
             ),
@@ -146,6 +200,7 @@ fn blocking<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a
                 move || client(url, ca),
                 |client: &blocking::Client| {
                     assert_eq!(client.refresh().unwrap().id_token(), TOKEN);
+                    Instant::now()
                 },
                 rest,
             ),
@@ -155,18 +210,22 @@ fn blocking<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a
             turns(
                 cold,
                 move || bare_ureq::agent(https, ca),
-                move |agent| assert_eq!(bare_ureq::token(agent, url).unwrap(), TOKEN),
+                move |agent| {
+                    assert_eq!(bare_ureq::token(agent, url).unwrap(), TOKEN);
+                    Instant::now()
+                },
                 rest,
             ),
         ),
     ]
 }
 
-/// Cold: a new client each time, and its making counts. Warm: the same client each time.
+/// Cold: a new client each time, and its making counts. Warm: the same client each time. An
+/// exchange tells when it was over.
 fn turns<'a, C: 'a>(
     cold: bool,
     make: impl Fn() -> C + 'a,
-    exchange: impl Fn(&C) + 'a,
+    exchange: impl Fn(&C) -> Instant + 'a,
     rest: impl Fn() + 'a,
 ) -> impl FnMut() -> Duration + 'a {
     let mut kept = None;
@@ -175,9 +234,8 @@ fn turns<'a, C: 'a>(
             kept = None;
         }
         let start = Instant::now();
-        exchange(kept.get_or_insert_with(&make));
-        let time = start.elapsed();
+        let end = exchange(kept.get_or_insert_with(&make));
         rest();
-        time
+        end - start
     }
 }
