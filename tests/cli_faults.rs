@@ -637,6 +637,7 @@ mod secret_files {
         read(&|mut fifo| {
             for byte in format!("{SECRET}\n").bytes() {
                 fifo.write_all(&[byte]).unwrap();
+                // So that most of them are read one by one.
                 thread::sleep(Duration::from_millis(1));
             }
         })
@@ -669,6 +670,7 @@ mod secret_files {
         let read = || number("io", "rchar:");
         let (mut before, mut quiet_since) = (0, Instant::now());
         while quiet_since.elapsed() < Duration::from_millis(500) {
+            // Nothing tells that a program reads no more but that its count stands still.
             thread::sleep(Duration::from_millis(10));
             let now = read();
             if now != before {
@@ -763,6 +765,7 @@ fn listens_for_signals(child: &Child) {
 
     let status = format!("/proc/{}/status", child.id());
     if !Path::new(&status).exists() {
+        // Without /proc nothing tells, and a program is long up by then.
         thread::sleep(Duration::from_secs(1));
         return;
     }

@@ -265,7 +265,8 @@ mod unix {
         fs::remove_file(&fifo).unwrap();
     }
 
-    /// What it put out, unless it has to be ended.
+    /// What it put out, unless it has to be ended: `std` waits for a child without a limit or not
+    /// at all.
     fn output_within(time: Duration, mut child: Child) -> Option<Output> {
         let start = Instant::now();
         while child.try_wait().unwrap().is_none() {

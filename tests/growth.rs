@@ -20,8 +20,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use meshconnect_auth::{
-    Client, ClientBuilder, Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need,
-    Next, Shared, Token, Transport, blocking,
+    Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Lead, Machine,
+    Moment, Need, Next, Shared, Token, Transport, TransportErrorKind, blocking,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -118,7 +118,7 @@ fn an_idle_client_takes_little() {
     bytes_each_of_many("idle blocking client", 6144, blocking);
 }
 
-/// Over plain http: with https, reqwest and ureq also keep what they know of certificates.
+/// A server that gives a token: over https, if there is a CA for it.
 fn answering(ca: Option<&Ca>) -> (Server, Endpoint) {
     let answer = answer("200 OK", "", EXAMPLE_200);
     let (server, base_url) = match ca {
@@ -180,7 +180,9 @@ fn the_platforms_certificates_take_no_more_than_they_must() {
     let (_server, endpoint) = answering(Some(&Ca::new()));
     let blocking = || {
         let client: blocking::Client = build(&endpoint, None);
-        client.token().unwrap_err();
+        let error = client.token().unwrap_err();
+        let expected = ErrorKind::Transport(TransportErrorKind::Certificate);
+        assert_eq!(error.kind(), expected);
         client
     };
     drop(blocking());

@@ -145,6 +145,7 @@ fn for_a_time(time: Duration, mut ask: impl FnMut()) {
     let end = Instant::now() + time;
     while Instant::now() < end {
         ask();
+        // Holds are a matter of real time here; callers that never rest would only heat the machine.
         thread::sleep(Duration::from_millis(2));
     }
 }

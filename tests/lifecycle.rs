@@ -434,6 +434,7 @@ fn nobody_waits_for_a_refresh_ahead<C: Callers>() {
         };
         good.unwrap();
         slowest = slowest.max(begun.elapsed());
+        // The life of a token passes in real time; this only keeps the calls from being millions.
         thread::sleep(Duration::from_millis(5));
     }
     assert!(client.token().unwrap() != first, "it was never refreshed");
@@ -475,6 +476,7 @@ fn a_downstream_that_refuses_everything_costs_a_request_per_hold<C: Callers>() {
                 errors += 1;
             }
         }
+        // As above: the holds pass in real time.
         thread::sleep(Duration::from_millis(1));
     }
     // Two at once, then holds of 1 s, of 1 to 2 s and of 2 to 4 s.
@@ -644,6 +646,7 @@ fn a_cancelled_caller_takes_nothing_from_the_others() {
                 tokio::spawn(async move { client.token().await })
             })
             .collect();
+        // Of a request, nothing tells but the count.
         while emulator.requests() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
