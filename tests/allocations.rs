@@ -15,7 +15,8 @@ use std::time::{Duration, SystemTime};
 use allocation_counter::{AllocationInfo, measure};
 use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth::{
-    BodyBuffer, Client, Credentials, Endpoint, Exchange, Moment, Token, blocking,
+    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Next,
+    Shared, Token, blocking,
 };
 
 const NOW: Moment = Moment {
@@ -158,6 +159,18 @@ fn costly() -> Vec<(&'static str, Vec<u8>)> {
             "a message",
             good(r#"{"message":""#, "x", &format!("\",{rest}")),
         ),
+        (
+            "an escaped message",
+            good(r#"{"message":""#, r"\n", &format!("\",{rest}")),
+        ),
+        (
+            "an escaped string",
+            good(r#"{"x":""#, r"\u0041", &format!("\",{rest}")),
+        ),
+        (
+            "data of an error",
+            good(r#"{"errorData":[""#, "x", &format!("\"],{rest}")),
+        ),
     ]
 }
 
@@ -170,6 +183,54 @@ fn no_body_makes_a_grant_ask_for_much() {
         assert!(info.count_total <= 8, "{name}: {info:?}");
         let most = 1024 + 2 * token.id_token().len() as u64;
         assert!(info.bytes_total <= most, "{name}: {info:?}");
+    }
+}
+
+/// What a mint asks for from its answer on: the token as above, what everyone sees of it, and what
+/// is told to whoever listens.
+#[test]
+fn to_hold_a_token_asks_for_little_more() {
+    let shared = Shared::new(Machine::new(Config::default(), exchange(), 1), None);
+    let mut now = NOW;
+    for id_token in ["the-first", "the-second", "the-third"] {
+        now = now.after(Duration::from_secs(3500));
+        let lead = match shared.poll(now, &shared.ticket(Need::Newer)) {
+            Next::Lead(lead) => lead,
+            next => panic!("{next:?}"),
+        };
+        let answer = answer(StatusCode::OK, &granted(id_token));
+        let ((), info) = counted(|| lead.finish(now, Ok(answer)));
+        assert_eq!(shared.hit(now).unwrap().token.id_token(), id_token);
+        assert!(info.count_total <= 4, "{info:?}");
+    }
+}
+
+/// An answer that is no grant, or whose words have to be searched for secrets, may cost more: a
+/// small multiple of the body, and no piece of memory for each of its pieces.
+#[test]
+fn no_body_makes_a_refusal_ask_for_much() {
+    let exchange = exchange();
+    let mut refused = Vec::new();
+    for (name, mut body) in costly() {
+        refused.push((name, StatusCode::INTERNAL_SERVER_ERROR, body.clone()));
+        body.pop();
+        refused.push((name, StatusCode::OK, body));
+    }
+    let unknown = [
+        br#"{"status":"ok","content":{"id_token":"a.b.c","status":""#,
+        "x".repeat(64 * 1000).as_bytes(),
+        br#""}}"#,
+    ]
+    .concat();
+    refused.push(("an unknown status", StatusCode::OK, unknown));
+    for (name, status, body) in refused {
+        let size = body.len() as u64;
+        let answer = answer(status, &body);
+        let (result, info) = counted(|| exchange.parse(answer, NOW));
+        let granted = name == "an unknown status";
+        assert_eq!(result.is_ok(), granted, "{name}, {status}");
+        assert!(info.count_total <= 100, "{name}, {status}: {info:?}");
+        assert!(info.bytes_max <= 20 * size, "{name}, {status}: {info:?}");
     }
 }
 

@@ -4,12 +4,16 @@
 //! ranges. Everything here looks, so that whether a body is JSON never depends on which of its
 //! fields we happen to read.
 
+mod scan;
+
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
+
+pub(crate) use self::scan::Scanner;
 
 /// The containers that one document may nest: `serde_json` refuses the 128th.
 const MAX_DEPTH: u8 = 127;
@@ -258,6 +262,17 @@ impl<T> Field<T> {
         self.seen = true;
         self.value = map.next_value()?;
         Ok(())
+    }
+
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    /// Where its value goes, the first time that this is asked.
+    pub(crate) fn once(&mut self) -> Option<&mut Option<T>> {
+        let first = !self.seen;
+        self.seen = true;
+        first.then_some(&mut self.value)
     }
 
     pub(crate) fn take(self) -> Option<T> {

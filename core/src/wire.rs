@@ -12,7 +12,7 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::json::{Field, Name, Raw, Skipped, Text, arbitrary_number, owned};
+use crate::json::{Field, Name, Raw, Scanner, Skipped, Text, arbitrary_number, owned};
 
 /// The body of `POST /admin/api/v1/Token` (`#/components/schemas/ClientAdminTokenRequest`).
 ///
@@ -221,6 +221,58 @@ pub(crate) struct TokenContent<'a> {
     pub(crate) id_token: Option<Text<'a>>,
     pub(crate) expires_in: Option<Seconds>,
     pub(crate) status: Option<AuthenticationStatus>,
+}
+
+impl<'a> TokenContent<'a> {
+    /// The content of an answer that says `ok`, where its text is as servers usually write it. Of
+    /// any other this says nothing; then [`Envelope`] is to be read.
+    pub(crate) fn scan(text: &'a str) -> Option<Self> {
+        let mut status = Field::new("status");
+        let mut content = Field::new("content");
+        let mut error_data = Field::new("errorData");
+        let mut texts = [
+            Field::new("message"),
+            Field::new("displayMessage"),
+            Field::new("errorHash"),
+            Field::new("errorType"),
+            Field::new("teamCode"),
+        ];
+        let mut scanner = Scanner::new(text);
+        scanner.object(|scanner, name| {
+            match name {
+                "status" => scanner.option(status.once()?, Scanner::string)?,
+                "content" => scanner.option(content.once()?, Self::scan_content)?,
+                "errorData" => scanner.option(error_data.once()?, Scanner::skip)?,
+                _ => match texts.iter_mut().find(|text| text.is(name)) {
+                    Some(text) => scanner.option(text.once()?, Scanner::skip_string)?,
+                    None => scanner.skip()?,
+                },
+            }
+            Some(())
+        })?;
+        scanner.end()?;
+        content.take().filter(|_| status.take() == Some("ok"))
+    }
+
+    fn scan_content(scanner: &mut Scanner<'a>) -> Option<Self> {
+        let mut id_token = Field::new("id_token");
+        let mut expires_in = Field::new("expires_in");
+        let mut status = Field::new("status");
+        scanner.object(|scanner, name| {
+            match name {
+                "id_token" => scanner.option(id_token.once()?, Scanner::string)?,
+                "expires_in" => scanner.option(expires_in.once()?, Scanner::integer)?,
+                "status" => scanner.option(status.once()?, Scanner::string)?,
+                _ => scanner.skip()?,
+            }
+            Some(())
+        })?;
+        Some(Self {
+            id_token: id_token.take().map(Text::Borrowed),
+            expires_in: expires_in.take().map(Seconds),
+            status: status.take().map(AuthenticationStatus::from),
+        })
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for TokenContent<'a> {

@@ -180,8 +180,11 @@ impl Exchange {
     ) -> Result<Grant, Error> {
         let reading = Reading::new(self, response, Some(received));
         let text = reading.success()?;
-        let envelope = reading.envelope::<TokenContent<'_>>(text)?;
-        let Some(content) = envelope.content else {
+        let content = match TokenContent::scan(text) {
+            Some(content) => Some(content),
+            None => reading.envelope::<TokenContent<'_>>(text)?.content,
+        };
+        let Some(content) = content else {
             return Err(reading.malformed("it has no content"));
         };
         let Some(id_token) = content.id_token.filter(|text| !text.as_str().is_empty()) else {
