@@ -469,3 +469,105 @@ open_enum! {
         Available = "available",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both(text: &str) -> (Option<TokenContent<'_>>, Option<TokenContent<'_>>) {
+        let scanned = TokenContent::scan(text);
+        let envelope = serde_json::from_str::<Envelope<'_, TokenContent<'_>>>(text).ok();
+        let ok = envelope.filter(|it| it.status == Some(ApiResultStatus::Ok));
+        (scanned, ok.and_then(|envelope| envelope.content))
+    }
+
+    fn told(content: &TokenContent<'_>) -> (Option<String>, Option<Seconds>, String) {
+        let id_token = content.id_token.as_ref().map(owned);
+        (
+            id_token,
+            content.expires_in,
+            format!("{:?}", content.status),
+        )
+    }
+
+    /// What servers send is read the quick way, and says the same as the other way.
+    #[test]
+    fn the_usual_answer_is_scanned() {
+        for text in [
+            r#"{"content":{"id_token":"a.b.c","expires_in":3600,"status":"available"},"status":"ok","message":"","errorHash":"e47df370","errorType":""}"#,
+            r#"{"status":"ok","content":{"id_token":"a","expires_in":null,"status":null}}"#,
+            r#"{"status":"ok","content":{}}"#,
+            r#"{"status":"ok","message":"a\"\n\u00e9","displayMessage":null,"errorHash":null,"errorType":null,"errorData":null,"teamCode":"x","content":{"id_token":"a"}}"#,
+            r#"{"status":"ok","errorData":{"a":[1,true]},"new":[{"x":1.5}],"content":{"new":"\\","id_token":"a","status":"brandNew"}}"#,
+            " {\r\n\t\"status\" : \"ok\" ,\n \"content\" : { \"id_token\" : \"a\" } } \n",
+        ] {
+            let (scanned, read) = both(text);
+            let (scanned, read) = (scanned.expect(text), read.expect(text));
+            assert_eq!(told(&scanned), told(&read), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_other_answer_is_left() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            r#""ok""#,
+            r#"{"status":"ok"}"#,
+            r#"{"status":"ok","content":null}"#,
+            r#"{"content":{"id_token":"a"}}"#,
+            r#"{"status":null,"content":{"id_token":"a"}}"#,
+            r#"{"status":"","content":{"id_token":"a"}}"#,
+            r#"{"status":"badRequest","content":{"id_token":"a"}}"#,
+            r#"{"status":1,"content":{"id_token":"a"}}"#,
+            r#"{"status":"ok","content":[]}"#,
+            r#"{"status":"ok","content":{"id_token":1}}"#,
+            r#"{"status":"ok","content":{"id_token":"a","expires_in":"60s"}}"#,
+            r#"{"status":"ok","content":{"id_token":"a","expires_in":1.5}}"#,
+            r#"{"status":"ok","content":{"id_token":"a","status":1}}"#,
+            r#"{"status":"ok","content":{"id_token":"a"},"message":1}"#,
+            r#"{"status":"ok","content":{"id_token":"a"},"message":"x}"#,
+            r#"{"status":"ok","content":{"id_token":"a"},"errorData":[}"#,
+            r#"{"status":"ok","content":{"id_token":"a"},"new":[1,]}"#,
+            r#"{"status":"ok","content":{"id_token":"a","new":[1,]}}"#,
+            r#"{"status":"ok","content":{"id_token":"a"}}}"#,
+            r#"{"status":"ok","content":{"id_token":"a"}} x"#,
+        ] {
+            let (scanned, read) = both(text);
+            assert!(scanned.is_none() && read.is_none(), "{text}");
+        }
+        let twice = |name: &str, value: &str| {
+            [
+                format!(r#"{{"status":"ok","content":{{}},"{name}":{value},"{name}":{value}}}"#),
+                format!(r#"{{"status":"ok","content":{{"{name}":{value},"{name}":{value}}}}}"#),
+            ]
+        };
+        for (name, value, inside) in [
+            ("message", "null", 0),
+            ("displayMessage", r#""a""#, 0),
+            ("errorHash", "null", 0),
+            ("errorType", "null", 0),
+            ("errorData", "null", 0),
+            ("teamCode", "null", 0),
+            ("id_token", r#""a""#, 1),
+            ("expires_in", "null", 1),
+            ("status", "null", 1),
+        ] {
+            let text = &twice(name, value)[inside];
+            let (scanned, read) = both(text);
+            assert!(scanned.is_none() && read.is_none(), "{text}");
+        }
+        // These the other way reads.
+        for text in [
+            r#"{"status":"ok","content":{"id_token":"a\u002eb"}}"#,
+            r#"{"st\u0061tus":"ok","content":{"id_token":"a"}}"#,
+            r#"{"status":"ok","content":{"id_token":"a","expires_in":"60"}}"#,
+            r#"{"status":"ok","content":{"id_token":"a","expires_in":9223372036854775807}}"#,
+            r#"{"status":"ok","content":{"id_token":"a"},"new":1e2}"#,
+        ] {
+            let (scanned, read) = both(text);
+            assert!(scanned.is_none() && read.is_some(), "{text}");
+        }
+    }
+}

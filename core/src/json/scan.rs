@@ -298,7 +298,8 @@ mod tests {
     fn every_short_text_is_taken_or_not_as_serde_json_takes_it() {
         let mut taken = 0;
         let pieces = [
-            "[", "]", "{", "}", r#""a""#, ",", ":", "1", "0", "-", ".", " ", "null",
+            "[", "]", "{", "}", r#""a""#, ",", ":", "1", "0", "-", ".", " ", "null", "true",
+            "false", "t",
         ];
         each_text(&pieces, 5, |text| {
             assert_eq!(scanned(text), strict(text), "{text}");

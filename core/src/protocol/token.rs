@@ -472,6 +472,31 @@ mod tests {
     }
 
     #[test]
+    fn usual_claims_are_scanned_and_say_the_same() {
+        for (text, scanned) in [
+            (
+                r#"{"sub":"a\nb","iat":1,"exp":2,"admin":true,"aud":["x"]}"#,
+                true,
+            ),
+            (r#" { "exp" : 5 } "#, true),
+            (r#"{"exp":1,"exp":2}"#, true),
+            ("{}", true),
+            (r#"{"exp":1.5}"#, false),
+            (r#"{"exp":"1"}"#, false),
+            (r#"{"exp":null}"#, false),
+            (r#"{"iat":[1]}"#, false),
+            (r#"{"exp":1} x"#, false),
+            (r#"{"aud":[1,]}"#, false),
+            ("[]", false),
+        ] {
+            let claims = Claims::scan(text);
+            assert_eq!(claims.is_some(), scanned, "{text}");
+            let read = serde_json::from_str::<Claims>(text).ok();
+            assert!(claims.is_none() || claims == read, "{text}");
+        }
+    }
+
+    #[test]
     fn a_large_payload_is_read_as_a_small_one() {
         for size in [0, 700, 1000, 5000] {
             let token = jwt(&format!(r#"{{"pad":"{}","exp":105}}"#, "x".repeat(size)));
