@@ -158,14 +158,17 @@ fn value(mut rest: &[u8], outside: u8) -> Option<&[u8]> {
 }
 
 /// The name of a member, and the colon.
+#[inline]
 fn name(rest: &[u8]) -> Option<&[u8]> {
     colon(string(rest)?)
 }
 
+#[inline]
 fn colon(rest: &[u8]) -> Option<&[u8]> {
     space(rest).strip_prefix(b":").map(space)
 }
 
+#[inline]
 fn string(rest: &[u8]) -> Option<&[u8]> {
     let mut rest = rest.strip_prefix(b"\"")?;
     loop {
