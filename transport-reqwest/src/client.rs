@@ -1,11 +1,13 @@
 //! The calls.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -179,20 +181,27 @@ impl Client {
     /// Sends a request in a task of its own. Only a runtime that ends gives its flight away.
     fn spawn(&self, runtime: &Handle, lead: Lead) {
         let http = Arc::clone(&self.http);
-        let attempts = runtime.clone();
         runtime.spawn(async move {
-            // A task within the task, so that a panic of the HTTP client is an error like others.
             let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
             let attempt = async move { attempt(&http, request, timeout, limit).await };
-            match attempts.spawn(lead.in_span_async(attempt)).await {
-                Ok(response) => lead.finish(Self::now(), response),
-                Err(error) if error.is_panic() => {
-                    lead.finish(Self::now(), Err::<Response<BodyBuffer>, _>(lame_runtime()));
-                }
-                Err(_) => drop(lead),
-            }
+            // Not in a task of its own: those who wait would have to wait for its turn as well.
+            let response = caught(lead.in_span_async(attempt)).await;
+            lead.finish(Self::now(), response.unwrap_or_else(|| Err(lame_runtime())));
         });
     }
+}
+
+/// What a future comes to; nothing, if it panics.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
+        match panic::catch_unwind(poll) {
+            Ok(polled) => polled.map(Some),
+            Err(_) => Poll::Ready(None),
+        }
+    })
+    .await
 }
 
 fn lame_runtime() -> Error {
