@@ -184,21 +184,27 @@ impl Client {
         runtime.spawn(async move {
             let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
             let attempt = async move { attempt(&http, request, timeout, limit).await };
-            // Not in a task of its own: those who wait would have to wait for its turn as well.
+            // In no second task: those who wait would have to wait for its turn as well.
             let response = caught(lead.in_span_async(attempt)).await;
             lead.finish(Self::now(), response.unwrap_or_else(|| Err(lame_runtime())));
         });
     }
 }
 
-/// What a future comes to; nothing, if it panics.
+/// What a future comes to; nothing, if it panics, and be it when it is dropped.
 async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+    let mut future = pin!(Some(future));
     poll_fn(|context| {
-        let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
+        let poll = AssertUnwindSafe(|| {
+            let polled = future.as_mut().as_pin_mut()?.poll(context);
+            if polled.is_ready() {
+                future.set(None);
+            }
+            Some(polled)
+        });
         match panic::catch_unwind(poll) {
-            Ok(polled) => polled.map(Some),
-            Err(_) => Poll::Ready(None),
+            Ok(Some(polled)) => polled.map(Some),
+            Ok(None) | Err(_) => Poll::Ready(None),
         }
     })
     .await
