@@ -298,6 +298,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "so many texts take it hours")]
     fn every_short_text_is_taken_or_not_as_serde_json_takes_it() {
         let mut taken = 0;
         let pieces = [
@@ -312,6 +313,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "so many texts take it hours")]
     fn every_short_string_is_taken_or_not_as_serde_json_takes_it() {
         let pieces = ["\"", "\\", "\\u", "d", "8", "0", "n", "\t", "é", "\u{7f}"];
         each_text(&pieces, 5, |inner| {
@@ -321,6 +323,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "so many texts take it hours")]
     fn surrogates_are_left_and_all_other_escapes_taken() {
         for code in 0..=u16::MAX {
             for text in [format!(r#""\u{code:04x}""#), format!(r#""\u{code:04X}""#)] {
