@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_string_is_found_wherever_it_is() {
-        for length in 0..40 {
+        for length in 0..26 {
             for place in 0..=length {
                 for byte in [
                     "\"", "\\", "\u{1f}", "\u{0}", " ", "!", "#", "[", "]", "\u{7f}", "é", "\u{80}",
@@ -367,7 +367,8 @@ mod tests {
             scanner.end()
         };
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"[{"a":[0,"#, "]}]")] {
-            for depth in 0..140 {
+            // Flat ones, and those about the limit, which is 42 where three begin at a time.
+            for depth in (0..4).chain(38..46).chain(122..132) {
                 let text = format!("{}1{}", open.repeat(depth), close.repeat(depth));
                 assert_eq!(scanned(&text), strict(&text), "{text}");
                 for text in [
