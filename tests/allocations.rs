@@ -205,8 +205,8 @@ fn to_hold_a_token_asks_for_little_more() {
     }
 }
 
-/// An answer that is no grant, or whose words have to be searched for secrets, may cost more: a
-/// small multiple of the body, and no piece of memory for each of its pieces.
+/// An answer that is no grant, or whose words have to be searched for secrets, may cost more: up
+/// to twenty times the body, and no piece of memory for each of its pieces.
 #[test]
 fn no_body_makes_a_refusal_ask_for_much() {
     let exchange = exchange();

@@ -288,3 +288,38 @@ async fn attempt(
     }
     Ok(Response::from_parts(head, body))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::caught;
+
+    /// Panics when it is dropped.
+    struct Grenade;
+
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    fn outcome(future: impl Future<Output = u8>) -> Poll<Option<u8>> {
+        pin!(caught(future)).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_panic_is_caught_wherever_it_comes_up() {
+        assert_eq!(outcome(async { 1 }), Poll::Ready(Some(1)));
+        assert_eq!(outcome(async { panic!("polled") }), Poll::Ready(None));
+        // What a future holds it may keep until it is dropped itself.
+        let grenade = Grenade;
+        let holds = poll_fn(move |_| {
+            let _ = &grenade;
+            Poll::Ready(1)
+        });
+        assert_eq!(outcome(holds), Poll::Ready(None));
+    }
+}

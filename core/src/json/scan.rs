@@ -282,19 +282,17 @@ mod tests {
     }
 
     /// Every text of so many of these pieces at most.
-    fn each_text(pieces: &[&str], most: u32, mut see: impl FnMut(&str)) {
-        let base = pieces.len() as u64;
-        let mut text = String::new();
-        for length in 0..=most {
-            for number in 0..base.pow(length) {
-                text.clear();
-                for place in 0..length {
-                    let piece = number / base.pow(place) % base;
-                    text.push_str(pieces[usize::try_from(piece).unwrap()]);
-                }
-                see(&text);
+    fn each_text(pieces: &[&str], most: u32, see: &mut impl FnMut(&str)) {
+        fn longer(text: &mut String, pieces: &[&str], more: u32, see: &mut impl FnMut(&str)) {
+            see(text);
+            let length = text.len();
+            for piece in pieces.iter().take_while(|_| more > 0) {
+                text.push_str(piece);
+                longer(text, pieces, more.saturating_sub(1), see);
+                text.truncate(length);
             }
         }
+        longer(&mut String::new(), pieces, most, see);
     }
 
     #[test]
@@ -305,7 +303,7 @@ mod tests {
             "[", "]", "{", "}", r#""a""#, ",", ":", "1", "0", "-", ".", " ", "null", "true",
             "false", "t",
         ];
-        each_text(&pieces, 5, |text| {
+        each_text(&pieces, 5, &mut |text| {
             assert_eq!(scanned(text), strict(text), "{text}");
             taken += u32::from(scanned(text));
         });
@@ -316,7 +314,7 @@ mod tests {
     #[cfg_attr(miri, ignore = "so many texts take it hours")]
     fn every_short_string_is_taken_or_not_as_serde_json_takes_it() {
         let pieces = ["\"", "\\", "\\u", "d", "8", "0", "n", "\t", "é", "\u{7f}"];
-        each_text(&pieces, 5, |inner| {
+        each_text(&pieces, 5, &mut |inner| {
             let text = format!("\"{inner}\"");
             assert_eq!(scanned(&text), strict(&text), "{text}");
         });
@@ -443,7 +441,7 @@ mod tests {
             r#"{"a":nul}"#,
             r#"{"a":1}x"#,
             r#"{"\u0061":1}"#,
-            r#"{a:1}"#,
+            "{a:1}",
         ] {
             assert_eq!(read(text), None, "{text}");
         }
