@@ -416,6 +416,7 @@ mod signals {
                 if round == 3 {
                     let _ = flooding.send(());
                 }
+                // How fast it comes is what the test is about.
                 thread::sleep(pause);
             }
         })

@@ -256,11 +256,9 @@ impl<T> Field<T> {
     where
         T: Deserialize<'de>,
     {
-        if self.seen {
-            return Err(A::Error::duplicate_field(self.name));
-        }
-        self.seen = true;
-        self.value = map.next_value()?;
+        let name = self.name;
+        let value = self.once().ok_or_else(|| A::Error::duplicate_field(name))?;
+        *value = map.next_value()?;
         Ok(())
     }
 

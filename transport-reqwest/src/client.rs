@@ -191,7 +191,7 @@ impl Client {
     }
 }
 
-/// What a future comes to; nothing, if it panics, and be it when it is dropped.
+/// What a future comes to; nothing, if it panics, even if only when it is dropped.
 async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(Some(future));
     poll_fn(|context| {
