@@ -39,7 +39,7 @@ fn main() {
     divan::main();
 }
 
-/// One request that is in the air.
+/// One request that is in flight.
 fn flight() -> (Shared, Lead) {
     let credentials = Credentials::new("a-client-id", "a-client-secret").unwrap();
     let exchange = Exchange::new(Endpoint::default(), credentials);

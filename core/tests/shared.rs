@@ -262,7 +262,7 @@ fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
     }
 }
 
-/// Caught: an `ask_at` that a refresh in the air does not move on; one that a failed refresh does
+/// Caught: an `ask_at` that a refresh in flight does not move on; one that a failed refresh does
 /// not move on; one that an abandoned refresh leaves moved on.
 #[test]
 fn hits_during_a_refresh_and_its_delay_take_no_lock() {
@@ -272,7 +272,7 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
 
     let lead = shared.refresh(at(2700)).expect("a refresh");
     for now in [at(2700), at(2701), just_before(at(2710))] {
-        assert!(!due(&shared, now), "in the air at {now:?}");
+        assert!(!due(&shared, now), "in flight at {now:?}");
     }
     let now = at(2701);
     assert!(shared.refresh(now).is_none());
@@ -334,15 +334,15 @@ fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     assert!(due(&shared, now));
     let ticket = shared.ticket(Need::Newer);
 
-    let in_the_air = lead(&shared, now, &ticket);
+    let is_in_flight = lead(&shared, now, &ticket);
     assert!(!due(&shared, now) && !due(&shared, just_before(at(3010))));
-    in_the_air.finish(now, torn());
+    is_in_flight.finish(now, torn());
     assert!(matches!(shared.status(now).phase, Phase::BackingOff { .. }));
     assert!(!due(&shared, now) && !due(&shared, at(3001)));
 
-    let in_the_air = lead(&shared, at(3001), &ticket);
+    let is_in_flight = lead(&shared, at(3001), &ticket);
     assert!(!due(&shared, at(3001)));
-    in_the_air.finish(at(3002), refused(403));
+    is_in_flight.finish(at(3002), refused(403));
     let end = at(3002).after(shared.status(at(3002)).hold_left.expect("a hold"));
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
@@ -749,7 +749,7 @@ fn an_acquisition_that_ends_quietly_wakes_everyone() {
 fn what_changes_nothing_wakes_nobody() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let in_the_air = lead(&shared, START, &ticket);
+    let is_in_flight = lead(&shared, START, &ticket);
     wakes_nobody(&shared, "looking", || {
         drop((shared.ticket(Need::Newer), shared.hit(START), shared.held()));
         drop((shared.status(START), shared.clone()));
@@ -762,7 +762,7 @@ fn what_changes_nothing_wakes_nobody() {
     });
     drop(waiter(&shared, at(10), &ticket));
     wakes_nobody(&shared, "a late failure", || {
-        in_the_air.finish(at(10), torn());
+        is_in_flight.finish(at(10), torn());
     });
     lead(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
     wakes_nobody(&shared, "a poll that is answered", || {
@@ -777,9 +777,9 @@ fn a_waiter_is_woken_by_what_came_before_it_waits() {
     within("a waiter that was woken before it waits", || {
         let shared = shared(patient());
         let ticket = shared.ticket(Need::Usable);
-        let in_the_air = lead(&shared, START, &ticket);
+        let is_in_flight = lead(&shared, START, &ticket);
         let waiters = [(); 2].map(|()| waiter(&shared, START, &ticket));
-        in_the_air.finish(START, granted("one", 3600));
+        is_in_flight.finish(START, granted("one", 3600));
         let [thread, task] = waiters;
         assert_eq!(thread.limit(), HOUR);
         thread.block();
@@ -1137,18 +1137,18 @@ fn held_and_status_say_what_is_going_on() {
     assert!(shared.held().is_none());
 
     let ticket = shared.ticket(Need::Usable);
-    let in_the_air = lead(&shared, START, &ticket);
+    let is_in_flight = lead(&shared, START, &ticket);
     assert!(matches!(
         shared.status(START).phase,
         Phase::Acquiring { attempt: 1, .. }
     ));
-    in_the_air.finish(START, torn());
+    is_in_flight.finish(START, torn());
     assert!(matches!(
         shared.status(START).phase,
         Phase::BackingOff { attempts: 1, .. }
     ));
-    let in_the_air = lead(&shared, at(1), &ticket);
-    in_the_air.finish(at(1), refused(403));
+    let is_in_flight = lead(&shared, at(1), &ticket);
+    is_in_flight.finish(at(1), refused(403));
     let status = shared.status(at(1));
     assert_eq!(status.phase, Phase::Idle);
     assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Rejected);

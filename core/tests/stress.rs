@@ -181,8 +181,8 @@ struct Stage {
     shared: Shared,
     origin: Instant,
     skipped: AtomicU64,
-    /// The flights in the air: number, credentials, and when the machine may give them up.
-    air: Mutex<Vec<(u64, String, Duration)>>,
+    /// The flights in flight: number, credentials, and when the machine may give them up.
+    in_flight: Mutex<Vec<(u64, String, Duration)>>,
     numbers: AtomicU64,
     told: Arc<AtomicU64>,
     rejected: Mutex<HashSet<String>>,
@@ -210,7 +210,7 @@ impl Stage {
             shared: Shared::new(machine, Some(Box::new(observer))),
             origin: Instant::now(),
             skipped: AtomicU64::new(0),
-            air: Mutex::default(),
+            in_flight: Mutex::default(),
             numbers: AtomicU64::new(1),
             told,
             rejected: Mutex::default(),
@@ -245,10 +245,10 @@ impl Stage {
         let number = self.number();
         let credentials = String::from_utf8(lead.request().body().as_ref().to_vec()).unwrap();
         let until = asked.mono + lead.timeout();
-        let mut air = self.air.lock().unwrap();
+        let mut in_flight = self.in_flight.lock().unwrap();
         // Read after the machine's decision, so never sooner than what it decided by.
         let now = self.now().mono;
-        let other = air
+        let other = in_flight
             .iter()
             .find(|(_, other, until)| *other == credentials && *until > now);
         let two = until > now && other.is_some();
@@ -257,7 +257,7 @@ impl Stage {
             "{:?} round {}: two live flights",
             self.pace, self.seed
         );
-        air.push((number, credentials, until));
+        in_flight.push((number, credentials, until));
         Airborne {
             stage: Arc::clone(self),
             number,
@@ -316,9 +316,9 @@ impl Airborne {
 
 impl Drop for Airborne {
     fn drop(&mut self) {
-        let mut air = self.stage.air.lock().unwrap();
-        air.retain(|(number, ..)| *number != self.number);
-        drop(air);
+        let mut in_flight = self.stage.in_flight.lock().unwrap();
+        in_flight.retain(|(number, ..)| *number != self.number);
+        drop(in_flight);
         // Only now the lead.
         self.lead.take();
     }

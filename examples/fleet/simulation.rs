@@ -145,10 +145,10 @@ struct Instance {
     waiting: Option<Ticket>,
     /// Which event is the next call. Others that were to be are void.
     next_call: u64,
-    air: Option<Air>,
+    in_flight: Option<InFlight>,
 }
 
-struct Air {
+struct InFlight {
     flight: Flight,
     request: Request<Bytes>,
     answer: Option<Response<Bytes>>,
@@ -167,7 +167,7 @@ impl Simulation {
             ahead: Duration::ZERO,
             waiting: None,
             next_call: 0,
-            air: None,
+            in_flight: None,
         };
         let mut simulation = Self {
             now: Duration::ZERO,
@@ -228,13 +228,13 @@ impl Simulation {
     }
 
     fn send(&mut self, id: usize, transmit: Transmit) {
-        let air = Air {
+        let in_flight = InFlight {
             flight: transmit.flight,
             request: transmit.request.map(RequestBody::into_bytes),
             answer: None,
             deadline: self.now + transmit.timeout,
         };
-        let before = self.instances[id].air.replace(air);
+        let before = self.instances[id].in_flight.replace(in_flight);
         assert!(before.is_none(), "two live flights of one machine");
         let arrival = self.now + self.time_on_its_way();
         self.push(arrival, What::Arrival(id));
@@ -242,11 +242,11 @@ impl Simulation {
 
     fn arrive(&mut self, id: usize) {
         let back = self.now + self.time_on_its_way();
-        if let Some(air) = &mut self.instances[id].air {
-            air.answer = self.server.answer(self.now, &air.request);
-            let known = match air.answer {
-                Some(_) => back.min(air.deadline),
-                None => air.deadline,
+        if let Some(in_flight) = &mut self.instances[id].in_flight {
+            in_flight.answer = self.server.answer(self.now, &in_flight.request);
+            let known = match in_flight.answer {
+                Some(_) => back.min(in_flight.deadline),
+                None => in_flight.deadline,
             };
             self.push(known, What::Answer(id));
         }
@@ -257,10 +257,10 @@ impl Simulation {
         let Instance {
             machine,
             waiting,
-            air,
+            in_flight,
             ..
         } = &mut self.instances[id];
-        let Some(Air { flight, answer, .. }) = air.take() else {
+        let Some(InFlight { flight, answer, .. }) = in_flight.take() else {
             return;
         };
         let outcome = if let Some(response) = answer {

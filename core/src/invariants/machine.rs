@@ -139,7 +139,7 @@ impl World {
 
     /// A last caller polls until there is an answer, and every request is lost.
     ///
-    /// That ends in time: with the flight that is in the air, and three attempts with a wait for
+    /// That ends in time: with the flight that is in flight, and three attempts with a wait for
     /// each and another before the next.
     pub fn settle(&mut self) {
         // Waits count from the highest reading.

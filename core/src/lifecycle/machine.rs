@@ -32,7 +32,7 @@ use super::held::Held;
 use super::patience::Patience;
 use super::rejected::Rejected;
 use super::retry::{self, LEAST_LEFT};
-use super::state::{Acquisition, Air, State};
+use super::state::{Acquisition, InFlight, State};
 use super::status::Status;
 use super::step::{Flight, Need, Step, Ticket, Transmit};
 use crate::config::Config;
@@ -136,7 +136,7 @@ impl Machine {
     /// 2. an acquisition has failed since the ticket was taken: [`Failed`](Step::Failed) with its
     ///    error, which all who waited share;
     /// 3. no token lives as long as is needed: [`Failed`](Step::Failed), and nothing is sent;
-    /// 4. a flight is in the air, or a back-off runs: [`Wait`](Step::Wait) until its end;
+    /// 4. a flight is in flight, or a back-off runs: [`Wait`](Step::Wait) until its end;
     /// 5. a hold runs: [`Failed`](Step::Failed) with its error;
     /// 6. else [`Send`](Step::Send).
     pub fn poll(&mut self, now: Moment, ticket: &Ticket) -> Step {
@@ -176,12 +176,12 @@ impl Machine {
             return None;
         }
         let timeout = self.config.attempt_timeout;
-        let (air, transmit) = self.take_off(now, timeout);
+        let (in_flight, transmit) = self.take_off(now, timeout);
         if let Some(held) = &mut self.held {
             // Until its end is known, nobody else needs to ask.
             held.ask_at = now.after(timeout);
         }
-        self.state = State::Refreshing(air);
+        self.state = State::Refreshing(in_flight);
         self.tell(Event::Attempt {
             number: 1,
             ahead: true,
@@ -208,17 +208,21 @@ impl Machine {
         let outcome = outcome.map_err(|error| flight.exchange.masked(error));
         let arrival = outcome.and_then(|grant| self.admit(now, &flight, grant));
         match (self.state.clone(), arrival) {
-            (State::Acquiring(acquisition, air), arrival) if air.number == flight.number => {
+            (State::Acquiring(acquisition, in_flight), arrival)
+                if in_flight.number == flight.number =>
+            {
                 match arrival {
                     Ok(held) => self.accept(now, held),
-                    Err(error) => self.fail_attempt(now, &acquisition, air, error),
+                    Err(error) => self.fail_attempt(now, &acquisition, in_flight, error),
                 }
             }
-            (State::Refreshing(air), arrival) if air.number == flight.number => match arrival {
-                Ok(held) if self.is_no_news(now, &held) => self.fail_to_renew(now, held),
-                Ok(held) => self.accept(now, held),
-                Err(error) => self.fail_refresh(now, air, error),
-            },
+            (State::Refreshing(in_flight), arrival) if in_flight.number == flight.number => {
+                match arrival {
+                    Ok(held) if self.is_no_news(now, &held) => self.fail_to_renew(now, held),
+                    Ok(held) => self.accept(now, held),
+                    Err(error) => self.fail_refresh(now, in_flight, error),
+                }
+            }
             // The flight was given up before. What it brings is welcome; nothing else changes.
             (_, Ok(mut late)) => match &self.held {
                 Some(held) if held.flight >= late.flight => {}
@@ -241,13 +245,13 @@ impl Machine {
     )]
     pub fn handle_abandon(&mut self, flight: Flight) {
         match &self.state {
-            State::Refreshing(air) if air.number == flight.number => {
+            State::Refreshing(in_flight) if in_flight.number == flight.number => {
                 if let Some(held) = &mut self.held {
                     held.ask_at = held.life.refresh_at;
                 }
                 self.state = State::Idle;
             }
-            State::Acquiring(acquisition, air) if air.number == flight.number => {
+            State::Acquiring(acquisition, in_flight) if in_flight.number == flight.number => {
                 self.state = match acquisition.attempts {
                     0 | 1 => State::Idle,
                     attempts => State::BackingOff(
@@ -304,7 +308,7 @@ impl Machine {
         }
     }
 
-    /// Goes on with other credentials. What is in the air for the old ones counts for nothing any
+    /// Goes on with other credentials. What is in flight for the old ones counts for nothing any
     /// more; the held token stays if the client id is the same.
     pub fn set_credentials(&mut self, credentials: Credentials) {
         if credentials.client_id() != self.exchange.credentials().client_id() {
@@ -366,7 +370,9 @@ impl Machine {
         let held = self.held.as_ref()?;
         let busy = match &self.state {
             State::Idle => None,
-            State::Refreshing(air) | State::Acquiring(_, air) => Some(air.deadline),
+            State::Refreshing(in_flight) | State::Acquiring(_, in_flight) => {
+                Some(in_flight.deadline)
+            }
             State::BackingOff(acquisition, _) => Some(acquisition.deadline),
         };
         let free = busy.map(|mono| Moment {
@@ -410,14 +416,16 @@ impl Machine {
     /// Ends what is past its deadline. Nothing does so by itself, since nothing here runs.
     fn notice_deadlines(&mut self, now: Moment, asking: Option<&Ticket>) {
         let waited = |flight| asking.is_some_and(|ticket| ticket.flights < flight);
-        let (acquisition, air) = match self.state.clone() {
-            State::Refreshing(air) if now.mono >= air.deadline => {
+        let (acquisition, in_flight) = match self.state.clone() {
+            State::Refreshing(in_flight) if now.mono >= in_flight.deadline => {
                 if self.usable(now).is_some() {
-                    return self.fail_refresh(now, air, late());
+                    return self.fail_refresh(now, in_flight, late());
                 }
-                (self.joined(air), air)
+                (self.joined(in_flight), in_flight)
             }
-            State::Acquiring(acquisition, air) if now.mono >= air.deadline => (acquisition, air),
+            State::Acquiring(acquisition, in_flight) if now.mono >= in_flight.deadline => {
+                (acquisition, in_flight)
+            }
             State::BackingOff(acquisition, end)
                 if now.mono >= end && acquisition.left(now) < LEAST_LEFT =>
             {
@@ -429,10 +437,10 @@ impl Machine {
             _ => return,
         };
         // Whoever comes long after everyone has gone is not told of their failure.
-        if now.mono >= acquisition.deadline && asking.is_some() && !waited(air.number) {
+        if now.mono >= acquisition.deadline && asking.is_some() && !waited(in_flight.number) {
             self.state = State::Idle;
         } else {
-            self.fail_attempt(now, &acquisition, air, late());
+            self.fail_attempt(now, &acquisition, in_flight, late());
         }
     }
 
@@ -444,8 +452,8 @@ impl Machine {
         acquisition.attempts = acquisition.attempts.saturating_add(1);
         let number = acquisition.attempts;
         let timeout = self.config.attempt_timeout.min(acquisition.left(now));
-        let (air, transmit) = self.take_off(now, timeout);
-        self.state = State::Acquiring(acquisition, air);
+        let (in_flight, transmit) = self.take_off(now, timeout);
+        self.state = State::Acquiring(acquisition, in_flight);
         self.tell(Event::Attempt {
             number,
             ahead: false,
@@ -468,16 +476,16 @@ impl Machine {
     }
 
     /// A refresh ahead, as those see it who wait for it since its token has gone.
-    fn joined(&self, air: Air) -> Acquisition {
+    fn joined(&self, in_flight: InFlight) -> Acquisition {
         Acquisition {
             attempts: 1,
-            ..self.acquisition(air.sent.mono)
+            ..self.acquisition(in_flight.sent.mono)
         }
     }
 
-    fn take_off(&mut self, now: Moment, timeout: Duration) -> (Air, Transmit) {
+    fn take_off(&mut self, now: Moment, timeout: Duration) -> (InFlight, Transmit) {
         self.flights = self.flights.saturating_add(1);
-        let air = Air {
+        let in_flight = InFlight {
             number: self.flights,
             sent: now,
             deadline: now.mono.saturating_add(timeout),
@@ -485,7 +493,7 @@ impl Machine {
         let transmit = Transmit {
             request: self.exchange.request(),
             flight: Flight {
-                number: air.number,
+                number: in_flight.number,
                 generation: self.generation,
                 sent: now,
                 exchange: self.exchange.clone(),
@@ -493,7 +501,7 @@ impl Machine {
             timeout,
             max_body: self.config.max_body,
         };
-        (air, transmit)
+        (in_flight, transmit)
     }
 
     /// The token of a grant with its dates, if it can be held.
@@ -551,11 +559,11 @@ impl Machine {
         self.tell(Event::NotRenewed { delay });
     }
 
-    fn fail_refresh(&mut self, now: Moment, air: Air, error: Error) {
+    fn fail_refresh(&mut self, now: Moment, in_flight: InFlight, error: Error) {
         if self.usable(now).is_none() {
             // The token has gone meanwhile: whoever waits now waits for this flight.
-            let acquisition = self.joined(air);
-            self.fail_attempt(now, &acquisition, air, error);
+            let acquisition = self.joined(in_flight);
+            self.fail_attempt(now, &acquisition, in_flight, error);
             return;
         }
         let (delay, asked) = self.delay_after(now, &error);
@@ -579,14 +587,20 @@ impl Machine {
         }
     }
 
-    fn fail_attempt(&mut self, now: Moment, acquisition: &Acquisition, air: Air, error: Error) {
+    fn fail_attempt(
+        &mut self,
+        now: Moment,
+        acquisition: &Acquisition,
+        in_flight: InFlight,
+        error: Error,
+    ) {
         let number = acquisition.attempts;
         let error = error.with_attempts(number);
         if number < acquisition.most && retry::is_worth_a_retry(&error) {
             let delay = retry::backoff(&error, number, now, &self.config, &mut self.rng);
             if delay.saturating_add(LEAST_LEFT) <= acquisition.left(now) {
                 let acquisition = Acquisition {
-                    failed: air.number,
+                    failed: in_flight.number,
                     error: Some(error.clone()),
                     ..acquisition.clone()
                 };

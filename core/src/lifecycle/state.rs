@@ -11,17 +11,17 @@ use crate::moment::Moment;
 pub(super) enum State {
     /// Nothing.
     Idle,
-    /// A refresh ahead is in the air.
-    Refreshing(Air),
-    /// An attempt that callers wait for is in the air.
-    Acquiring(Acquisition, Air),
+    /// A refresh ahead is in flight.
+    Refreshing(InFlight),
+    /// An attempt that callers wait for is in flight.
+    Acquiring(Acquisition, InFlight),
     /// An attempt failed; the next may be sent from this reading of the monotonic clock on.
     BackingOff(Acquisition, Duration),
 }
 
-/// The flight in the air.
+/// The flight in flight.
 #[derive(Clone, Copy)]
-pub(super) struct Air {
+pub(super) struct InFlight {
     pub(super) number: u64,
     pub(super) sent: Moment,
     pub(super) deadline: Duration,
@@ -44,7 +44,7 @@ impl State {
     pub(super) fn end(&self) -> Duration {
         match self {
             Self::Idle => Duration::ZERO,
-            Self::Refreshing(air) | Self::Acquiring(_, air) => air.deadline,
+            Self::Refreshing(in_flight) | Self::Acquiring(_, in_flight) => in_flight.deadline,
             Self::BackingOff(_, end) => *end,
         }
     }

@@ -36,18 +36,18 @@ impl Facts {
         }
     }
 
-    /// At most one flight of the same credentials is in the air.
+    /// At most one flight of the same credentials is in flight.
     pub(super) fn sent(&mut self, now: Moment, timeout: Duration) -> Checked {
         let at = self.read(now);
         let generation = self.generation;
-        let in_the_air = self.flights.iter().filter(|flight| {
+        let is_in_flight = self.flights.iter().filter(|flight| {
             !flight.is_back
                 && flight.generation == generation
                 && flight.at.mono.saturating_add(flight.timeout) > at.mono
         });
-        let in_the_air = in_the_air.count();
-        ensure(in_the_air == 0, || {
-            format!("{in_the_air} flights are in the air already")
+        let is_in_flight = is_in_flight.count();
+        ensure(is_in_flight == 0, || {
+            format!("{is_in_flight} flights are in flight already")
         })?;
         self.flights.push(Sent {
             at,

@@ -122,7 +122,7 @@ struct Sent {
     generation: usize,
 }
 
-/// Some attempts that are one matter. If none is in the air, a back-off runs.
+/// Some attempts that are one matter. If none is in flight, a back-off runs.
 #[derive(Clone, Debug)]
 struct Acquisition {
     begun: Duration,
@@ -161,9 +161,9 @@ pub(super) struct Model {
     rejected: Vec<(String, usize)>,
     /// How many young tokens were rejected in a row.
     row: usize,
-    /// The flight in the air: the first attempt of an acquisition, a later one, or a refresh ahead
+    /// The flight in flight: the first attempt of an acquisition, a later one, or a refresh ahead
     /// if there is no acquisition.
-    air: Option<usize>,
+    in_flight: Option<usize>,
     acquisition: Option<Acquisition>,
     probe: bool,
     held: Option<Held>,
@@ -186,7 +186,7 @@ impl Model {
             failures: Vec::new(),
             rejected: Vec::new(),
             row: 0,
-            air: None,
+            in_flight: None,
             acquisition: None,
             probe: false,
             held: None,
@@ -245,7 +245,7 @@ impl Model {
             return Ok(Expected::Failed(problem));
         }
         // 4
-        if let Some(flight) = self.air {
+        if let Some(flight) = self.in_flight {
             let over = self.flight_over(flight);
             return Ok(Expected::Wait(over.saturating_sub(now.mono)));
         }
@@ -282,7 +282,7 @@ impl Model {
         let due = self
             .usable(now)
             .is_some_and(|held| has_come(held.ask_at, now));
-        let busy = self.air.is_some() || self.acquisition.is_some();
+        let busy = self.in_flight.is_some() || self.acquisition.is_some();
         if !due || busy || self.running_hold(now).is_some() {
             return Ok(None);
         }
@@ -306,11 +306,11 @@ impl Model {
             return Ok(());
         }
         let sent = sent.at;
-        let in_the_air = self.air == Some(flight);
+        let is_in_flight = self.in_flight == Some(flight);
         let joined = self.acquisition.is_some();
         let (token, lifetime) = match brought {
             Brought::Token(token, lifetime) => (token, lifetime),
-            Brought::Problem(problem) if in_the_air => return self.failed(now, flight, problem),
+            Brought::Problem(problem) if is_in_flight => return self.failed(now, flight, problem),
             Brought::Problem(_) => return Ok(()),
         };
 
@@ -318,7 +318,7 @@ impl Model {
         let refused = self.rejected.iter().skip(last);
         if { refused }.any(|(refused, flights)| *refused == token && flight <= *flights) {
             let problem = Problem::new(ErrorKind::TokenRejected, 1);
-            return if in_the_air {
+            return if is_in_flight {
                 self.failed(now, flight, problem)
             } else {
                 Ok(())
@@ -334,36 +334,36 @@ impl Model {
             new.told_expiry = new.told_expiry.min(held.told_expiry);
             let delayed_until = held.ask_at;
             let usable = !has_come(held.unusable, now);
-            if usable && !(joined && self.air.is_some()) {
+            if usable && !(joined && self.in_flight.is_some()) {
                 new.expires = held.expires;
                 new.unusable = held.unusable;
                 new.refresh = held.refresh;
                 new.left_on_arrival = until(held.expires, now);
-                if in_the_air {
+                if is_in_flight {
                     return self.not_renewed(now, new);
                 }
             } else {
                 // Of an acquisition, or of a refresh that waiters have joined: the margin and the
                 // refresh point follow from what is left. (So they do for a late answer, if at
-                // that time an acquisition is in the air; the tables say neither.)
+                // that time an acquisition is in flight; the tables say neither.)
                 let told_expiry = new.told_expiry;
                 let left = until(held.expires, now);
                 new = self.life(new.token, sent, now, left, flight, now);
                 new.told_expiry = told_expiry;
             }
-            if !in_the_air {
+            if !is_in_flight {
                 // It comes late, and so changes nothing else: a delay goes on too.
                 new.ask_at = later(new.refresh, delayed_until);
             }
         }
         if has_come(new.unusable, now) {
-            return if in_the_air {
+            return if is_in_flight {
                 self.failed(now, flight, Problem::timeout())
             } else {
                 Ok(())
             };
         }
-        if !in_the_air {
+        if !is_in_flight {
             if self
                 .held
                 .as_ref()
@@ -375,7 +375,7 @@ impl Model {
         }
         let left = new.left_on_arrival;
         self.held = Some(new);
-        self.air = None;
+        self.in_flight = None;
         self.acquisition = None;
         self.probe = false;
         self.grants.push(now);
@@ -387,10 +387,10 @@ impl Model {
 
     /// As if it had never been sent.
     pub(super) fn abandon(&mut self, flight: usize) {
-        if self.air != Some(flight) {
+        if self.in_flight != Some(flight) {
             return;
         }
-        self.air = None;
+        self.in_flight = None;
         match &self.acquisition {
             None => {
                 if let Some(held) = &mut self.held {
@@ -438,7 +438,7 @@ impl Model {
     /// too, which the tables do not say.
     pub(super) fn new_credentials(&mut self, same_id: bool) {
         self.generation = self.generation.saturating_add(1);
-        self.air = None;
+        self.in_flight = None;
         self.acquisition = None;
         self.hold = None;
         self.probe = false;
@@ -501,7 +501,7 @@ impl Model {
 
     pub(super) fn phase(&self, now: Moment) -> Phase {
         let number = |failed: usize| u32::try_from(failed).unwrap_or(u32::MAX);
-        match (&self.acquisition, self.air) {
+        match (&self.acquisition, self.in_flight) {
             (None, None) => Phase::Idle,
             (None, Some(_)) => Phase::Refreshing,
             (Some(acquisition), Some(_)) => Phase::Acquiring {
@@ -552,7 +552,7 @@ impl Model {
         let held = self.held.as_ref();
         let acquisition = self.acquisition.as_ref();
         match edge {
-            Edge::FlightOver => self.air.map(|flight| mono(self.flight_over(flight))),
+            Edge::FlightOver => self.in_flight.map(|flight| mono(self.flight_over(flight))),
             Edge::BackOffOver => acquisition.map(|acquisition| mono(acquisition.again_at)),
             Edge::NoMoreRetry => acquisition
                 .map(|acquisition| mono(over(acquisition).saturating_sub(LEFT_FOR_A_RETRY))),
@@ -604,7 +604,7 @@ impl Model {
             timeout,
             generation: self.generation,
         });
-        self.air = Some(self.flights.len());
+        self.in_flight = Some(self.flights.len());
     }
 
     fn life(
@@ -637,7 +637,7 @@ impl Model {
     /// What is past its deadline ends.
     fn notice_deadlines(&mut self, now: Moment, asking: Option<&Ticket>) -> Checked {
         if let Some(flight) = self
-            .air
+            .in_flight
             .filter(|flight| self.flight_over(*flight) <= now.mono)
         {
             if self.acquisition.is_none() && self.usable(now).is_some() {
@@ -650,14 +650,14 @@ impl Model {
             });
             // Where nobody asks, in `poll_refresh`, the failure is as loud as any.
             if over && asking.is_some_and(|ticket| ticket.flights >= flight) {
-                self.air = None;
+                self.in_flight = None;
                 self.acquisition = None;
                 return Ok(());
             }
             return self.failed(now, flight, Problem::timeout());
         }
         if let Some(acquisition) = &self.acquisition
-            && self.air.is_none()
+            && self.in_flight.is_none()
             && acquisition.again_at <= now.mono
             && time_left(acquisition, now) < LEFT_FOR_A_RETRY
         {
@@ -675,13 +675,13 @@ impl Model {
         Ok(())
     }
 
-    /// The flight in the air failed.
+    /// The flight in flight failed.
     fn failed(&mut self, now: Moment, flight: usize, problem: Problem) -> Checked {
         if self.acquisition.is_none() && self.usable(now).is_some() {
             return self.refresh_failed(now, problem);
         }
         self.join(flight);
-        self.air = None;
+        self.in_flight = None;
         let Some(acquisition) = &mut self.acquisition else {
             return Err("there is no acquisition".to_owned());
         };
@@ -754,7 +754,7 @@ impl Model {
     }
 
     fn refresh_failed(&mut self, now: Moment, problem: Problem) -> Checked {
-        self.air = None;
+        self.in_flight = None;
         self.judge(now);
         let mut range = self.delay_rule().or_as_asked(&problem, now);
         if problem.retry_at.is_some() {
@@ -771,7 +771,7 @@ impl Model {
     }
 
     fn not_renewed(&mut self, now: Moment, same: Held) -> Checked {
-        self.air = None;
+        self.in_flight = None;
         self.judge(now);
         let range = self.delay_rule();
         match self.heard.pop_front() {

@@ -92,7 +92,7 @@ pub enum Move {
 /// A date to which a clock may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
-    /// The deadline of the flight in the air.
+    /// The deadline of the flight in flight.
     FlightOver,
     /// The end of the back-off.
     BackOffOver,

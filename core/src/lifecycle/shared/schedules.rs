@@ -44,7 +44,7 @@ type Answer = Result<Response<Vec<u8>>, Error>;
 struct Service {
     shared: Shared,
     sent: AtomicU32,
-    in_the_air: AtomicU32,
+    is_in_flight: AtomicU32,
     answer: fn(u32) -> Answer,
 }
 
@@ -56,7 +56,7 @@ impl Service {
         Arc::new(Self {
             shared: Shared::new(Machine::new(config, exchange, 1), None),
             sent: AtomicU32::new(0),
-            in_the_air: AtomicU32::new(0),
+            is_in_flight: AtomicU32::new(0),
             answer,
         })
     }
@@ -76,9 +76,13 @@ impl Service {
 
     fn send(&self, now: Moment, lead: Lead) {
         let number = self.sent.fetch_add(1, SeqCst) + 1;
-        assert_eq!(self.in_the_air.fetch_add(1, SeqCst), 0, "two live flights");
+        assert_eq!(
+            self.is_in_flight.fetch_add(1, SeqCst),
+            0,
+            "two live flights"
+        );
         let answer = (self.answer)(number);
-        self.in_the_air.fetch_sub(1, SeqCst);
+        self.is_in_flight.fetch_sub(1, SeqCst);
         lead.finish(now, answer);
     }
 
