@@ -45,11 +45,11 @@ fn without_jitter_the_same_bounds_are_missed() {
 }
 
 /// Nor would the outage be quiet by itself. (Of the busiest second, no setting makes a bad one: the
-/// jitter of holds is not for users to switch off, and has its tests in the core.)
+/// jitter of cooldowns is not for users to switch off, and has its tests in the core.)
 #[test]
 fn with_holds_that_do_not_grow_the_outage_is_a_hammer() {
     let mut config = Config::default();
-    config.max_hold = config.first_hold;
+    config.max_cooldown = config.first_cooldown;
     let record = simulation::run(INSTANCES, &config, SEED).unwrap();
     let [before, outage, _, after] = goals::judge(&record);
     assert!(!outage.is_met(), "{outage}");

@@ -145,7 +145,7 @@ fn for_a_time(time: Duration, mut ask: impl FnMut()) {
     let end = Instant::now() + time;
     while Instant::now() < end {
         ask();
-        // Holds are a matter of real time here; callers that never rest would only heat the machine.
+        // Cooldowns are a matter of real time here; callers that never rest would only heat the machine.
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -222,7 +222,7 @@ fn clients_that_revoke_each_others_tokens_slow_down<C: Caller>() {
             calls += 1;
         }
     });
-    // Two at once, then one after each hold, of which the second takes a second at least.
+    // Two at once, then one after each cooldown, of which the second takes a second at least.
     let grants = emulator.grants();
     assert!((4..=8).contains(&grants), "{grants}");
     assert!(calls > 100 && served > 10, "{served} of {calls}");
@@ -244,7 +244,7 @@ fn a_downstream_that_refuses_every_token_costs_a_mint_per_hold<C: Caller>() {
             }
         }
     });
-    // Two at once, then holds of 1 s and of 1 to 2 s.
+    // Two at once, then cooldowns of 1 s and of 1 to 2 s.
     let grants = emulator.grants();
     assert!((3..=4).contains(&grants), "{grants}");
     assert!(held_back > 100, "{held_back}, and {refused} refused");

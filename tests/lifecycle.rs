@@ -354,7 +354,7 @@ fn a_failure_is_one_for_all<C: Callers>() {
         assert_eq!(error.attempts(), 1);
     }
     assert_eq!(emulator.requests(), 1);
-    assert!(client.state().hold_left.is_some());
+    assert!(client.state().cooldown_left.is_some());
 }
 
 fn a_failing_server_is_asked_three_times_for_all<C: Callers>() {
@@ -476,10 +476,10 @@ fn a_downstream_that_refuses_everything_costs_a_request_per_hold<C: Callers>() {
                 errors += 1;
             }
         }
-        // As above: the holds pass in real time.
+        // As above: the cooldowns pass in real time.
         thread::sleep(Duration::from_millis(1));
     }
-    // Two at once, then holds of 1 s, of 1 to 2 s and of 2 to 4 s.
+    // Two at once, then cooldowns of 1 s, of 1 to 2 s and of 2 to 4 s.
     assert!((3..=5).contains(&tokens), "{tokens}");
     assert_eq!(emulator.requests(), tokens);
     assert!(errors > 100, "{errors}");
@@ -524,7 +524,7 @@ fn rotation_goes_on_with_the_new_secret<C: Callers>() {
     client.set_credentials(credentials());
     assert!(
         client.refresh().unwrap() != first,
-        "no hold is left of the old ones"
+        "no cooldown is left of the old ones"
     );
     client.set_credentials(Credentials::new("another", "a wrong secret").unwrap());
     assert!(
@@ -663,13 +663,13 @@ fn impatient_callers_of_a_slow_server_are_served_from_the_third_on() {
     let emulator = emulator(HOUR);
     emulator.script([Reply::token().delay(Duration::from_millis(100))]);
     let Tasks { client, runtime } = Tasks::build(&emulator, Setup::default());
-    let patience = Duration::from_millis(50);
+    let cooldown = Duration::from_millis(50);
     let served: Vec<_> = runtime.block_on(async {
         let mut served = Vec::new();
         for _ in 0..10 {
             let begun = tokio::time::Instant::now();
-            served.push(timeout(patience, client.token()).await.is_ok());
-            tokio::time::sleep_until(begun + patience).await;
+            served.push(timeout(cooldown, client.token()).await.is_ok());
+            tokio::time::sleep_until(begun + cooldown).await;
         }
         served
     });

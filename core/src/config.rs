@@ -38,13 +38,13 @@ pub struct Config {
     pub backoff: Duration,
     /// The same after a 429 or a 503: 1 s.
     pub throttled_backoff: Duration,
-    /// The longest hold that a server can ask for by `Retry-After`: 5 min.
+    /// The longest cooldown that a server can ask for by `Retry-After`: 5 min.
     pub max_retry_after: Duration,
-    /// The hold after a first failed acquisition, and the delay after a first failed refresh:
+    /// The cooldown after a first failed acquisition, and the delay after a first failed refresh:
     /// 1 s, and no less. It doubles with each, and is then cut by up to half, at random.
-    pub first_hold: Duration,
+    pub first_cooldown: Duration,
     /// What those holds and delays grow to: 60 s.
-    pub max_hold: Duration,
+    pub max_cooldown: Duration,
     /// How long a grant must have stood for the failures before it to be forgotten, and how old
     /// a token must be for its rejection not to count as one in a row: 60 s.
     pub settled_after: Duration,
@@ -68,7 +68,7 @@ impl Config {
     /// The largest [`max_body`](Self::max_body) that can be set: 1 MiB.
     pub const LARGEST_MAX_BODY: usize = 1024 * 1024;
 
-    /// The longest time-out, wait or hold that can be set: a day. HTTP clients add time-outs to
+    /// The longest time-out, wait or cooldown that can be set: a day. HTTP clients add time-outs to
     /// clocks, and not all of them survive the end of time.
     pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -85,8 +85,8 @@ impl Config {
             ("backoff", self.backoff),
             ("throttled_backoff", self.throttled_backoff),
             ("max_retry_after", self.max_retry_after),
-            ("first_hold", self.first_hold),
-            ("max_hold", self.max_hold),
+            ("first_cooldown", self.first_cooldown),
+            ("max_cooldown", self.max_cooldown),
             ("settled_after", self.settled_after),
             ("max_refresh_ahead", self.max_refresh_ahead),
         ] {
@@ -108,11 +108,11 @@ impl Config {
         refuse_if(self.attempts == 0, || {
             "attempts is zero, so that no token could ever be had".to_owned()
         })?;
-        refuse_if(self.first_hold < Duration::from_secs(1), || {
-            "first_hold is under a second".to_owned()
+        refuse_if(self.first_cooldown < Duration::from_secs(1), || {
+            "first_cooldown is under a second".to_owned()
         })?;
-        refuse_if(self.first_hold > self.max_hold, || {
-            "first_hold is longer than max_hold".to_owned()
+        refuse_if(self.first_cooldown > self.max_cooldown, || {
+            "first_cooldown is longer than max_cooldown".to_owned()
         })?;
         refuse_if(self.fallback_lifetime.is_zero(), || {
             "fallback_lifetime is zero".to_owned()
@@ -165,8 +165,8 @@ impl Default for Config {
             backoff: Duration::from_millis(500),
             throttled_backoff: Duration::from_secs(1),
             max_retry_after: Duration::from_secs(5 * 60),
-            first_hold: Duration::from_secs(1),
-            max_hold: Duration::from_secs(60),
+            first_cooldown: Duration::from_secs(1),
+            max_cooldown: Duration::from_secs(60),
             settled_after: Duration::from_secs(60),
             fallback_lifetime: UNKNOWN_LIFETIME,
             max_lifetime: LONGEST_LIFETIME,
@@ -209,8 +209,11 @@ mod tests {
                 |c| c.max_refresh_ahead = Duration::ZERO,
                 "max_refresh_ahead",
             ),
-            (|c| c.first_hold /= 2, "first_hold"),
-            (|c| c.max_hold = Duration::from_millis(900), "max_hold"),
+            (|c| c.first_cooldown /= 2, "first_cooldown"),
+            (
+                |c| c.max_cooldown = Duration::from_millis(900),
+                "max_cooldown",
+            ),
             (
                 |c| c.fallback_lifetime = Duration::ZERO,
                 "fallback_lifetime",
@@ -240,13 +243,13 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let cases: [fn(&mut Config); 12] = [
             |c| c.connect_timeout = Duration::from_secs(86_400),
-            |c| c.max_hold = Duration::from_secs(86_400),
+            |c| c.max_cooldown = Duration::from_secs(86_400),
             |c| c.max_refresh_ahead = c.max_margin + Duration::from_nanos(1),
             |c| c.settled_after = Duration::from_nanos(1),
             |c| c.max_body = 1,
             |c| c.max_body = 1_048_576,
             |c| c.attempts = 1,
-            |c| c.first_hold = c.max_hold,
+            |c| c.first_cooldown = c.max_cooldown,
             |c| c.max_lifetime = c.fallback_lifetime,
             |c| c.max_lifetime = LONGEST_LIFETIME,
             |c| c.refresh_jitter_percent = 74,

@@ -261,7 +261,7 @@ impl Rejection {
 
 impl Error {
     /// An error of the caller's own making: a configuration that cannot work. `what` says what is
-    /// wrong and what to do, and holds no secret.
+    /// wrong and what to do, and cooldowns no secret.
     #[must_use]
     pub fn configuration(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Configuration, what)

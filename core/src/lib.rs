@@ -10,7 +10,7 @@
 //! - *What to send, and what came back*: [`Exchange`] turns [`Credentials`] and an [`Endpoint`]
 //!   into an [`http::Request`], and an [`http::Response`] into a [`Token`] as a ready header.
 //! - *When to send*: [`Machine`] decides from state and time whether to use the token, refresh it
-//!   ahead, fetch, wait, retry or hold back; `Shared` (feature `shared`) is one machine for many
+//!   ahead, fetch, wait, retry or cooldown back; `Shared` (feature `shared`) is one machine for many
 //!   callers, threads and tasks alike; [`TokenSource`] is what a user's code takes.
 //! - *A client of your own*: `ClientBuilder` (feature `client`) makes whatever is a `Transport`.
 //! - *What went wrong*: one [`Error`] that says who has to do something about it.
@@ -35,7 +35,7 @@
 //! ```
 //!
 //! A refresh whose token ends before it does is the first attempt of those who wait by then.
-//! Beside the state there may be a held token, which is used all the while, and a hold, during
+//! Beside the state there may be a held token, which is used all the while, and a cooldown, during
 //! which nothing is sent.
 //!
 //! ```

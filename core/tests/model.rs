@@ -65,7 +65,7 @@ const ALPHABET: [Op; 20] = [
     Op::Set(Clock::Both, Move::To(Edge::Unusable, Nudge::At)),
     Op::Set(Clock::Both, Move::To(Edge::FlightOver, Nudge::At)),
     Op::Set(Clock::Both, Move::To(Edge::BackOffOver, Nudge::At)),
-    Op::Set(Clock::Both, Move::To(Edge::HoldOver, Nudge::At)),
+    Op::Set(Clock::Both, Move::To(Edge::CooldownOver, Nudge::At)),
     Op::Set(Clock::Wall, Move::On(Duration::from_secs(31))),
 ];
 
@@ -118,7 +118,7 @@ fn every_short_sequence_that_begins_later_goes_as_the_tables_say() {
     let failed = [Op::Answer(0, Answer::Status(503, None)), next[0], next[1]];
     let last_attempt = [&[call], &failed[..], &failed[..]].concat();
     let holding = [call, Op::Answer(0, Answer::Status(403, Some(20)))];
-    let probing = [&holding[..], &[to(Edge::HoldOver), call]].concat();
+    let probing = [&holding[..], &[to(Edge::CooldownOver), call]].concat();
     let rejected = [&granted[..], &[Op::Reject(Which::Held)], &granted[..]].concat();
     for begun in [&refreshing, &expired, &last_attempt, &probing, &rejected] {
         let sequences = explore(&World::new(1), &mut begun.clone(), depth() - 2);
@@ -156,13 +156,13 @@ fn what_is_drawn_fills_its_range() {
     let call = Op::Call(Need::Usable);
     let answer = |status, retry_after| Op::Answer(0, Answer::Status(status, retry_after));
     let again = [
-        Op::Set(Clock::Both, Move::To(Edge::HoldOver, Nudge::At)),
+        Op::Set(Clock::Both, Move::To(Edge::CooldownOver, Nudge::At)),
         call,
     ];
     let refused = answer(403, None);
     let granted = [call, Op::Answer(0, Answer::Token(Which::New, Some(1_000)))];
     for (ops, least, most) in [
-        // Equal jitter of a back-off, and of the second hold.
+        // Equal jitter of a back-off, and of the second cooldown.
         (&[call, answer(500, None)][..], 250, 500),
         (&[call, answer(429, None)], 500, 1_000),
         (

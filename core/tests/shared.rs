@@ -294,7 +294,7 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     let mut answer = refused(503).unwrap();
     answer.headers_mut().insert("retry-after", 100.into());
     lead.finish(now, Ok(answer));
-    let end = now.after(shared.status(now).hold_left.expect("a hold"));
+    let end = now.after(shared.status(now).cooldown_left.expect("a cooldown"));
     assert!(end.mono >= at(2802).mono);
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
@@ -325,7 +325,7 @@ fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
 }
 
 /// Caught: the held token's own `ask_at` as the snapshot's, which knows nothing of an acquisition,
-/// of its back-off or of a hold; the back-off or the hold left out alone.
+/// of its back-off or of a cooldown; the back-off or the cooldown left out alone.
 #[test]
 fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     let shared = shared(config());
@@ -343,7 +343,7 @@ fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     let is_in_flight = lead(&shared, at(3001), &ticket);
     assert!(!due(&shared, at(3001)));
     is_in_flight.finish(at(3002), refused(403));
-    let end = at(3002).after(shared.status(at(3002)).hold_left.expect("a hold"));
+    let end = at(3002).after(shared.status(at(3002)).cooldown_left.expect("a cooldown"));
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
     assert!(shared.refresh(end).is_some());
@@ -539,7 +539,7 @@ fn a_change_at_the_time_of_the_poll_that_says_wait_wakes_it() {
                 }
                 if step.wait().is_leader() {
                     assert!(shared.reject(START, &hit(&shared, START).token));
-                    // No hold shall come of it.
+                    // No cooldown shall come of it.
                     shared.set_credentials(credentials("client"));
                     over.store(begun.elapsed() > WATCHDOG / 4, Ordering::SeqCst);
                 }
@@ -1152,7 +1152,7 @@ fn held_and_status_say_what_is_going_on() {
     let status = shared.status(at(1));
     assert_eq!(status.phase, Phase::Idle);
     assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Rejected);
-    assert_eq!(status.hold_left, Some(Duration::from_secs(1)));
+    assert_eq!(status.cooldown_left, Some(Duration::from_secs(1)));
 
     fetch(&shared, at(2), "one");
     assert_eq!(shared.status(at(2)).token_left, Some(HOUR));

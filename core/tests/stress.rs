@@ -153,13 +153,13 @@ fn round(pace: Pace, seed: u64) -> Seen {
 fn perform(stage: &Arc<Stage>, as_tasks: bool, actors: Vec<Rng>) {
     if as_tasks {
         let tasks = actors.into_iter().map(|mut rng| {
-            let patience = rng.choice([2, 10, usize::MAX, usize::MAX]).unwrap();
+            let cooldown = rng.choice([2, 10, usize::MAX, usize::MAX]).unwrap();
             let actor = Actor {
                 stage: Arc::clone(stage),
                 rng,
                 is_task: true,
             };
-            cancelled_after(patience, actor.play())
+            cancelled_after(cooldown, actor.play())
         });
         run(tasks.collect());
     } else {
@@ -630,16 +630,16 @@ fn ended_on_purpose(panic: Box<dyn Any + Send>) -> Poll<()> {
 }
 
 /// The same task, dropped where it stands when it has had to wait so many times.
-fn cancelled_after(patience: usize, task: impl Future<Output = ()> + Send + 'static) -> Task {
+fn cancelled_after(cooldown: usize, task: impl Future<Output = ()> + Send + 'static) -> Task {
     let mut task = Some(Box::pin(task));
-    let mut patience = patience;
+    let mut cooldown = cooldown;
     Box::pin(future::poll_fn(move |context| {
         let Some(running) = &mut task else {
             return Poll::Ready(());
         };
         let polled = running.as_mut().poll(context);
-        patience = patience.saturating_sub(1);
-        if polled.is_ready() || patience == 0 {
+        cooldown = cooldown.saturating_sub(1);
+        if polled.is_ready() || cooldown == 0 {
             task = None;
             return Poll::Ready(());
         }

@@ -221,7 +221,7 @@ fn a_failure_ends_its_span() {
     assert!(page[2].starts_with("WARN in acquire_token: message=no token could be had"));
     assert!(page[3].starts_with("WARN in -: message=nothing will be sent for"));
 
-    let after_the_hold = START.after(Duration::from_secs(100));
-    drop(lead(&shared, after_the_hold));
+    let after_the_cooldown = START.after(Duration::from_secs(100));
+    drop(lead(&shared, after_the_cooldown));
     assert_eq!(notebook.page()[0], "span acquire_token");
 }

@@ -86,8 +86,8 @@ fn ask(
 fn narrate(event: &Event, verbose: bool) {
     match (event, event.error()) {
         (Event::Retry { .. }, Some(error)) => tell(format_args!("{event}: {error}")),
-        // Of a failure and its hold the program itself is the end.
-        (Event::Failed { .. } | Event::Held { .. }, _) => {}
+        // Of a failure and its cooldown the program itself is the end.
+        (Event::Failed { .. } | Event::CooldownStarted { .. }, _) => {}
         _ if verbose => tell(event),
         _ => {}
     }

@@ -62,7 +62,7 @@ impl Client {
     /// # Errors
     ///
     /// The error of the acquisition that this call waited for, shared with everyone who did;
-    /// while a hold runs, the error that began it. It is one of
+    /// while a cooldown runs, the error that began it. It is one of
     /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
     /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
     /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or

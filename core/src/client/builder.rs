@@ -129,7 +129,7 @@ impl<C: Transport> ClientBuilder<C> {
         self
     }
 
-    /// Sets the numbers: time-outs, attempts, waits, holds, when to refresh. [`Config`] tells
+    /// Sets the numbers: time-outs, attempts, waits, cooldowns, when to refresh. [`Config`] tells
     /// what they are by default.
     pub fn config(mut self, config: Config) -> Self {
         self.http.config = config;

@@ -443,9 +443,12 @@ impl World {
                 status.token_left
             )
         })?;
-        let left = self.model.hold_left(self.now);
-        ensure(status.hold_left == left, || {
-            format!("its hold has {:?} left, and not {left:?}", status.hold_left)
+        let left = self.model.cooldown_left(self.now);
+        ensure(status.cooldown_left == left, || {
+            format!(
+                "its cooldown has {:?} left, and not {left:?}",
+                status.cooldown_left
+            )
         })?;
         let right = match (&status.last_error, self.model.last_failure()) {
             (None, None) => true,

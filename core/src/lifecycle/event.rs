@@ -65,7 +65,7 @@ pub enum Event {
     },
     /// For a time, nothing is sent, and callers without a usable token get this error.
     #[non_exhaustive]
-    Held {
+    CooldownStarted {
         /// The error that callers get.
         error: Error,
         /// For how long.
@@ -78,9 +78,9 @@ impl Event {
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match self {
-            Self::Retry { error, .. } | Self::Failed { error, .. } | Self::Held { error, .. } => {
-                Some(error)
-            }
+            Self::Retry { error, .. }
+            | Self::Failed { error, .. }
+            | Self::CooldownStarted { error, .. } => Some(error),
             Self::Attempt { .. }
             | Self::Refreshed { .. }
             | Self::NotRenewed { .. }
@@ -95,7 +95,7 @@ impl Event {
             Self::Retry { delay, .. }
             | Self::NotRenewed { delay }
             | Self::Failed { delay, .. }
-            | Self::Held { delay, .. } => Some(*delay),
+            | Self::CooldownStarted { delay, .. } => Some(*delay),
             Self::Attempt { .. } | Self::Refreshed { .. } | Self::Rejected { .. } => None,
         }
     }
@@ -125,7 +125,9 @@ impl fmt::Display for Event {
             Self::Failed { .. } => write!(f, "no token could be had"),
             Self::Rejected { in_a_row: 1 } => write!(f, "the token was rejected"),
             Self::Rejected { in_a_row } => write!(f, "{in_a_row} tokens in a row were rejected"),
-            Self::Held { delay, .. } => write!(f, "nothing will be sent for {delay:.1?}"),
+            Self::CooldownStarted { delay, .. } => {
+                write!(f, "nothing will be sent for {delay:.1?}")
+            }
         }
     }
 }
@@ -201,7 +203,7 @@ mod tests {
                 false,
             ),
             (
-                Event::Held {
+                Event::CooldownStarted {
                     error: error(),
                     delay,
                 },

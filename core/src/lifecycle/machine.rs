@@ -2,7 +2,7 @@
 //! and whatever is in here depends on state and time alone. How fresh a token is and how long to
 //! wait are pure functions of [`freshness`](super::freshness) and [`retry`](super::retry).
 //!
-//! The state is what is being tried now. The token that is held and the hold that keeps requests
+//! The state is what is being tried now. The token that is held and the cooldown that keeps requests
 //! back stand beside it, because each of them can go with any state.
 //!
 //! ```text
@@ -26,10 +26,10 @@ use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
+use super::cooldown::Cooldown;
 use super::event::Event;
 use super::freshness::{Lifespan, has_come, later, sooner, until};
 use super::held::Held;
-use super::patience::Patience;
 use super::rejected::Rejected;
 use super::retry::{self, LEAST_LEFT};
 use super::state::{Acquisition, InFlight, State};
@@ -96,7 +96,7 @@ pub struct Machine {
     last_failure: Option<Error>,
     state: State,
     held: Option<Held>,
-    patience: Patience,
+    cooldown: Cooldown,
     /// Whether the last acquisition failed: then the next is a probe of one attempt.
     probing: bool,
     rejected: Rejected,
@@ -123,7 +123,7 @@ impl Machine {
             last_failure: None,
             state: State::Idle,
             held: None,
-            patience: Patience::default(),
+            cooldown: Cooldown::default(),
             probing: false,
             rejected: Rejected::default(),
             events: VecDeque::new(),
@@ -137,7 +137,7 @@ impl Machine {
     ///    error, which all who waited share;
     /// 3. no token lives as long as is needed: [`Failed`](Step::Failed), and nothing is sent;
     /// 4. a flight is in flight, or a back-off runs: [`Wait`](Step::Wait) until its end;
-    /// 5. a hold runs: [`Failed`](Step::Failed) with its error;
+    /// 5. a cooldown runs: [`Failed`](Step::Failed) with its error;
     /// 6. else [`Send`](Step::Send).
     pub fn poll(&mut self, now: Moment, ticket: &Ticket) -> Step {
         let now = self.read(now);
@@ -158,21 +158,21 @@ impl Machine {
         if end > now.mono {
             return Step::Wait(end.saturating_sub(now.mono));
         }
-        if let Some(hold) = self.patience.running_hold(now) {
-            return Step::Failed(hold.error.clone());
+        if let Some(cooldown) = self.cooldown.running(now) {
+            return Step::Failed(cooldown.error.clone());
         }
         Step::Send(self.send_attempt(now))
     }
 
     /// A refresh ahead, if now is the time for one: the held token is usable and past its
-    /// refresh point, and there is no flight, back-off or hold. Nobody has to wait for it.
+    /// refresh point, and there is no flight, back-off or cooldown. Nobody has to wait for it.
     pub fn poll_refresh(&mut self, now: Moment) -> Option<Transmit> {
         let now = self.read(now);
         self.notice_deadlines(now, None);
         let due = self
             .usable(now)
             .is_some_and(|held| has_come(held.ask_at, now));
-        if !due || !matches!(self.state, State::Idle) || self.patience.running_hold(now).is_some() {
+        if !due || !matches!(self.state, State::Idle) || self.cooldown.running(now).is_some() {
             return None;
         }
         let timeout = self.config.attempt_timeout;
@@ -275,14 +275,14 @@ impl Machine {
             return false;
         };
         self.rejected.remember(token.clone(), self.flights);
-        let in_a_row = self.patience.reject(now, held.sent, &self.config);
+        let in_a_row = self.cooldown.reject(now, held.sent, &self.config);
         self.tell(Event::Rejected { in_a_row });
         if in_a_row > 1 {
             // A downstream that refuses everything must not cost a request per call.
-            let delay = self.patience.fail(now, &self.config, &mut self.rng);
+            let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
             let error = Error::token_rejected();
-            let delay = self.patience.begin_hold(now, delay, error.clone());
-            self.tell(Event::Held { error, delay });
+            let delay = self.cooldown.begin(now, delay, error.clone());
+            self.tell(Event::CooldownStarted { error, delay });
         }
         true
     }
@@ -304,7 +304,7 @@ impl Machine {
                 sent: now,
                 left_on_arrival: life.left(now),
             });
-            self.patience.grant(now);
+            self.cooldown.grant(now);
         }
     }
 
@@ -320,7 +320,7 @@ impl Machine {
         self.exchange = self.exchange.clone().with_credentials(credentials);
         self.generation = self.generation.saturating_add(1);
         self.state = State::Idle;
-        self.patience = Patience::default();
+        self.cooldown = Cooldown::default();
         self.probing = false;
     }
 
@@ -354,10 +354,10 @@ impl Machine {
         Status {
             phase: self.state.phase(now),
             token_left: self.usable(now).map(|held| held.life.left(now)),
-            hold_left: self
-                .patience
-                .running_hold(now)
-                .map(|hold| until(hold.until, now)),
+            cooldown_left: self
+                .cooldown
+                .running(now)
+                .map(|running| until(running.until, now)),
             last_error: self.last_failure.clone(),
             client_id: self.exchange.credentials().client_id().clone(),
         }
@@ -380,7 +380,7 @@ impl Machine {
             wall: Duration::MAX,
         });
         let ask_at = free.map_or(held.ask_at, |free| later(held.ask_at, free));
-        let held_back = self.patience.hold_until();
+        let held_back = self.cooldown.ends_at();
         Some(held_back.map_or(ask_at, |until| later(ask_at, until)))
     }
 
@@ -392,7 +392,7 @@ impl Machine {
             (self.generation, self.flights, self.failures),
             mem::discriminant(&self.state),
             held.map(|held| (held.flight, held.ask_at, held.life)),
-            self.patience.hold_until(),
+            self.cooldown.ends_at(),
         )
     }
 
@@ -542,7 +542,7 @@ impl Machine {
         self.held = Some(held);
         self.state = State::Idle;
         self.probing = false;
-        self.patience.grant(now);
+        self.cooldown.grant(now);
         self.tell(Event::Refreshed { lifetime });
     }
 
@@ -552,7 +552,7 @@ impl Machine {
     }
 
     fn fail_to_renew(&mut self, now: Moment, mut held: Held) {
-        let delay = self.patience.fail(now, &self.config, &mut self.rng);
+        let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
         held.ask_at = later(held.life.refresh_at, now.after(delay));
         self.held = Some(held);
         self.state = State::Idle;
@@ -568,9 +568,7 @@ impl Machine {
         }
         let (delay, asked) = self.delay_after(now, &error);
         let delay = match asked {
-            Some(asked) => self
-                .patience
-                .begin_hold(now, delay.max(asked), error.clone()),
+            Some(asked) => self.cooldown.begin(now, delay.max(asked), error.clone()),
             None => delay,
         };
         if let Some(held) = &mut self.held {
@@ -583,7 +581,7 @@ impl Machine {
             delay,
         });
         if asked.is_some() {
-            self.tell(Event::Held { error, delay });
+            self.tell(Event::CooldownStarted { error, delay });
         }
     }
 
@@ -624,19 +622,19 @@ impl Machine {
         self.probing = true;
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some(error.clone());
-        let delay = self.patience.begin_hold(now, delay, error.clone());
+        let delay = self.cooldown.begin(now, delay, error.clone());
         self.tell(Event::Failed {
             error: error.clone(),
             ahead: false,
             delay,
         });
-        self.tell(Event::Held { error, delay });
+        self.tell(Event::CooldownStarted { error, delay });
     }
 
     /// The delay that follows from a failure, and the one that the server asked for, if it did: a
     /// little later than that, and not for ever.
     fn delay_after(&mut self, now: Moment, error: &Error) -> (Duration, Option<Duration>) {
-        let delay = self.patience.fail(now, &self.config, &mut self.rng);
+        let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
         let asked = retry::retry_after(error, now).map(|asked| {
             let later = retry::later_than_asked(asked, &mut self.rng);
             later.min(self.config.max_retry_after)

@@ -1,10 +1,10 @@
 //! When to send: decisions from state and time.
 
+mod cooldown;
 mod event;
 mod freshness;
 mod held;
 mod machine;
-mod patience;
 mod rejected;
 mod retry;
 #[cfg(feature = "shared")]

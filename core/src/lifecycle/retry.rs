@@ -13,8 +13,8 @@ use crate::wire::ApiResultStatus;
 /// What is left of an acquisition must be at least this for another attempt to make sense.
 pub(crate) const LEAST_LEFT: Duration = Duration::from_secs(1);
 
-/// No hold, and no delay of a refresh, is shorter.
-pub(crate) const SHORTEST_HOLD: Duration = Duration::from_secs(1);
+/// No cooldown, and no delay of a refresh, is shorter.
+pub(crate) const MIN_COOLDOWN: Duration = Duration::from_secs(1);
 
 /// Whether the same request may well succeed a little later.
 pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
@@ -71,11 +71,11 @@ pub(crate) fn later_than_asked(delay: Duration, rng: &mut Rng) -> Duration {
     delay.saturating_add(most.mul_f64(rng.f64()))
 }
 
-/// The hold after this failed acquisition, or the delay after this failed refresh: `failures`
+/// The cooldown after this failed acquisition, or the delay after this failed refresh: `failures`
 /// is how many there were before it.
-pub(crate) fn hold(failures: u32, config: &Config, rng: &mut Rng) -> Duration {
-    let most = doubled(config.first_hold, failures).min(config.max_hold);
-    equal_jitter(most, rng).max(SHORTEST_HOLD)
+pub(crate) fn cooldown(failures: u32, config: &Config, rng: &mut Rng) -> Duration {
+    let most = doubled(config.first_cooldown, failures).min(config.max_cooldown);
+    equal_jitter(most, rng).max(MIN_COOLDOWN)
 }
 
 /// Between a half and the whole of `delay`.

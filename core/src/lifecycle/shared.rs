@@ -290,7 +290,7 @@ impl Inner {
         drop(old);
     }
 
-    /// All that an acquisition tells, whoever polls for it, is told in one span, and a hold that
+    /// All that an acquisition tells, whoever polls for it, is told in one span, and a cooldown that
     /// follows from it in none.
     #[cfg(feature = "tracing")]
     fn trace(&self, event: &Event) {

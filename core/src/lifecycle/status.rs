@@ -13,8 +13,8 @@ pub struct Status {
     pub phase: Phase,
     /// What is left of the held token, if there is a usable one.
     pub token_left: Option<Duration>,
-    /// For how long nothing will be sent, if a hold runs.
-    pub hold_left: Option<Duration>,
+    /// For how long nothing will be sent, if a cooldown runs.
+    pub cooldown_left: Option<Duration>,
     /// How the last acquisition that failed did so; it stays after a success.
     pub last_error: Option<Error>,
     /// Whom the tokens are for.

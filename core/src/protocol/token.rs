@@ -151,7 +151,7 @@ impl Grant {
     }
 
     /// Judges what a 2xx answer says of a token. `date` reads the response's own `Date`, since the
-    /// Unix epoch, for those tokens that need it. The error is the reason, and holds no part of the
+    /// Unix epoch, for those tokens that need it. The error is the reason, and cooldowns no part of the
     /// token.
     pub(crate) fn judge(
         id_token: &str,

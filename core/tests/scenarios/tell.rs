@@ -38,7 +38,7 @@ pub(crate) fn event(event: &Event) -> Value {
             ..
         } => json!({"failed": {"error": error(why), "ahead": ahead, "delay": seconds(delay)}}),
         Event::Rejected { in_a_row, .. } => json!({"rejected": {"in_a_row": in_a_row}}),
-        Event::Held {
+        Event::CooldownStarted {
             error: why, delay, ..
         } => json!({"held": {"error": error(why), "delay": seconds(delay)}}),
         other => json!(format!("{other:?}")),

@@ -167,7 +167,7 @@ pub(super) struct Model {
     acquisition: Option<Acquisition>,
     probe: bool,
     held: Option<Held>,
-    hold: Option<(Moment, Problem)>,
+    cooldown: Option<(Moment, Problem)>,
     /// The holds and delays that count for how long the next is.
     delays: Vec<Duration>,
     /// The grants since the last failure or rejection.
@@ -190,7 +190,7 @@ impl Model {
             acquisition: None,
             probe: false,
             held: None,
-            hold: None,
+            cooldown: None,
             delays: Vec::new(),
             grants: Vec::new(),
             heard: VecDeque::new(),
@@ -257,7 +257,7 @@ impl Model {
             ));
         }
         // 5
-        if let Some((_, problem)) = self.running_hold(now) {
+        if let Some((_, problem)) = self.running(now) {
             return Ok(Expected::Failed(problem.clone()));
         }
         // 6
@@ -283,7 +283,7 @@ impl Model {
             .usable(now)
             .is_some_and(|held| has_come(held.ask_at, now));
         let busy = self.in_flight.is_some() || self.acquisition.is_some();
-        if !due || busy || self.running_hold(now).is_some() {
+        if !due || busy || self.running(now).is_some() {
             return Ok(None);
         }
         self.take_off(now, ATTEMPT);
@@ -426,10 +426,10 @@ impl Model {
         self.judge(now);
         if self.row > 1 {
             let problem = Problem::new(ErrorKind::TokenRejected, 0);
-            let range = self.delay_rule().or_what_is_left(self.hold_left(now));
-            let delay = self.expect_hold(&problem, range)?;
+            let range = self.delay_rule().or_what_is_left(self.cooldown_left(now));
+            let delay = self.expect_cooldown(&problem, range)?;
             self.delays.push(delay);
-            self.begin_hold(now, delay, problem);
+            self.begin(now, delay, problem);
         }
         Ok(true)
     }
@@ -440,7 +440,7 @@ impl Model {
         self.generation = self.generation.saturating_add(1);
         self.in_flight = None;
         self.acquisition = None;
-        self.hold = None;
+        self.cooldown = None;
         self.probe = false;
         self.delays.clear();
         self.grants.clear();
@@ -519,9 +519,9 @@ impl Model {
         self.usable(now).map(|held| until(held.expires, now))
     }
 
-    pub(super) fn hold_left(&self, now: Moment) -> Option<Duration> {
+    pub(super) fn cooldown_left(&self, now: Moment) -> Option<Duration> {
         let now = self.clamped(now);
-        self.running_hold(now).map(|(end, _)| until(*end, now))
+        self.running(now).map(|(end, _)| until(*end, now))
     }
 
     pub(super) fn last_failure(&self) -> Option<&Problem> {
@@ -557,7 +557,7 @@ impl Model {
             Edge::NoMoreRetry => acquisition
                 .map(|acquisition| mono(over(acquisition).saturating_sub(LEFT_FOR_A_RETRY))),
             Edge::AcquisitionOver => acquisition.map(|acquisition| mono(over(acquisition))),
-            Edge::HoldOver => self.hold.as_ref().map(|(end, _)| *end),
+            Edge::CooldownOver => self.cooldown.as_ref().map(|(end, _)| *end),
             Edge::MayRefresh => held.map(|held| held.ask_at),
             Edge::Unusable => held.map(|held| held.unusable),
             Edge::Expired => held.map(|held| held.expires),
@@ -585,8 +585,10 @@ impl Model {
             .filter(|held| !has_come(held.unusable, now))
     }
 
-    fn running_hold(&self, now: Moment) -> Option<&(Moment, Problem)> {
-        self.hold.as_ref().filter(|(end, _)| !has_come(*end, now))
+    fn running(&self, now: Moment) -> Option<&(Moment, Problem)> {
+        self.cooldown
+            .as_ref()
+            .filter(|(end, _)| !has_come(*end, now))
     }
 
     fn flight_over(&self, flight: usize) -> Duration {
@@ -742,14 +744,14 @@ impl Model {
     fn end_in_failure(&mut self, now: Moment, problem: Problem) -> Checked {
         self.judge(now);
         let range = self.delay_rule().or_as_asked(&problem, now);
-        let range = range.or_what_is_left(self.hold_left(now));
+        let range = range.or_what_is_left(self.cooldown_left(now));
         let delay = self.expect_failed(&problem, false, range)?;
-        let held = self.expect_hold(&problem, Range::of(delay))?;
+        let held = self.expect_cooldown(&problem, Range::of(delay))?;
         self.delays.push(held);
         self.acquisition = None;
         self.probe = true;
         self.failures.push(problem.clone());
-        self.begin_hold(now, delay, problem);
+        self.begin(now, delay, problem);
         Ok(())
     }
 
@@ -758,14 +760,14 @@ impl Model {
         self.judge(now);
         let mut range = self.delay_rule().or_as_asked(&problem, now);
         if problem.retry_at.is_some() {
-            range = range.or_what_is_left(self.hold_left(now));
+            range = range.or_what_is_left(self.cooldown_left(now));
         }
         let delay = self.expect_failed(&problem, true, range)?;
         self.delays.push(delay);
         self.put_off(now, delay);
         if problem.retry_at.is_some() {
-            self.expect_hold(&problem, Range::of(delay))?;
-            self.begin_hold(now, delay, problem);
+            self.expect_cooldown(&problem, Range::of(delay))?;
+            self.begin(now, delay, problem);
         }
         Ok(())
     }
@@ -794,13 +796,13 @@ impl Model {
         }
     }
 
-    fn begin_hold(&mut self, now: Moment, delay: Duration, problem: Problem) {
+    fn begin(&mut self, now: Moment, delay: Duration, problem: Problem) {
         let end = now.after(delay);
-        let end = match self.running_hold(now) {
+        let end = match self.running(now) {
             Some((running, _)) => later(*running, end),
             None => end,
         };
-        self.hold = Some((end, problem));
+        self.cooldown = Some((end, problem));
     }
 
     /// At a failure or rejection: whether a grant has stood long enough for the failures before it
@@ -814,7 +816,7 @@ impl Model {
         self.grants.clear();
     }
 
-    /// How long the next hold or delay is.
+    /// How long the next cooldown or delay is.
     fn delay_rule(&self) -> Range {
         let mut most = FIRST_HOLD;
         for _ in &self.delays {
@@ -851,13 +853,15 @@ impl Model {
         }
     }
 
-    fn expect_hold(&mut self, problem: &Problem, range: Range) -> Checked<Duration> {
+    fn expect_cooldown(&mut self, problem: &Problem, range: Range) -> Checked<Duration> {
         match self.heard.pop_front() {
-            Some(Event::Held { error, delay }) if problem.is(&error) && range.allows(delay) => {
+            Some(Event::CooldownStarted { error, delay })
+                if problem.is(&error) && range.allows(delay) =>
+            {
                 Ok(delay)
             }
             other => Err(format!(
-                "it told {other:?} of a hold after {problem:?}, with {range:?}"
+                "it told {other:?} of a cooldown after {problem:?}, with {range:?}"
             )),
         }
     }
@@ -882,9 +886,9 @@ impl Range {
         self.least <= delay && delay <= self.most
     }
 
-    /// A hold ends no sooner than the one that runs.
-    fn or_what_is_left(self, hold_left: Option<Duration>) -> Self {
-        let left = hold_left.unwrap_or_default();
+    /// A cooldown ends no sooner than the one that runs.
+    fn or_what_is_left(self, cooldown_left: Option<Duration>) -> Self {
+        let left = cooldown_left.unwrap_or_default();
         Self {
             least: self.least.max(left),
             most: self.most.max(left),

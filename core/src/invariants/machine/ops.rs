@@ -100,8 +100,8 @@ pub enum Edge {
     NoMoreRetry,
     /// The deadline of the acquisition.
     AcquisitionOver,
-    /// The end of the hold.
-    HoldOver,
+    /// The end of the cooldown.
+    CooldownOver,
     /// Where the held token may be refreshed.
     MayRefresh,
     /// Where it is handed out no more.
@@ -174,7 +174,7 @@ impl Op {
         match a % 10 {
             0 => ops.extend([call, token(Which::New)]),
             1 => ops.extend([call, token(Which::New), Self::Reject(Which::Held)]),
-            2 => ops.extend([to(Edge::HoldOver), call]),
+            2 => ops.extend([to(Edge::CooldownOver), call]),
             3 => ops.extend([to(Edge::MayRefresh), Self::Refresh]),
             4 => ops.extend([to(Edge::MayRefresh), Self::Refresh, token(Which::Held)]),
             5 => ops.extend([to(Edge::FlightOver), Self::Poll(b)]),
@@ -244,7 +244,7 @@ const EDGES: [Edge; 10] = [
     Edge::BackOffOver,
     Edge::NoMoreRetry,
     Edge::AcquisitionOver,
-    Edge::HoldOver,
+    Edge::CooldownOver,
     Edge::MayRefresh,
     Edge::Unusable,
     Edge::Expired,

@@ -167,7 +167,7 @@ fn a_lead_that_is_dropped_is_taken_up_by_another() {
 }
 
 #[test]
-fn of_a_failure_all_who_waited_are_told_and_the_hold_tells_the_rest() {
+fn of_a_failure_all_who_waited_are_told_and_the_cooldown_tells_the_rest() {
     schedules(|| {
         let service = Service::new(refused);
         let others = [0; 2].map(|_| spawn(&service, |service| service.call(NOW, Need::Usable)));

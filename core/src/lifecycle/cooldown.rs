@@ -1,4 +1,4 @@
-//! How long to leave the server alone: holds, the delays of refreshes, and how both grow.
+//! How long to leave the server alone: cooldowns, the delays of refreshes, and how both grow.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::moment::Moment;
 
 /// What is remembered of failures and rejections.
 #[derive(Default)]
-pub(super) struct Patience {
-    hold: Option<Hold>,
+pub(super) struct Cooldown {
+    period: Option<Period>,
     /// How many holds and delays there were in a row; they double with it.
     growth: u32,
     /// Since when there was a grant without a failure or rejection.
@@ -23,12 +23,12 @@ pub(super) struct Patience {
 }
 
 /// Nothing is sent until then, by either clock.
-pub(super) struct Hold {
+pub(super) struct Period {
     pub(super) until: Moment,
     pub(super) error: Error,
 }
 
-impl Patience {
+impl Cooldown {
     /// Takes notice of a new token.
     pub(super) fn grant(&mut self, now: Moment) {
         self.good_since.get_or_insert(now);
@@ -37,7 +37,7 @@ impl Patience {
     /// Takes notice of a failure, and gives the delay that follows from it.
     pub(super) fn fail(&mut self, now: Moment, config: &Config, rng: &mut Rng) -> Duration {
         self.judge_growth(now, config);
-        let delay = retry::hold(self.growth, config, rng);
+        let delay = retry::cooldown(self.growth, config, rng);
         self.growth = self.growth.saturating_add(1);
         delay
     }
@@ -53,24 +53,26 @@ impl Patience {
         self.rejections
     }
 
-    /// Begins a hold, and gives its length. Inside of another it takes its place, and ends no
+    /// Begins a cooldown, and gives its length. Inside of another it takes its place, and ends no
     /// sooner.
-    pub(super) fn begin_hold(&mut self, now: Moment, delay: Duration, error: Error) -> Duration {
+    pub(super) fn begin(&mut self, now: Moment, delay: Duration, error: Error) -> Duration {
         let end = now.after(delay);
-        let running = self.running_hold(now).map(|hold| hold.until);
+        let running = self.running(now).map(|period| period.until);
         let end = running.map_or(end, |running| later(running, end));
-        self.hold = Some(Hold { until: end, error });
+        self.period = Some(Period { until: end, error });
         delay.max(until(end, now))
     }
 
-    pub(super) fn running_hold(&self, now: Moment) -> Option<&Hold> {
-        self.hold.as_ref().filter(|hold| !has_come(hold.until, now))
+    pub(super) fn running(&self, now: Moment) -> Option<&Period> {
+        self.period
+            .as_ref()
+            .filter(|period| !has_come(period.until, now))
     }
 
-    /// The end of the last hold, which may be over.
+    /// The end of the last cooldown, which may be over.
     #[cfg(feature = "shared")]
-    pub(super) fn hold_until(&self) -> Option<Moment> {
-        self.hold.as_ref().map(|hold| hold.until)
+    pub(super) fn ends_at(&self) -> Option<Moment> {
+        self.period.as_ref().map(|period| period.until)
     }
 
     /// At each failure and rejection: whether the ones before it are forgotten.
