@@ -54,8 +54,8 @@ fn holding() -> Shared {
 fn client() -> Client {
     let expiry = SystemTime::now() + Duration::from_secs(12 * 60 * 60);
     let builder = Client::builder(exchange().credentials().clone());
-    let held = builder.held(Token::new("a.b.c", expiry).unwrap());
-    held.build().unwrap()
+    let cached = builder.initial_token(Token::new("a.b.c", expiry).unwrap());
+    cached.build().unwrap()
 }
 
 fn lead(shared: &Shared) -> Lead {

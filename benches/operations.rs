@@ -49,7 +49,7 @@ fn token() -> Token {
     Token::new(ID_TOKEN, expiry.unwrap()).unwrap()
 }
 
-/// From "a header is needed now" to a header of one's own, while a token is held; and its end, or
+/// From "a header is needed now" to a header of one's own, while a token is cached; and its end, or
 /// headers would pile up in memory. The samples are so large because two threads begin them apart,
 /// and small ones would be over before they meet.
 #[divan::bench_group(sample_count = 20, sample_size = 1_000_000, threads = [1, 2])]
@@ -73,7 +73,7 @@ mod hit {
 
     #[divan::bench]
     fn first_poll(bencher: Bencher) {
-        let client = Client::builder(credentials()).held(token());
+        let client = Client::builder(credentials()).initial_token(token());
         let client = client.build().unwrap();
         bencher.bench(|| {
             let mut context = Context::from_waker(Waker::noop());
@@ -86,7 +86,7 @@ mod hit {
 
     #[divan::bench]
     fn blocking(bencher: Bencher) {
-        let client = blocking::Client::builder(credentials()).held(token());
+        let client = blocking::Client::builder(credentials()).initial_token(token());
         let client = client.build().unwrap();
         bencher.bench(|| black_box_drop(client.token().unwrap().header_value().clone()));
     }

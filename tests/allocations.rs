@@ -61,7 +61,7 @@ fn answer(status: StatusCode, body: &[u8]) -> Response<BodyBuffer> {
 
 #[test]
 fn a_hit_asks_for_nothing() {
-    let held = |client: &Client| {
+    let cached = |client: &Client| {
         let mut call = pin!(client.token());
         match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(token) => token.unwrap().header_value().clone(),
@@ -69,17 +69,17 @@ fn a_hit_asks_for_nothing() {
         }
     };
     let client = Client::builder(credentials())
-        .held(token())
+        .initial_token(token())
         .build()
         .unwrap();
-    let (header, info) = counted(|| held(&client));
+    let (header, info) = counted(|| cached(&client));
     assert_eq!(
         (header, info.count_total),
         (token().header_value().clone(), 0)
     );
 
     let client = blocking::Client::builder(credentials())
-        .held(token())
+        .initial_token(token())
         .build()
         .unwrap();
     let (header, info) = counted(|| client.token().unwrap().header_value().clone());

@@ -105,11 +105,11 @@ fn a_call_that_waits_takes_little() {
 #[test]
 fn an_idle_client_takes_little() {
     let asynchronous = || {
-        let client = Client::builder(credentials()).held(token());
+        let client = Client::builder(credentials()).initial_token(token());
         client.build().unwrap()
     };
     let blocking = || {
-        let client = blocking::Client::builder(credentials()).held(token());
+        let client = blocking::Client::builder(credentials()).initial_token(token());
         client.build().unwrap()
     };
     // What is made once per process, or per thread.

@@ -32,7 +32,7 @@ use support::credentials;
 
 for_both! { Tasks, Threads:
     a_cached_token_costs_few_requests_and_no_caller_notices,
-    the_newest_token_is_always_the_one_that_is_held,
+    the_newest_token_is_always_the_one_that_is_cached,
     clients_that_revoke_each_others_tokens_slow_down,
     a_downstream_that_refuses_every_token_costs_a_mint_per_hold,
     a_token_ends_when_it_says_so_itself_or_when_it_is_said_to_if_that_is_sooner,
@@ -185,7 +185,7 @@ fn a_cached_token_costs_few_requests_and_no_caller_notices<C: Caller>() {
     assert!(grants <= 4 * tokens.len() as u64, "{grants} for {tokens:?}");
 }
 
-fn the_newest_token_is_always_the_one_that_is_held<C: Caller>() {
+fn the_newest_token_is_always_the_one_that_is_cached<C: Caller>() {
     let emulator = start(&[Mode::OnlyNewest], HOUR);
     let client = C::build(&emulator, Config::default());
     let first = client.token().unwrap();
@@ -231,7 +231,7 @@ fn clients_that_revoke_each_others_tokens_slow_down<C: Caller>() {
 fn a_downstream_that_refuses_every_token_costs_a_mint_per_hold<C: Caller>() {
     let emulator = start(&[Mode::RefusedDownstream], HOUR);
     let client = C::build(&emulator, Config::default());
-    let (mut refused, mut held_back) = (0, 0);
+    let (mut refused, mut cooldown_end) = (0, 0);
     for_a_time(Duration::from_millis(2500), || {
         match call(&client, &emulator) {
             Ok(taken) => {
@@ -240,14 +240,14 @@ fn a_downstream_that_refuses_every_token_costs_a_mint_per_hold<C: Caller>() {
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::TokenRejected);
-                held_back += 1;
+                cooldown_end += 1;
             }
         }
     });
     // Two at once, then cooldowns of 1 s and of 1 to 2 s.
     let grants = emulator.grants();
     assert!((3..=4).contains(&grants), "{grants}");
-    assert!(held_back > 100, "{held_back}, and {refused} refused");
+    assert!(cooldown_end > 100, "{cooldown_end}, and {refused} refused");
 }
 
 fn a_token_ends_when_it_says_so_itself_or_when_it_is_said_to_if_that_is_sooner<C: Caller>() {

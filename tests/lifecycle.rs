@@ -64,7 +64,7 @@ trait Callers: Sized {
     fn refresh(&self) -> Result<Token, Error>;
     fn reject(&self, token: &Token) -> bool;
     fn set_credentials(&self, credentials: Credentials);
-    fn held(&self) -> Option<Token>;
+    fn cached_token(&self) -> Option<Token>;
     fn state(&self) -> Status;
     /// Waits for a change, which does not come before `act`, and then does.
     fn changed_by(&self, act: impl FnOnce() + Send);
@@ -81,7 +81,7 @@ trait Callers: Sized {
 #[derive(Default)]
 struct Setup {
     config: Config,
-    held: Option<Token>,
+    cached: Option<Token>,
     observer: Option<Box<dyn Fn(&Event) + Send + Sync>>,
 }
 
@@ -98,8 +98,8 @@ fn build<C: Transport>(emulator: &Emulator, setup: Setup) -> C {
     let mut builder = ClientBuilder::new(emulator.credentials().clone())
         .endpoint(emulator.endpoint())
         .config(setup.config);
-    if let Some(token) = setup.held {
-        builder = builder.held(token);
+    if let Some(token) = setup.cached {
+        builder = builder.initial_token(token);
     }
     if let Some(observer) = setup.observer {
         builder = builder.observer(observer);
@@ -142,8 +142,8 @@ impl Callers for Tasks {
         self.client.set_credentials(credentials);
     }
 
-    fn held(&self) -> Option<Token> {
-        self.client.held()
+    fn cached_token(&self) -> Option<Token> {
+        self.client.cached_token()
     }
 
     fn state(&self) -> Status {
@@ -239,8 +239,8 @@ impl Callers for Threads {
         self.0.set_credentials(credentials);
     }
 
-    fn held(&self) -> Option<Token> {
-        self.0.held()
+    fn cached_token(&self) -> Option<Token> {
+        self.0.cached_token()
     }
 
     fn state(&self) -> Status {
@@ -468,7 +468,7 @@ fn a_downstream_that_refuses_everything_costs_a_request_per_hold<C: Callers>() {
         match client.token() {
             Ok(token) => {
                 assert!(client.reject(&token));
-                assert!(!client.reject(&token), "it was held no more");
+                assert!(!client.reject(&token), "it was cached no more");
                 tokens += 1;
             }
             Err(error) => {
@@ -499,7 +499,7 @@ fn a_token_is_kept_until_another_is_wanted<C: Callers>() {
     let too_long = |client: &C| client.token_for(HOUR * 2).unwrap_err().kind();
     assert_eq!(too_long(&client), ErrorKind::LifetimeTooShort);
     assert_eq!(emulator.requests(), 2);
-    assert!(!client.reject(&first), "it was not held any more");
+    assert!(!client.reject(&first), "it was not cached any more");
     assert!(client.reject(&second));
     assert!(client.token().unwrap() != second);
     assert_eq!(emulator.requests(), 3);
@@ -528,7 +528,7 @@ fn rotation_goes_on_with_the_new_secret<C: Callers>() {
     );
     client.set_credentials(Credentials::new("another", "a wrong secret").unwrap());
     assert!(
-        client.held().is_none(),
+        client.cached_token().is_none(),
         "another client: its token is not ours"
     );
     assert_eq!(
@@ -542,13 +542,13 @@ fn a_token_is_handed_on<C: Callers>() {
     let token = C::build(&emulator, Setup::default());
     let token = {
         token.token().unwrap();
-        token.held().unwrap()
+        token.cached_token().unwrap()
     };
-    let held = Some(Token::new(token.id_token(), token.expires_at()).unwrap());
+    let cached = Some(Token::new(token.id_token(), token.expires_at()).unwrap());
     let client = C::build(
         &emulator,
         Setup {
-            held,
+            cached,
             ..Setup::default()
         },
     );
@@ -560,7 +560,7 @@ fn a_token_is_handed_on<C: Callers>() {
     let client = C::build(
         &emulator,
         Setup {
-            held: expired,
+            cached: expired,
             ..Setup::default()
         },
     );
@@ -743,8 +743,8 @@ fn busy<T>(call: impl Future<Output = T>) -> T {
         .max_blocking_threads(1)
         .build()
         .unwrap();
-    let (_until_dropped, held) = mpsc::channel::<()>();
-    runtime.spawn_blocking(move || held.recv());
+    let (_until_dropped, cached) = mpsc::channel::<()>();
+    runtime.spawn_blocking(move || cached.recv());
     let result = runtime.block_on(call);
     runtime.shutdown_background();
     result

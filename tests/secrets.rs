@@ -215,7 +215,7 @@ fn machines(gallery: &mut Gallery) {
     let step = machine.poll(now(0), &ticket);
     gallery.show("Step", &step);
     let Step::Send(transmit) = step else {
-        panic!("nothing is held")
+        panic!("nothing is cached")
     };
     gallery.show("Transmit", &transmit);
     gallery.show("Flight", &transmit.flight);
@@ -225,7 +225,7 @@ fn machines(gallery: &mut Gallery) {
         .parse(Response::new(granted().into_bytes()), now(0));
     machine.handle_outcome(now(0), transmit.flight, grant);
     gallery.show("Step", &machine.poll(now(0), &ticket));
-    gallery.show("Held", machine.held().unwrap());
+    gallery.show("CachedToken", machine.cached_token().unwrap());
     gallery.show("Status", &machine.status(now(0)));
     gallery.show("Machine", &machine);
     while let Some(event) = machine.poll_event() {
@@ -285,7 +285,7 @@ fn clients(gallery: &mut Gallery) {
 
     let builder = Client::builder(credentials())
         .endpoint(endpoint.clone())
-        .held(token());
+        .initial_token(token());
     gallery.show("ClientBuilder", &builder);
     let client = builder.build().unwrap();
     support::runtime().block_on(client.refresh()).unwrap();
@@ -293,13 +293,13 @@ fn clients(gallery: &mut Gallery) {
 
     let builder = blocking::Client::builder(credentials())
         .endpoint(endpoint)
-        .held(token());
+        .initial_token(token());
     gallery.show("ClientBuilder", &builder);
     let client = builder.build().unwrap();
     client.refresh().unwrap();
     gallery.show("Client", &client);
 
-    let builder = ClientBuilder::new(credentials()).held(token());
+    let builder = ClientBuilder::new(credentials()).initial_token(token());
     let Settings(settings) = builder.build().unwrap();
     gallery.show("HttpSettings", &settings);
     gallery.show("Trust", &settings.trust);

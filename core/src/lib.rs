@@ -35,7 +35,7 @@
 //! ```
 //!
 //! A refresh whose token ends before it does is the first attempt of those who wait by then.
-//! Beside the state there may be a held token, which is used all the while, and a cooldown, during
+//! Beside the state there may be a cached token, which is used all the while, and a cooldown, during
 //! which nothing is sent.
 //!
 //! ```
@@ -61,7 +61,7 @@
 //! let mut machine = Machine::new(Config::default(), exchange, 42);
 //! assert_eq!(machine.status(at(0.0)).phase, Phase::Idle);
 //!
-//! // Nothing is held, so a call has something to send …
+//! // Nothing is cached, so a call has something to send …
 //! let ticket = machine.ticket(Need::Usable);
 //! let Step::Send(transmit) = machine.poll(at(0.0), &ticket) else { unreachable!() };
 //! assert!(matches!(machine.status(at(0.0)).phase, Phase::Acquiring { attempt: 1, .. }));
@@ -127,8 +127,8 @@ pub use client::{ClientBuilder, HttpSettings, MozillaRoots, Transport, Trust};
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
 pub use lifecycle::{
-    BlockingTokenSource, Event, Flight, Held, Machine, Need, Phase, StaticToken, Status, Step,
-    Ticket, TokenSource, Transmit,
+    BlockingTokenSource, CachedToken, Event, Flight, Machine, Need, Phase, StaticToken, Status,
+    Step, Ticket, TokenSource, Transmit,
 };
 #[cfg(feature = "shared")]
 pub use lifecycle::{Hit, Lead, Next, Shared, Waiter};

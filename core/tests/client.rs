@@ -91,7 +91,7 @@ fn all_but_the_credentials_has_a_default() {
         format!("{:?}", Config::default())
     );
     assert!(matches!(settings.trust, Trust::Platform));
-    assert!(shared.held().is_none());
+    assert!(shared.cached_token().is_none());
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn what_is_set_reaches_the_machine_and_the_transport() {
     let Kept { shared, settings } = builder()
         .endpoint(endpoint.clone())
         .config(config)
-        .held(token(600))
+        .initial_token(token(600))
         .observer(move |event| tell.send(event.to_string()).unwrap())
         .http_client("mine")
         .build()
@@ -130,16 +130,16 @@ fn what_is_set_reaches_the_machine_and_the_transport() {
 #[test]
 fn a_token_that_has_expired_is_left() {
     let token = Token::new("handed.in.token", std::time::SystemTime::UNIX_EPOCH).unwrap();
-    let kept = builder().held(token).build().unwrap();
-    assert!(kept.shared.held().is_none() && kept.shared.hit(NOW).is_none());
+    let kept = builder().initial_token(token).build().unwrap();
+    assert!(kept.shared.cached_token().is_none() && kept.shared.hit(NOW).is_none());
 }
 
 /// A hit serves whoever it is enough for, and a refresh that is due begins either way: but not for
 /// a call that needs a newer one, for which it would come too early.
 #[test]
-fn what_is_held_is_ready_for_whom_it_is_enough() {
+fn what_is_cached_is_ready_for_whom_it_is_enough() {
     let life = Duration::from_secs(600);
-    let kept = builder().held(token(600)).build().unwrap();
+    let kept = builder().initial_token(token(600)).build().unwrap();
     let ready = |now, need| {
         let mut refreshed = 0;
         let token = kept.shared.ready(now, need, || refreshed += 1);
@@ -165,15 +165,18 @@ fn what_is_held_is_ready_for_whom_it_is_enough() {
 /// Of a fleet that starts together, each instance refreshes at a moment of its own.
 #[test]
 fn the_seed_that_a_transport_draws_is_the_machines() {
-    let ask_at = |kept: &Shared| kept.held().unwrap().ask_at();
+    let next_refresh = |kept: &Shared| kept.cached_token().unwrap().next_refresh();
     let mut machine = Machine::new(
         Config::default(),
         Exchange::new(Endpoint::default(), credentials()),
         SEED,
     );
     machine.handle_token(NOW, token(600));
-    let kept = builder().held(token(600)).build().unwrap();
-    assert_eq!(ask_at(&kept.shared), machine.held().unwrap().ask_at());
+    let kept = builder().initial_token(token(600)).build().unwrap();
+    assert_eq!(
+        next_refresh(&kept.shared),
+        machine.cached_token().unwrap().next_refresh()
+    );
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn a_transport_is_told_how_long_an_attempt_usually_takes() {
         config.acquisition_timeout = acquisition;
         let Kept { shared, settings } = builder().config(config).build().unwrap();
         let Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Usable)) else {
-            panic!("nothing is held")
+            panic!("nothing is cached")
         };
         assert_eq!(settings.usual_timeout(), lead.timeout());
         assert_eq!(lead.timeout(), Duration::from_millis(950));
@@ -253,7 +256,7 @@ fn what_cannot_work_is_refused_with_what_to_do() {
 #[test]
 fn nothing_shows_the_secret() {
     let builder = builder()
-        .held(token(600))
+        .initial_token(token(600))
         .root_certificates_pem(PEM)
         .observer(|_| ());
     let shown = format!("{builder:?}");

@@ -55,11 +55,11 @@ const ALPHABET: [Op; 20] = [
     Op::Refresh,
     Op::Answer(0, Answer::Token(Which::New, Some(100))),
     Op::Answer(1, Answer::Token(Which::New, Some(20))),
-    Op::Answer(0, Answer::Token(Which::Held, Some(100))),
+    Op::Answer(0, Answer::Token(Which::CachedToken, Some(100))),
     Op::Answer(0, Answer::Status(500, None)),
     Op::Answer(0, Answer::Status(403, Some(3))),
     Op::Abandon(0),
-    Op::Reject(Which::Held),
+    Op::Reject(Which::CachedToken),
     Op::NewCredentials { same_id: true },
     Op::Set(Clock::Both, Move::To(Edge::MayRefresh, Nudge::At)),
     Op::Set(Clock::Both, Move::To(Edge::Unusable, Nudge::At)),
@@ -119,7 +119,12 @@ fn every_short_sequence_that_begins_later_goes_as_the_tables_say() {
     let last_attempt = [&[call], &failed[..], &failed[..]].concat();
     let holding = [call, Op::Answer(0, Answer::Status(403, Some(20)))];
     let probing = [&holding[..], &[to(Edge::CooldownOver), call]].concat();
-    let rejected = [&granted[..], &[Op::Reject(Which::Held)], &granted[..]].concat();
+    let rejected = [
+        &granted[..],
+        &[Op::Reject(Which::CachedToken)],
+        &granted[..],
+    ]
+    .concat();
     for begun in [&refreshing, &expired, &last_attempt, &probing, &rejected] {
         let sequences = explore(&World::new(1), &mut begun.clone(), depth() - 2);
         assert!(
@@ -141,7 +146,7 @@ fn the_last_eight_rejected_tokens_are_remembered() {
             for again in [answer, Op::HandIn(again, hour)] {
                 let mut ops = vec![Op::Call(Need::Usable)];
                 for _ in 0..rejections {
-                    ops.extend([Op::HandIn(Which::New, hour), Op::Reject(Which::Held)]);
+                    ops.extend([Op::HandIn(Which::New, hour), Op::Reject(Which::CachedToken)]);
                 }
                 ops.push(again);
                 machine::run(&ops, 1);
@@ -184,8 +189,8 @@ fn what_is_drawn_fills_its_range() {
                 Event::Retry { delay, .. } | Event::Failed { delay, .. } => Some(*delay),
                 _ => None,
             });
-            let ask_at = || world.machine().held().unwrap().ask_at().mono;
-            let time = delay.unwrap_or_else(|| ask_at().saturating_sub(BEGINNING.mono));
+            let next_refresh = || world.machine().cached_token().unwrap().next_refresh().mono;
+            let time = delay.unwrap_or_else(|| next_refresh().saturating_sub(BEGINNING.mono));
             time.as_millis()
         });
         let drawn: Vec<u128> = drawn.collect();

@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
-    BodyBuffer, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Held, Hit, Lead,
-    Machine, Moment, Need, Next, Phase, Shared, Ticket, Token, TransportError, TransportErrorKind,
-    Waiter,
+    BodyBuffer, CachedToken, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Hit,
+    Lead, Machine, Moment, Need, Next, Phase, Shared, Ticket, Token, TransportError,
+    TransportErrorKind, Waiter,
 };
 
 const START: Moment = Moment {
@@ -226,7 +226,10 @@ fn a_token_that_is_handed_in_is_a_hit_at_once() {
     let shared = Shared::new(machine, None);
     assert_eq!(hit(&shared, START).token.id_token(), "handed-in");
     assert_eq!(hit(&shared.clone(), START).token.id_token(), "handed-in");
-    assert_eq!(shared.held().unwrap().token().id_token(), "handed-in");
+    assert_eq!(
+        shared.cached_token().unwrap().token().id_token(),
+        "handed-in"
+    );
 }
 
 /// Caught: a hit that does not look at `usable_until`; one that looks at a single clock; a
@@ -262,7 +265,7 @@ fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
     }
 }
 
-/// Caught: an `ask_at` that a refresh in flight does not move on; one that a failed refresh does
+/// Caught: an `next_refresh` that a refresh in flight does not move on; one that a failed refresh does
 /// not move on; one that an abandoned refresh leaves moved on.
 #[test]
 fn hits_during_a_refresh_and_its_delay_take_no_lock() {
@@ -308,7 +311,7 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
 /// A flight's deadline is the monotonic clock's alone, so a wall clock that is set forward does not
 /// end it, and every hit would ask in vain until then.
 ///
-/// Caught: an `ask_at` that the wall clock can reach before the flight's deadline.
+/// Caught: an `next_refresh` that the wall clock can reach before the flight's deadline.
 #[test]
 fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
     let shared = shared(config());
@@ -324,7 +327,7 @@ fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
     assert!(due(&shared, now));
 }
 
-/// Caught: the held token's own `ask_at` as the snapshot's, which knows nothing of an acquisition,
+/// Caught: the cached token's own `next_refresh` as the snapshot's, which knows nothing of an acquisition,
 /// of its back-off or of a cooldown; the back-off or the cooldown left out alone.
 #[test]
 fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
@@ -395,8 +398,8 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                     drop(leads.swap_remove(rng.usize(0..leads.len())));
                 }
                 10 => {
-                    if let Some(held) = shared.held() {
-                        assert!(shared.reject(now, held.token()));
+                    if let Some(cached) = shared.cached_token() {
+                        assert!(shared.reject(now, cached.token()));
                     }
                 }
                 11 if rng.bool() => {
@@ -406,11 +409,11 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
             }
             let context = format!("seed {seed}, step {step}, did {what}, now {now:?}");
             let usable = shared.status(now).token_left.is_some();
-            let held = shared.held().filter(|_| usable);
+            let cached = shared.cached_token().filter(|_| usable);
             let hit = shared.hit(now);
             assert_eq!(
                 hit.as_ref().map(|hit| &hit.token),
-                held.as_ref().map(Held::token),
+                cached.as_ref().map(CachedToken::token),
                 "{context}"
             );
             if hit.is_some_and(|hit| hit.refresh_due) {
@@ -614,7 +617,7 @@ fn an_abandoned_flight_wakes_everyone_and_goes_to_the_next() {
     assert!(shared.refresh(at(2800)).is_some());
 }
 
-/// Caught: a stamp without the held token's flight (the same token again is news to whoever needs
+/// Caught: a stamp without the cached token's flight (the same token again is news to whoever needs
 /// a newer one); without its life (the same token with a sooner end, out of an older flight, is
 /// still a hit after that end).
 #[test]
@@ -678,7 +681,7 @@ fn new_credentials_wake_everyone() {
     wakes_everyone(&shared, "another client id", || {
         shared.set_credentials(credentials("another"));
     });
-    assert!(shared.hit(START).is_none() && shared.held().is_none());
+    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
 
     // What is given back for old credentials frees nothing.
     let old = lead(&shared, START, &ticket);
@@ -713,7 +716,7 @@ fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
     wakes_everyone(&shared, "a rejection", || {
         assert!(shared.reject(START, &one));
     });
-    assert!(shared.hit(START).is_none() && shared.held().is_none());
+    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
     assert!(!shared.reject(START, &one));
 
     fetch(&shared, at(1), "two");
@@ -751,7 +754,11 @@ fn what_changes_nothing_wakes_nobody() {
     let ticket = shared.ticket(Need::Usable);
     let is_in_flight = lead(&shared, START, &ticket);
     wakes_nobody(&shared, "looking", || {
-        drop((shared.ticket(Need::Newer), shared.hit(START), shared.held()));
+        drop((
+            shared.ticket(Need::Newer),
+            shared.hit(START),
+            shared.cached_token(),
+        ));
         drop((shared.status(START), shared.clone()));
     });
     wakes_nobody(&shared, "a poll that waits", || {
@@ -999,7 +1006,7 @@ fn poison_is_ignored() {
         panicking.status(START).phase,
         Phase::Acquiring { .. }
     ));
-    assert!(shared.hit(START).is_none() && shared.held().is_none());
+    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
     drop(waiter(&shared, START, &ticket));
     drop(waiter(&shared, at(10), &ticket));
     lead(&shared, at(11), &ticket).finish(at(11), granted("one", 10));
@@ -1024,7 +1031,11 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
         let shared = observed(config(), move |shared, event| {
             told.lock().unwrap().push(format!("{event:?}"));
             let ticket = shared.ticket(Need::For(Duration::ZERO));
-            drop((shared.hit(START), shared.held(), shared.status(START)));
+            drop((
+                shared.hit(START),
+                shared.cached_token(),
+                shared.status(START),
+            ));
             if let Event::Refreshed { .. } = event {
                 assert!(shared.refresh(START).is_none());
                 assert!(matches!(shared.poll(START, &ticket), Next::Ready(_)));
@@ -1061,7 +1072,7 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
                 "Attempt",
                 "Attempt",
                 "Failed",
-                "Held"
+                "CachedToken"
             ]
         );
     });
@@ -1126,15 +1137,15 @@ fn what_happens_during_a_panic_is_told_after_it() {
 
 // Looking.
 
-/// Caught: a `held` that is always none.
+/// Caught: a `cached` that is always none.
 #[test]
-fn held_and_status_say_what_is_going_on() {
+fn cached_token_and_status_say_what_is_going_on() {
     let shared = shared(config());
     let status = shared.status(START);
     assert_eq!(status.phase, Phase::Idle);
     assert_eq!(status.client_id.as_str(), "client");
     assert!(status.token_left.is_none() && status.last_error.is_none());
-    assert!(shared.held().is_none());
+    assert!(shared.cached_token().is_none());
 
     let ticket = shared.ticket(Need::Usable);
     let is_in_flight = lead(&shared, START, &ticket);
@@ -1156,10 +1167,13 @@ fn held_and_status_say_what_is_going_on() {
 
     fetch(&shared, at(2), "one");
     assert_eq!(shared.status(at(2)).token_left, Some(HOUR));
-    let held = shared.held().unwrap();
-    assert_eq!((held.ask_at(), held.usable_until()), (at(2702), at(3572)));
-    // It is held when it is of no more use, too.
-    assert!(shared.hit(at(4000)).is_none() && shared.held().is_some());
+    let cached = shared.cached_token().unwrap();
+    assert_eq!(
+        (cached.next_refresh(), cached.usable_until()),
+        (at(2702), at(3572))
+    );
+    // It is cached when it is of no more use, too.
+    assert!(shared.hit(at(4000)).is_none() && shared.cached_token().is_some());
 
     let ahead = shared.refresh(at(2702));
     assert_eq!(shared.status(at(2702)).phase, Phase::Refreshing);

@@ -274,11 +274,14 @@ impl Stage {
             let rests = matches!(status.phase, Phase::Idle | Phase::BackingOff { .. });
             assert!(rests, "{context}: a flight is lost: {status:?}");
         }
-        let held = self.shared.held().filter(|_| status.token_left.is_some());
+        let cached = self
+            .shared
+            .cached_token()
+            .filter(|_| status.token_left.is_some());
         let hit = self.shared.hit(now);
         assert_eq!(
             hit.map(|hit| hit.token),
-            held.map(|held| held.token().clone()),
+            cached.map(|cached| cached.token().clone()),
             "{context}: the snapshot is not the machine's"
         );
         // What happened last may have happened in a panic; this has it told.

@@ -184,8 +184,8 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
     );
 
     // What is told of no acquisition is told in none.
-    let held = shared.held().unwrap().token().clone();
-    assert!(shared.reject(later, &held));
+    let cached = shared.cached_token().unwrap().token().clone();
+    assert!(shared.reject(later, &cached));
     assert_eq!(
         notebook.page(),
         ["DEBUG in -: message=the token was rejected"]
@@ -200,10 +200,10 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
     let page = notebook.page();
     assert_eq!(page[0], "span refresh_ahead, a root");
     assert!(page[2].starts_with("DEBUG in refresh_ahead:"), "{page:?}");
-    assert!(page[2].contains("got the token that is held"), "{page:?}");
+    assert!(page[2].contains("got the token that is cached"), "{page:?}");
     shared.set_credentials(credentials());
-    let held = shared.held().unwrap().token().clone();
-    assert!(shared.reject(much_later, &held));
+    let cached = shared.cached_token().unwrap().token().clone();
+    assert!(shared.reject(much_later, &cached));
     assert_eq!(
         notebook.page(),
         ["DEBUG in -: message=the token was rejected"]

@@ -40,19 +40,19 @@ fn token(id: &str) -> Token {
 #[test]
 fn a_static_token_is_given_out_for_ever_async_and_blocking() {
     let source = StaticToken::new(token("abc"));
-    let held: &dyn BlockingTokenSource = &source;
-    assert_eq!(held.token().unwrap(), token("abc"));
-    assert!(held.reject(&token("abc")) && !held.reject(&token("abd")));
-    assert_eq!(held.token().unwrap(), token("abc"));
+    let cached: &dyn BlockingTokenSource = &source;
+    assert_eq!(cached.token().unwrap(), token("abc"));
+    assert!(cached.reject(&token("abc")) && !cached.reject(&token("abd")));
+    assert_eq!(cached.token().unwrap(), token("abc"));
 
-    let held: &dyn TokenSource = &source;
-    let mut ready = pin!(held.token());
+    let cached: &dyn TokenSource = &source;
+    let mut ready = pin!(cached.token());
     let mut context = Context::from_waker(Waker::noop());
     match ready.as_mut().poll(&mut context) {
         Poll::Ready(given) => assert_eq!(given.unwrap(), token("abc")),
         Poll::Pending => panic!("there is nothing to wait for"),
     }
-    assert!(held.reject(&token("abc")) && !held.reject(&token("abd")));
+    assert!(cached.reject(&token("abc")) && !cached.reject(&token("abd")));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn only_a_lifetime_that_nobody_told_is_made_up() {
     ] {
         let mut machine = Machine::new(config.clone(), exchange(), 1);
         let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
-            panic!("nothing is held")
+            panic!("nothing is cached")
         };
         machine.handle_outcome(NOW, transmit.flight, Ok(granted(content)));
         let left = machine.status(NOW).token_left;
@@ -325,7 +325,7 @@ fn a_machine_knows_its_endpoint_and_no_time_before_the_last() {
     assert_eq!(machine.endpoint(), &endpoint);
 
     let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
-        panic!("nothing is held")
+        panic!("nothing is cached")
     };
     let answer = Response::builder().status(500).body(Vec::new()).unwrap();
     let outcome = transmit.flight.parse(answer, NOW);
@@ -345,9 +345,9 @@ fn a_machine_knows_its_endpoint_and_no_time_before_the_last() {
 fn a_machine_prints_where_it_is_and_no_secret() {
     let mut machine = Machine::new(Config::default(), exchange(), 1);
     let printed = format!("{machine:?}");
-    assert!(printed.starts_with("Machine { held: None, flights: 0, failures: 0"));
+    assert!(printed.starts_with("Machine { cached: None, flights: 0, failures: 0"));
     let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
-        panic!("nothing is held")
+        panic!("nothing is cached")
     };
     let printed = format!("{machine:?} {:?}", transmit.flight);
     assert!(printed.contains("flights: 1") && printed.contains("Flight { number: 1, sent: "));

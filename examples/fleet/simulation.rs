@@ -295,12 +295,12 @@ impl Simulation {
     /// moment at which the token is no longer fresh, be it now.
     fn plan_call(&mut self, id: usize) {
         let now = self.moment(id);
-        let fresh = self.instances[id].machine.held().map(|held| {
+        let fresh = self.instances[id].machine.cached_token().map(|cached| {
             let until = |date: Moment| {
                 let mono = date.mono.saturating_sub(now.mono);
                 mono.min(date.wall.saturating_sub(now.wall))
             };
-            until(held.ask_at()).min(until(held.usable_until()))
+            until(cached.next_refresh()).min(until(cached.usable_until()))
         });
         let gap = BETWEEN_CALLS.mul_f64(-(1.0 - self.rng.f64()).ln());
         self.call_at(self.now + fresh.unwrap_or_default() + gap, id);

@@ -49,8 +49,8 @@ impl Client {
         ClientBuilder::new(credentials)
     }
 
-    /// A token that can be used now: the one that is held, nearly always and at once, else a new
-    /// one. When the held one is worth refreshing, this begins that, and does not wait for it.
+    /// A token that can be used now: the one that is cached, nearly always and at once, else a new
+    /// one. When the cached one is worth refreshing, this begins that, and does not wait for it.
     ///
     /// # Errors
     ///
@@ -79,29 +79,29 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`token`](Self::token). The token that was held stays held.
+    /// As [`token`](Self::token). The token that was cached stays cached.
     pub fn refresh(&self) -> Result<Token, Error> {
         self.obtain(Need::Newer)
     }
 
     /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
-    /// one that is held, it is not given out again, and the answer is true. Then ask for another,
+    /// one that is cached, it is not given out again, and the answer is true. Then ask for another,
     /// once. Where that is refused too, nothing more is asked of the service for a while.
     #[allow(clippy::must_use_candidate)] // most who reject ask for another token either way
     pub fn reject(&self, token: &Token) -> bool {
         self.shared.reject(Self::now(), token)
     }
 
-    /// Goes on with other credentials. The held token stays if the client id is the same.
+    /// Goes on with other credentials. The cached token stays if the client id is the same.
     pub fn set_credentials(&self, credentials: Credentials) {
         self.shared.set_credentials(credentials);
     }
 
-    /// The token that is held, usable or not: to hand it on to another process, say, which gives
-    /// it to its builder's [`held`](ClientBuilder::held).
+    /// The token that is cached, usable or not: to hand it on to another process, say, which gives
+    /// it to its builder's [`initial_token`](ClientBuilder::initial_token).
     #[must_use]
-    pub fn held(&self) -> Option<Token> {
-        Some(self.shared.held()?.token().clone())
+    pub fn cached_token(&self) -> Option<Token> {
+        Some(self.shared.cached_token()?.token().clone())
     }
 
     /// What is going on, for a health check or a debug page. It holds no secret.

@@ -99,7 +99,7 @@ impl<H> HttpSettings<H> {
 #[must_use]
 pub struct ClientBuilder<C: Transport> {
     credentials: Credentials,
-    held: Option<Token>,
+    initial_token: Option<Token>,
     observer: Option<Box<Observer>>,
     /// What was wrong with the root certificates.
     wrong: Option<Error>,
@@ -111,7 +111,7 @@ impl<C: Transport> ClientBuilder<C> {
     pub fn new(credentials: Credentials) -> Self {
         Self {
             credentials,
-            held: None,
+            initial_token: None,
             observer: None,
             wrong: None,
             http: HttpSettings {
@@ -146,8 +146,8 @@ impl<C: Transport> ClientBuilder<C> {
 
     /// Begins with a token from elsewhere: from another process, or from the last run of this
     /// one. It is used until its own expiry; one that has expired is left.
-    pub fn held(mut self, token: Token) -> Self {
-        self.held = Some(token);
+    pub fn initial_token(mut self, token: Token) -> Self {
+        self.initial_token = Some(token);
         self
     }
 
@@ -212,7 +212,7 @@ impl<C: Transport> ClientBuilder<C> {
         }
         let exchange = Exchange::new(self.http.endpoint.clone(), self.credentials);
         let mut machine = Machine::new(self.http.config.clone(), exchange, C::seed());
-        if let Some(token) = self.held {
+        if let Some(token) = self.initial_token {
             machine.handle_token(C::now(), token);
         }
         C::build(Shared::new(machine, self.observer), self.http)
@@ -223,7 +223,7 @@ impl<C: Transport> fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("credentials", &self.credentials)
-            .field("held", &self.held)
+            .field("initial_token", &self.initial_token)
             .field("http", &self.http)
             .finish_non_exhaustive()
     }

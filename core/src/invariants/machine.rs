@@ -18,8 +18,9 @@ use self::facts::Facts;
 use self::model::{Brought, Checked, Expected, Model, Problem, ensure};
 pub use self::ops::{Answer, Clock, Edge, Move, Nudge, Op, Which, operations};
 use crate::{
-    Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Flight, Grant, Held, Machine,
-    Moment, Need, Phase, Step, Ticket, Token, Transmit, TransportError, TransportErrorKind,
+    CachedToken, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Flight, Grant,
+    Machine, Moment, Need, Phase, Step, Ticket, Token, Transmit, TransportError,
+    TransportErrorKind,
 };
 
 /// Both clocks where every run begins.
@@ -197,7 +198,7 @@ impl World {
     fn apply(&mut self, op: Op) -> Checked<bool> {
         let now = self.now;
         let usable = self.machine.status(now).token_left.is_some();
-        let before = self.machine.held().filter(|_| usable).cloned();
+        let before = self.machine.cached_token().filter(|_| usable).cloned();
         let reply = match op {
             Op::Call(need) => {
                 self.begin(need);
@@ -231,9 +232,9 @@ impl World {
                 | Op::HandIn(..)
         );
         if let Some(before) = before.filter(|_| !may_replace) {
-            let held = self.machine.held().map(Held::token);
-            ensure(held == Some(before.token()), || {
-                "a usable token is held no more".to_owned()
+            let cached = self.machine.cached_token().map(CachedToken::token);
+            ensure(cached == Some(before.token()), || {
+                "a usable token is cached no more".to_owned()
             })?;
         }
         Ok(true)
@@ -358,12 +359,14 @@ impl World {
         Reply::Nothing
     }
 
-    /// The held token itself, with another expiry, is not handed in: the tables know of a hand-in
+    /// The cached token itself, with another expiry, is not handed in: the tables know of a hand-in
     /// at the very beginning alone.
     fn hand_in(&mut self, which: Which, lifetime: Duration) -> Checked<Option<Reply>> {
-        let held = self.machine.held();
-        let held = held.map(|held| held.token().id_token().to_owned());
-        let name = self.name(which).filter(|name| held.as_ref() != Some(name));
+        let cached = self.machine.cached_token();
+        let cached = cached.map(|cached| cached.token().id_token().to_owned());
+        let name = self
+            .name(which)
+            .filter(|name| cached.as_ref() != Some(name));
         let expiry = self.now.after(lifetime).system_time();
         let (Some(name), Some(expiry)) = (name, expiry) else {
             return Ok(None);
@@ -430,7 +433,7 @@ impl World {
     /// All that the machine shows is right.
     fn check(&mut self) -> Checked {
         self.model.nothing_else_was_told()?;
-        self.model.check_held(self.machine.held())?;
+        self.model.check_cached(self.machine.cached_token())?;
         let status = self.machine.status(self.now);
         let phase = self.model.phase(self.now);
         ensure(status.phase == phase, || {
@@ -471,7 +474,7 @@ impl World {
                 self.tokens.push(name.clone());
                 Some(name)
             }
-            Which::Held => Some(self.machine.held()?.token().id_token().to_owned()),
+            Which::CachedToken => Some(self.machine.cached_token()?.token().id_token().to_owned()),
             Which::Former(back) => {
                 let index = counted_back(self.tokens.len(), back);
                 self.tokens.get(index).cloned()
@@ -542,11 +545,11 @@ fn jitter(seed: u64) -> f64 {
             machine.handle_outcome(now, transmit.flight, outcome);
         }
     }
-    let ask_at = machine
-        .held()
-        .map_or(Duration::ZERO, |held| held.ask_at().mono);
+    let next_refresh = machine
+        .cached_token()
+        .map_or(Duration::ZERO, |cached| cached.next_refresh().mono);
     // Half an hour before its end, and a tenth of its lifetime of jitter.
-    let early = lifetime.saturating_sub(ask_at).as_secs_f64() - 1_800.0;
+    let early = lifetime.saturating_sub(next_refresh).as_secs_f64() - 1_800.0;
     let jitter = early / 100_000.0;
     assert!((0.0..=1.0).contains(&jitter), "a jitter of {jitter}");
     jitter

@@ -41,7 +41,7 @@ pub enum Event {
         /// How long it is good for.
         lifetime: Duration,
     },
-    /// A refresh ahead brought the very token that is held.
+    /// A refresh ahead brought the very token that is cached.
     #[non_exhaustive]
     NotRenewed {
         /// How long it is until the next refresh.
@@ -57,7 +57,7 @@ pub enum Event {
         /// How long it is until the next request may be sent.
         delay: Duration,
     },
-    /// The held token was rejected where it was used, and is held no more.
+    /// The cached token was rejected where it was used, and is cached no more.
     #[non_exhaustive]
     Rejected {
         /// How many young tokens were rejected in a row, this one included.
@@ -112,7 +112,10 @@ impl fmt::Display for Event {
             }
             Self::Refreshed { lifetime } => write!(f, "got a token, good for {lifetime:.0?}"),
             Self::NotRenewed { delay } => {
-                write!(f, "got the token that is held, asking again in {delay:.1?}")
+                write!(
+                    f,
+                    "got the token that is cached, asking again in {delay:.1?}"
+                )
             }
             Self::Failed {
                 ahead: true, delay, ..
@@ -179,7 +182,7 @@ mod tests {
             ),
             (
                 Event::NotRenewed { delay },
-                "got the token that is held, asking again in 1.2s",
+                "got the token that is cached, asking again in 1.2s",
                 false,
                 true,
             ),

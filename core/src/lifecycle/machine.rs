@@ -2,7 +2,7 @@
 //! and whatever is in here depends on state and time alone. How fresh a token is and how long to
 //! wait are pure functions of [`freshness`](super::freshness) and [`retry`](super::retry).
 //!
-//! The state is what is being tried now. The token that is held and the cooldown that keeps requests
+//! The state is what is being tried now. The token that is cached and the cooldown that keeps requests
 //! back stand beside it, because each of them can go with any state.
 //!
 //! ```text
@@ -26,10 +26,10 @@ use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
+use super::cached_token::CachedToken;
 use super::cooldown::Cooldown;
 use super::event::Event;
 use super::freshness::{Lifespan, has_come, later, sooner, until};
-use super::held::Held;
 use super::rejected::Rejected;
 use super::retry::{self, LEAST_LEFT};
 use super::state::{Acquisition, InFlight, State};
@@ -95,7 +95,7 @@ pub struct Machine {
     failures: u64,
     last_failure: Option<Error>,
     state: State,
-    held: Option<Held>,
+    cached: Option<CachedToken>,
     cooldown: Cooldown,
     /// Whether the last acquisition failed: then the next is a probe of one attempt.
     probing: bool,
@@ -122,7 +122,7 @@ impl Machine {
             failures: 0,
             last_failure: None,
             state: State::Idle,
-            held: None,
+            cached: None,
             cooldown: Cooldown::default(),
             probing: false,
             rejected: Rejected::default(),
@@ -132,7 +132,7 @@ impl Machine {
 
     /// What to do next for the call with this ticket. The first that fits:
     ///
-    /// 1. the held token is usable and meets the need: [`Ready`](Step::Ready);
+    /// 1. the cached token is usable and meets the need: [`Ready`](Step::Ready);
     /// 2. an acquisition has failed since the ticket was taken: [`Failed`](Step::Failed) with its
     ///    error, which all who waited share;
     /// 3. no token lives as long as is needed: [`Failed`](Step::Failed), and nothing is sent;
@@ -143,15 +143,15 @@ impl Machine {
         let now = self.read(now);
         self.notice_deadlines(now, Some(ticket));
         let usable = self.usable(now);
-        if let Some(held) = usable.filter(|held| ticket.is_met_by(held, now)) {
-            return Step::Ready(held.token.clone());
+        if let Some(cached) = usable.filter(|cached| ticket.is_met_by(cached, now)) {
+            return Step::Ready(cached.token.clone());
         }
         if let Some(error) = self.last_failure.as_ref()
             && self.failures > ticket.failures
         {
             return Step::Failed(error.clone());
         }
-        if usable.is_some_and(|held| ticket.is_beyond(held)) {
+        if usable.is_some_and(|cached| ticket.is_beyond(cached)) {
             return Step::Failed(Error::lifetime_too_short());
         }
         let end = self.state.end();
@@ -164,22 +164,22 @@ impl Machine {
         Step::Send(self.send_attempt(now))
     }
 
-    /// A refresh ahead, if now is the time for one: the held token is usable and past its
+    /// A refresh ahead, if now is the time for one: the cached token is usable and past its
     /// refresh point, and there is no flight, back-off or cooldown. Nobody has to wait for it.
     pub fn poll_refresh(&mut self, now: Moment) -> Option<Transmit> {
         let now = self.read(now);
         self.notice_deadlines(now, None);
         let due = self
             .usable(now)
-            .is_some_and(|held| has_come(held.ask_at, now));
+            .is_some_and(|cached| has_come(cached.next_refresh, now));
         if !due || !matches!(self.state, State::Idle) || self.cooldown.running(now).is_some() {
             return None;
         }
         let timeout = self.config.attempt_timeout;
         let (in_flight, transmit) = self.take_off(now, timeout);
-        if let Some(held) = &mut self.held {
+        if let Some(cached) = &mut self.cached {
             // Until its end is known, nobody else needs to ask.
-            held.ask_at = now.after(timeout);
+            cached.next_refresh = now.after(timeout);
         }
         self.state = State::Refreshing(in_flight);
         self.tell(Event::Attempt {
@@ -212,25 +212,27 @@ impl Machine {
                 if in_flight.number == flight.number =>
             {
                 match arrival {
-                    Ok(held) => self.accept(now, held),
+                    Ok(cached) => self.accept(now, cached),
                     Err(error) => self.fail_attempt(now, &acquisition, in_flight, error),
                 }
             }
             (State::Refreshing(in_flight), arrival) if in_flight.number == flight.number => {
                 match arrival {
-                    Ok(held) if self.is_no_news(now, &held) => self.fail_to_renew(now, held),
-                    Ok(held) => self.accept(now, held),
+                    Ok(cached) if self.is_no_news(now, &cached) => self.fail_to_renew(now, cached),
+                    Ok(cached) => self.accept(now, cached),
                     Err(error) => self.fail_refresh(now, in_flight, error),
                 }
             }
             // The flight was given up before. What it brings is welcome; nothing else changes.
-            (_, Ok(mut late)) => match &self.held {
-                Some(held) if held.flight >= late.flight => {}
-                held => {
-                    if let Some(held) = held.as_ref().filter(|held| held.token == late.token) {
-                        late.ask_at = later(late.ask_at, held.ask_at);
+            (_, Ok(mut late)) => match &self.cached {
+                Some(cached) if cached.flight >= late.flight => {}
+                cached => {
+                    if let Some(cached) =
+                        cached.as_ref().filter(|cached| cached.token == late.token)
+                    {
+                        late.next_refresh = later(late.next_refresh, cached.next_refresh);
                     }
-                    self.held = Some(late);
+                    self.cached = Some(late);
                 }
             },
             _ => {}
@@ -246,8 +248,8 @@ impl Machine {
     pub fn handle_abandon(&mut self, flight: Flight) {
         match &self.state {
             State::Refreshing(in_flight) if in_flight.number == flight.number => {
-                if let Some(held) = &mut self.held {
-                    held.ask_at = held.life.refresh_at;
+                if let Some(cached) = &mut self.cached {
+                    cached.next_refresh = cached.life.refresh_at;
                 }
                 self.state = State::Idle;
             }
@@ -268,14 +270,14 @@ impl Machine {
     }
 
     /// Takes notice that `token` was refused where it was used (a downstream 401). It counts only
-    /// for the held token, which is then held no more; the answer tells whether it was that.
+    /// for the cached token, which is then cached no more; the answer tells whether it was that.
     pub fn handle_rejection(&mut self, now: Moment, token: &Token) -> bool {
         let now = self.read(now);
-        let Some(held) = self.held.take_if(|held| held.token == *token) else {
+        let Some(cached) = self.cached.take_if(|cached| cached.token == *token) else {
             return false;
         };
         self.rejected.remember(token.clone(), self.flights);
-        let in_a_row = self.cooldown.reject(now, held.sent, &self.config);
+        let in_a_row = self.cooldown.reject(now, cached.sent, &self.config);
         self.tell(Event::Rejected { in_a_row });
         if in_a_row > 1 {
             // A downstream that refuses everything must not cost a request per call.
@@ -296,10 +298,10 @@ impl Machine {
         let lifetime = lifetime.min(self.config.max_lifetime);
         let life = self.lifespan(now, lifetime);
         if life.is_usable(now) && !self.rejected.covers(&token, 0) {
-            self.held = Some(Held {
+            self.cached = Some(CachedToken {
                 token,
                 life,
-                ask_at: life.refresh_at,
+                next_refresh: life.refresh_at,
                 flight: 0,
                 sent: now,
                 left_on_arrival: life.left(now),
@@ -309,13 +311,13 @@ impl Machine {
     }
 
     /// Goes on with other credentials. What is in flight for the old ones counts for nothing any
-    /// more; the held token stays if the client id is the same.
+    /// more; the cached token stays if the client id is the same.
     pub fn set_credentials(&mut self, credentials: Credentials) {
         if credentials.client_id() != self.exchange.credentials().client_id() {
-            self.held = None;
+            self.cached = None;
         }
-        if let Some(held) = &mut self.held {
-            held.ask_at = held.life.refresh_at;
+        if let Some(cached) = &mut self.cached {
+            cached.next_refresh = cached.life.refresh_at;
         }
         self.exchange = self.exchange.clone().with_credentials(credentials);
         self.generation = self.generation.saturating_add(1);
@@ -340,10 +342,10 @@ impl Machine {
         self.exchange.endpoint()
     }
 
-    /// The token that is held, usable or not.
+    /// The token that is cached, usable or not.
     #[must_use]
-    pub fn held(&self) -> Option<&Held> {
-        self.held.as_ref()
+    pub fn cached_token(&self) -> Option<&CachedToken> {
+        self.cached.as_ref()
     }
 
     /// What is going on, for a person to look at. It holds no secret.
@@ -353,7 +355,7 @@ impl Machine {
         let now = Moment { mono, ..now };
         Status {
             phase: self.state.phase(now),
-            token_left: self.usable(now).map(|held| held.life.left(now)),
+            token_left: self.usable(now).map(|cached| cached.life.left(now)),
             cooldown_left: self
                 .cooldown
                 .running(now)
@@ -366,8 +368,8 @@ impl Machine {
     /// From when on [`poll_refresh`](Self::poll_refresh) is worth a call, for a token that is
     /// usable: not while something is under way that it would wait for.
     #[cfg(feature = "shared")]
-    pub(super) fn ask_at(&self) -> Option<Moment> {
-        let held = self.held.as_ref()?;
+    pub(super) fn next_refresh(&self) -> Option<Moment> {
+        let cached = self.cached.as_ref()?;
         let busy = match &self.state {
             State::Idle => None,
             State::Refreshing(in_flight) | State::Acquiring(_, in_flight) => {
@@ -379,19 +381,20 @@ impl Machine {
             mono,
             wall: Duration::MAX,
         });
-        let ask_at = free.map_or(held.ask_at, |free| later(held.ask_at, free));
-        let held_back = self.cooldown.ends_at();
-        Some(held_back.map_or(ask_at, |until| later(ask_at, until)))
+        let next_refresh =
+            free.map_or(cached.next_refresh, |free| later(cached.next_refresh, free));
+        let cooldown_end = self.cooldown.ends_at();
+        Some(cooldown_end.map_or(next_refresh, |until| later(next_refresh, until)))
     }
 
     /// Tells two states apart, for those who have to tell others of a change.
     #[cfg(feature = "shared")]
     pub(super) fn stamp(&self) -> impl PartialEq + use<> {
-        let held = self.held.as_ref();
+        let cached = self.cached.as_ref();
         (
             (self.generation, self.flights, self.failures),
             mem::discriminant(&self.state),
-            held.map(|held| (held.flight, held.ask_at, held.life)),
+            cached.map(|cached| (cached.flight, cached.next_refresh, cached.life)),
             self.cooldown.ends_at(),
         )
     }
@@ -405,8 +408,10 @@ impl Machine {
         }
     }
 
-    fn usable(&self, now: Moment) -> Option<&Held> {
-        self.held.as_ref().filter(|held| held.life.is_usable(now))
+    fn usable(&self, now: Moment) -> Option<&CachedToken> {
+        self.cached
+            .as_ref()
+            .filter(|cached| cached.life.is_usable(now))
     }
 
     fn lifespan(&self, start: Moment, lifetime: Duration) -> Lifespan {
@@ -504,22 +509,22 @@ impl Machine {
         (in_flight, transmit)
     }
 
-    /// The token of a grant with its dates, if it can be held.
-    fn admit(&mut self, now: Moment, flight: &Flight, grant: Grant) -> Result<Held, Error> {
+    /// The token of a grant with its dates, if it can be cached.
+    fn admit(&mut self, now: Moment, flight: &Flight, grant: Grant) -> Result<CachedToken, Error> {
         let grant = grant.within(&self.config);
         let mut life = self.lifespan(flight.sent, grant.lifetime());
         let mut token = grant.into_token(flight.sent);
         if self.rejected.covers(&token, flight.number) {
             return Err(Error::token_rejected().with_attempts(1));
         }
-        if let Some(held) = self.held.as_mut().filter(|held| held.token == token) {
+        if let Some(cached) = self.cached.as_mut().filter(|cached| cached.token == token) {
             // The same token again does not live longer for that.
-            held.life.expires_at = sooner(life.expires_at, held.life.expires_at);
-            held.life.usable_until = sooner(life.usable_until, held.life.usable_until);
-            if held.token.expires_at() < token.expires_at() {
-                token = held.token.clone();
+            cached.life.expires_at = sooner(life.expires_at, cached.life.expires_at);
+            cached.life.usable_until = sooner(life.usable_until, cached.life.usable_until);
+            if cached.token.expires_at() < token.expires_at() {
+                token = cached.token.clone();
             }
-            life = held.life;
+            life = cached.life;
             if !life.is_usable(now) || matches!(self.state, State::Acquiring(..)) {
                 life = self.lifespan(now, until(life.expires_at, now));
             }
@@ -527,19 +532,19 @@ impl Machine {
         if !life.is_usable(now) {
             return Err(late());
         }
-        Ok(Held {
+        Ok(CachedToken {
             token,
             life,
-            ask_at: life.refresh_at,
+            next_refresh: life.refresh_at,
             flight: flight.number,
             sent: flight.sent,
             left_on_arrival: life.left(now),
         })
     }
 
-    fn accept(&mut self, now: Moment, held: Held) {
-        let lifetime = held.left_on_arrival;
-        self.held = Some(held);
+    fn accept(&mut self, now: Moment, cached: CachedToken) {
+        let lifetime = cached.left_on_arrival;
+        self.cached = Some(cached);
         self.state = State::Idle;
         self.probing = false;
         self.cooldown.grant(now);
@@ -547,14 +552,15 @@ impl Machine {
     }
 
     /// Whether a refresh ahead has brought what was there before.
-    fn is_no_news(&self, now: Moment, held: &Held) -> bool {
-        self.usable(now).is_some_and(|old| old.token == held.token)
+    fn is_no_news(&self, now: Moment, cached: &CachedToken) -> bool {
+        self.usable(now)
+            .is_some_and(|old| old.token == cached.token)
     }
 
-    fn fail_to_renew(&mut self, now: Moment, mut held: Held) {
+    fn fail_to_renew(&mut self, now: Moment, mut cached: CachedToken) {
         let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
-        held.ask_at = later(held.life.refresh_at, now.after(delay));
-        self.held = Some(held);
+        cached.next_refresh = later(cached.life.refresh_at, now.after(delay));
+        self.cached = Some(cached);
         self.state = State::Idle;
         self.tell(Event::NotRenewed { delay });
     }
@@ -571,8 +577,8 @@ impl Machine {
             Some(asked) => self.cooldown.begin(now, delay.max(asked), error.clone()),
             None => delay,
         };
-        if let Some(held) = &mut self.held {
-            held.ask_at = later(held.life.refresh_at, now.after(delay));
+        if let Some(cached) = &mut self.cached {
+            cached.next_refresh = later(cached.life.refresh_at, now.after(delay));
         }
         self.state = State::Idle;
         self.tell(Event::Failed {
@@ -653,7 +659,7 @@ impl Machine {
 impl fmt::Debug for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Machine")
-            .field("held", &self.held)
+            .field("cached", &self.cached)
             .field("flights", &self.flights)
             .field("failures", &self.failures)
             .finish_non_exhaustive()

@@ -1,9 +1,9 @@
 //! When to send: decisions from state and time.
 
+mod cached_token;
 mod cooldown;
 mod event;
 mod freshness;
-mod held;
 mod machine;
 mod rejected;
 mod retry;
@@ -16,10 +16,10 @@ mod step;
 #[cfg(feature = "tracing")]
 mod trace;
 
+pub use cached_token::CachedToken;
 pub use event::Event;
 #[cfg(feature = "client")]
 pub(crate) use event::Observer;
-pub use held::Held;
 pub use machine::Machine;
 #[cfg(feature = "shared")]
 pub use shared::{Hit, Lead, Next, Shared, Waiter};

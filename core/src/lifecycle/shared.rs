@@ -29,9 +29,9 @@ use http::{Request, Response};
 #[cfg(all(test, loom))]
 use loom::sync::{Mutex, MutexGuard, RwLock};
 
+use super::cached_token::CachedToken;
 use super::event::{Event, Observer};
 use super::freshness::{has_come, until};
-use super::held::Held;
 use super::machine::Machine;
 use super::status::Status;
 use super::step::{Flight, Need, Step, Ticket, Transmit};
@@ -69,7 +69,7 @@ struct Snapshot {
     token: Token,
     usable_until: Moment,
     expires_at: Moment,
-    ask_at: Moment,
+    next_refresh: Moment,
 }
 
 /// A usable token, without having waited for anyone.
@@ -125,7 +125,7 @@ impl Shared {
         shared
     }
 
-    /// The held token, if it is usable. It takes no lock that is ever held for long.
+    /// The cached token, if it is usable. It takes no lock that is ever held for long.
     #[must_use]
     #[inline] // else the moments go through memory, which takes as long as all that is done here
     pub fn hit(&self, now: Moment) -> Option<Hit> {
@@ -137,18 +137,18 @@ impl Shared {
         let snapshot = snapshot.as_ref()?;
         (!has_come(snapshot.usable_until, now)).then(|| Hit {
             token: snapshot.token.clone(),
-            refresh_due: has_come(snapshot.ask_at, now),
+            refresh_due: has_come(snapshot.next_refresh, now),
             expires_at: snapshot.expires_at,
         })
     }
 
-    /// The held token, if that is all that a call needs. Where it is worth refreshing, whether it is
+    /// The cached token, if that is all that a call needs. Where it is worth refreshing, whether it is
     /// enough or not, `refresh_ahead` is called first, to send what [`refresh`](Self::refresh) gives.
     /// It must not wait for that.
     #[must_use]
     #[inline] // as `hit`
     pub fn ready(&self, now: Moment, need: Need, refresh_ahead: impl FnOnce()) -> Option<Token> {
-        // What is held is older than the call, and so would be a refresh ahead.
+        // What is cached is older than the call, and so would be a refresh ahead.
         let hit = self.hit(now).filter(|_| need != Need::Newer)?;
         if hit.refresh_due {
             refresh_ahead();
@@ -204,10 +204,10 @@ impl Shared {
         &self.0.endpoint
     }
 
-    /// The token that is held, usable or not.
+    /// The token that is cached, usable or not.
     #[must_use]
-    pub fn held(&self) -> Option<Held> {
-        self.0.lock().held().cloned()
+    pub fn cached_token(&self) -> Option<CachedToken> {
+        self.0.lock().cached_token().cloned()
     }
 
     /// What is going on, for a person to look at.
@@ -271,15 +271,16 @@ impl Inner {
 
     /// The lock is an argument to show that it is held.
     fn publish(&self, machine: &MutexGuard<'_, Machine>) {
-        let snapshot = machine
-            .held()
-            .zip(machine.ask_at())
-            .map(|(held, ask_at)| Snapshot {
-                token: held.token().clone(),
-                usable_until: held.usable_until(),
-                expires_at: held.life.expires_at,
-                ask_at,
-            });
+        let snapshot =
+            machine
+                .cached_token()
+                .zip(machine.next_refresh())
+                .map(|(cached, next_refresh)| Snapshot {
+                    token: cached.token().clone(),
+                    usable_until: cached.usable_until(),
+                    expires_at: cached.life.expires_at,
+                    next_refresh,
+                });
         let mut published = self
             .snapshot
             .write()

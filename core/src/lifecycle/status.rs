@@ -11,7 +11,7 @@ use crate::protocol::ClientId;
 pub struct Status {
     /// What is being tried.
     pub phase: Phase,
-    /// What is left of the held token, if there is a usable one.
+    /// What is left of the cached token, if there is a usable one.
     pub token_left: Option<Duration>,
     /// For how long nothing will be sent, if a cooldown runs.
     pub cooldown_left: Option<Duration>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Request, Response};
 
-use super::held::Held;
+use super::cached_token::CachedToken;
 use crate::error::Error;
 use crate::moment::Moment;
 use crate::protocol::{BodyBuffer, Exchange, Grant, RequestBody, Token};
@@ -41,19 +41,19 @@ pub struct Ticket {
 
 impl Ticket {
     /// Whether this token, which is usable, is what the call needs.
-    pub(super) fn is_met_by(&self, held: &Held, now: Moment) -> bool {
+    pub(super) fn is_met_by(&self, cached: &CachedToken, now: Moment) -> bool {
         match self.need {
             Need::Usable => true,
-            Need::For(time) => held.life.left(now) >= time,
-            Need::Newer => held.flight > self.flights,
+            Need::For(time) => cached.life.left(now) >= time,
+            Need::Newer => cached.flight > self.flights,
         }
     }
 
     /// Whether asking again would not help: the token came in with less than is needed, or was
     /// asked for on behalf of this very call.
-    pub(super) fn is_beyond(&self, held: &Held) -> bool {
+    pub(super) fn is_beyond(&self, cached: &CachedToken) -> bool {
         match self.need {
-            Need::For(time) => held.left_on_arrival < time || held.flight > self.flights,
+            Need::For(time) => cached.left_on_arrival < time || cached.flight > self.flights,
             Need::Usable | Need::Newer => false,
         }
     }

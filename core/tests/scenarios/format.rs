@@ -82,7 +82,7 @@ pub(crate) enum Step {
         token: String,
         expires_at: f64,
     },
-    Held {
+    CachedToken {
         expect: Value,
     },
     Events {

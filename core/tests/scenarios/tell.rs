@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use meshconnect_auth_core::{Error, ErrorKind, Event, Held, Moment};
+use meshconnect_auth_core::{CachedToken, Error, ErrorKind, Event, Moment};
 use serde_json::{Value, json};
 
 pub(crate) fn error(error: &Error) -> Value {
@@ -40,29 +40,29 @@ pub(crate) fn event(event: &Event) -> Value {
         Event::Rejected { in_a_row, .. } => json!({"rejected": {"in_a_row": in_a_row}}),
         Event::CooldownStarted {
             error: why, delay, ..
-        } => json!({"held": {"error": error(why), "delay": seconds(delay)}}),
+        } => json!({"cooldown_started": {"error": error(why), "delay": seconds(delay)}}),
         other => json!(format!("{other:?}")),
     }
 }
 
-/// A held token, with its dates counted from `start`.
-pub(crate) fn held(held: &Held, start: Moment) -> Value {
+/// A cached token, with its dates counted from `start`.
+pub(crate) fn cached_token(cached: &CachedToken, start: Moment) -> Value {
     let date = |date: Moment| json!({"mono": since(start.mono, date.mono), "wall": since(start.wall, date.wall)});
-    let expires_at = held.token().expires_at();
+    let expires_at = cached.token().expires_at();
     let expires_at = expires_at.duration_since(SystemTime::UNIX_EPOCH);
     json!({
-        "id_token": held.token().id_token(),
+        "id_token": cached.token().id_token(),
         "expires_at": since(start.wall, expires_at.unwrap_or_default()),
-        "usable_until": date(held.usable_until()),
-        "ask_at": date(held.ask_at()),
+        "usable_until": date(cached.usable_until()),
+        "next_refresh": date(cached.next_refresh()),
     })
 }
 
-/// An expectation of a held token, with each date on both clocks even where it is one for both.
+/// An expectation of a cached token, with each date on both clocks even where it is one for both.
 pub(crate) fn both_clocks(expected: &Value) -> Value {
     let mut expected = expected.clone();
     for (name, date) in expected.as_object_mut().into_iter().flatten() {
-        if matches!(&**name, "usable_until" | "ask_at") && date.get("mono").is_none() {
+        if matches!(&**name, "usable_until" | "next_refresh") && date.get("mono").is_none() {
             *date = json!({"mono": date, "wall": date});
         }
     }

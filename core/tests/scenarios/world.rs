@@ -140,11 +140,11 @@ impl World {
                 self.machine.handle_token(now, token.map_err(text)?);
                 Ok(())
             }
-            Step::Held { expect } => {
-                let held = self.machine.held();
-                let held = held.map(|held| tell::held(held, self.start));
+            Step::CachedToken { expect } => {
+                let cached = self.machine.cached_token();
+                let cached = cached.map(|cached| tell::cached_token(cached, self.start));
                 self.agree(
-                    &held.unwrap_or(json!("nothing")),
+                    &cached.unwrap_or(json!("nothing")),
                     &tell::both_clocks(expect),
                 )
             }

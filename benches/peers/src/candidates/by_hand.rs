@@ -43,9 +43,9 @@ pub(super) fn all() -> Vec<Candidate> {
 fn mutex_prebuilt() -> Candidate {
     let cache = Mutex::new((prebuilt(), Instant::now() + LIFETIME));
     Candidate::blocking("`Mutex<(HeaderValue, Instant)>`", Kind::ByHand, move || {
-        let held = cache.lock().unwrap();
-        assert!(Instant::now() < held.1);
-        held.0.clone()
+        let cached = cache.lock().unwrap();
+        assert!(Instant::now() < cached.1);
+        cached.0.clone()
     })
 }
 
@@ -56,9 +56,9 @@ fn rw_lock_prebuilt() -> Candidate {
         "`RwLock<Arc<(HeaderValue, Instant)>>`",
         Kind::ByHand,
         move || {
-            let held = Arc::clone(&cache.read().unwrap());
-            assert!(Instant::now() < held.1);
-            held.0.clone()
+            let cached = Arc::clone(&cache.read().unwrap());
+            assert!(Instant::now() < cached.1);
+            cached.0.clone()
         },
     )
 }
@@ -70,22 +70,22 @@ fn arc_swap_prebuilt() -> Candidate {
         "`ArcSwap<(HeaderValue, Instant)>`",
         Kind::ByHand,
         move || {
-            let held = cache.load_full();
-            assert!(Instant::now() < held.1);
-            held.0.clone()
+            let cached = cache.load_full();
+            assert!(Instant::now() < cached.1);
+            cached.0.clone()
         },
     )
 }
 
 fn mutex() -> Candidate {
-    let cache = Mutex::new(held());
+    let cache = Mutex::new(cached());
     Candidate::blocking("`Mutex<(String, Instant)>`", Kind::ByHand, move || {
         fresh(&cache.lock().unwrap())
     })
 }
 
 fn tokio_mutex() -> Candidate {
-    let cache = sync::Mutex::new(held());
+    let cache = sync::Mutex::new(cached());
     Candidate::awaited(
         "tokio `Mutex<(String, Instant)>`",
         Kind::ByHand,
@@ -94,7 +94,7 @@ fn tokio_mutex() -> Candidate {
 }
 
 fn tokio_rw_lock() -> Candidate {
-    let cache = sync::RwLock::new(held());
+    let cache = sync::RwLock::new(cached());
     Candidate::awaited(
         "tokio `RwLock<(String, Instant)>`",
         Kind::ByHand,
@@ -103,7 +103,7 @@ fn tokio_rw_lock() -> Candidate {
 }
 
 fn tokio_watch() -> Candidate {
-    let (sender, receiver) = sync::watch::channel(held());
+    let (sender, receiver) = sync::watch::channel(cached());
     Candidate::blocking(
         "tokio `watch` of `(String, Instant)`",
         Kind::ByHand,
@@ -115,7 +115,7 @@ fn tokio_watch() -> Candidate {
     )
 }
 
-fn held() -> (String, Instant) {
+fn cached() -> (String, Instant) {
     (TOKEN.to_owned(), Instant::now() + LIFETIME)
 }
 

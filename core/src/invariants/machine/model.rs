@@ -134,14 +134,14 @@ struct Acquisition {
 }
 
 #[derive(Debug)]
-struct Held {
+struct CachedToken {
     token: String,
     /// What the token itself says of its expiry.
     told_expiry: Duration,
     expires: Moment,
     unusable: Moment,
     refresh: Moment,
-    ask_at: Moment,
+    next_refresh: Moment,
     /// 0 for one that was handed in.
     flight: usize,
     sent: Moment,
@@ -166,7 +166,7 @@ pub(super) struct Model {
     in_flight: Option<usize>,
     acquisition: Option<Acquisition>,
     probe: bool,
-    held: Option<Held>,
+    cached: Option<CachedToken>,
     cooldown: Option<(Moment, Problem)>,
     /// The holds and delays that count for how long the next is.
     delays: Vec<Duration>,
@@ -189,7 +189,7 @@ impl Model {
             in_flight: None,
             acquisition: None,
             probe: false,
-            held: None,
+            cached: None,
             cooldown: None,
             delays: Vec::new(),
             grants: Vec::new(),
@@ -223,14 +223,14 @@ impl Model {
         self.notice_deadlines(now, Some(ticket))?;
         let usable = self.usable(now);
         // 1
-        if let Some(held) = usable {
+        if let Some(cached) = usable {
             let fits = match ticket.need {
                 Need::Usable => true,
-                Need::For(time) => until(held.expires, now) >= time,
-                Need::Newer => held.flight > ticket.flights,
+                Need::For(time) => until(cached.expires, now) >= time,
+                Need::Newer => cached.flight > ticket.flights,
             };
             if fits {
-                return Ok(Expected::Ready(held.token.clone()));
+                return Ok(Expected::Ready(cached.token.clone()));
             }
         }
         // 2
@@ -238,8 +238,8 @@ impl Model {
             return Ok(Expected::Failed(problem.clone()));
         }
         // 3
-        if let (Need::For(time), Some(held)) = (ticket.need, usable)
-            && (held.left_on_arrival < time || held.flight > ticket.flights)
+        if let (Need::For(time), Some(cached)) = (ticket.need, usable)
+            && (cached.left_on_arrival < time || cached.flight > ticket.flights)
         {
             let problem = Problem::new(ErrorKind::LifetimeTooShort, 0);
             return Ok(Expected::Failed(problem));
@@ -281,14 +281,14 @@ impl Model {
         self.notice_deadlines(now, None)?;
         let due = self
             .usable(now)
-            .is_some_and(|held| has_come(held.ask_at, now));
+            .is_some_and(|cached| has_come(cached.next_refresh, now));
         let busy = self.in_flight.is_some() || self.acquisition.is_some();
         if !due || busy || self.running(now).is_some() {
             return Ok(None);
         }
         self.take_off(now, ATTEMPT);
-        if let Some(held) = &mut self.held {
-            held.ask_at = now.after(ATTEMPT);
+        if let Some(cached) = &mut self.cached {
+            cached.next_refresh = now.after(ATTEMPT);
         }
         self.expect_attempt(1, true)?;
         Ok(Some(ATTEMPT))
@@ -326,19 +326,22 @@ impl Model {
         }
 
         let mut new = self.life(token, sent, sent, lifetime, flight, now);
-        let same = self.held.as_mut().filter(|held| held.token == new.token);
-        if let Some(held) = same {
-            // Any answer may make the life of the held token shorter, an old one too.
-            held.expires = sooner(held.expires, new.expires);
-            held.unusable = sooner(held.unusable, new.unusable);
-            new.told_expiry = new.told_expiry.min(held.told_expiry);
-            let delayed_until = held.ask_at;
-            let usable = !has_come(held.unusable, now);
+        let same = self
+            .cached
+            .as_mut()
+            .filter(|cached| cached.token == new.token);
+        if let Some(cached) = same {
+            // Any answer may make the life of the cached token shorter, an old one too.
+            cached.expires = sooner(cached.expires, new.expires);
+            cached.unusable = sooner(cached.unusable, new.unusable);
+            new.told_expiry = new.told_expiry.min(cached.told_expiry);
+            let delayed_until = cached.next_refresh;
+            let usable = !has_come(cached.unusable, now);
             if usable && !(joined && self.in_flight.is_some()) {
-                new.expires = held.expires;
-                new.unusable = held.unusable;
-                new.refresh = held.refresh;
-                new.left_on_arrival = until(held.expires, now);
+                new.expires = cached.expires;
+                new.unusable = cached.unusable;
+                new.refresh = cached.refresh;
+                new.left_on_arrival = until(cached.expires, now);
                 if is_in_flight {
                     return self.not_renewed(now, new);
                 }
@@ -347,13 +350,13 @@ impl Model {
                 // refresh point follow from what is left. (So they do for a late answer, if at
                 // that time an acquisition is in flight; the tables say neither.)
                 let told_expiry = new.told_expiry;
-                let left = until(held.expires, now);
+                let left = until(cached.expires, now);
                 new = self.life(new.token, sent, now, left, flight, now);
                 new.told_expiry = told_expiry;
             }
             if !is_in_flight {
                 // It comes late, and so changes nothing else: a delay goes on too.
-                new.ask_at = later(new.refresh, delayed_until);
+                new.next_refresh = later(new.refresh, delayed_until);
             }
         }
         if has_come(new.unusable, now) {
@@ -365,16 +368,16 @@ impl Model {
         }
         if !is_in_flight {
             if self
-                .held
+                .cached
                 .as_ref()
-                .is_none_or(|held| held.flight < new.flight)
+                .is_none_or(|cached| cached.flight < new.flight)
             {
-                self.held = Some(new);
+                self.cached = Some(new);
             }
             return Ok(());
         }
         let left = new.left_on_arrival;
-        self.held = Some(new);
+        self.cached = Some(new);
         self.in_flight = None;
         self.acquisition = None;
         self.probe = false;
@@ -393,8 +396,8 @@ impl Model {
         self.in_flight = None;
         match &self.acquisition {
             None => {
-                if let Some(held) = &mut self.held {
-                    held.ask_at = held.refresh;
+                if let Some(cached) = &mut self.cached {
+                    cached.next_refresh = cached.refresh;
                 }
             }
             Some(acquisition) if acquisition.failed.is_empty() => self.acquisition = None,
@@ -404,11 +407,11 @@ impl Model {
 
     pub(super) fn rejection(&mut self, now: Moment, token: &str) -> Checked<bool> {
         let now = self.read(now);
-        let Some(held) = self.held.take_if(|held| held.token == token) else {
+        let Some(cached) = self.cached.take_if(|cached| cached.token == token) else {
             return Ok(false);
         };
-        self.rejected.push((held.token, self.flights.len()));
-        self.row = if has_come(held.sent.after(SETTLED), now) {
+        self.rejected.push((cached.token, self.flights.len()));
+        self.row = if has_come(cached.sent.after(SETTLED), now) {
             0
         } else {
             self.row
@@ -446,15 +449,15 @@ impl Model {
         self.grants.clear();
         self.row = 0;
         if !same_id {
-            self.held = None;
+            self.cached = None;
         }
-        if let Some(held) = &mut self.held {
-            held.ask_at = held.refresh;
+        if let Some(cached) = &mut self.cached {
+            cached.next_refresh = cached.refresh;
         }
     }
 
     /// A token from elsewhere, `lifetime` of which is left by the wall clock. The tables know of
-    /// it at the very beginning alone; later it takes the place of whatever is held. What was
+    /// it at the very beginning alone; later it takes the place of whatever is cached. What was
     /// rejected stays so.
     pub(super) fn handed_in(&mut self, now: Moment, token: String, lifetime: Duration) {
         let told_expiry = told_expiry(now.after(lifetime));
@@ -468,34 +471,34 @@ impl Model {
         let mut new = self.life(token, now, now, lifetime, 0, now);
         new.told_expiry = told_expiry;
         if !has_come(new.unusable, now) {
-            self.held = Some(new);
+            self.cached = Some(new);
             self.grants.push(now);
         }
     }
 
-    /// What [`Machine::held`](crate::Machine::held) says is right. The machine's own rounding
+    /// What [`Machine::cached_token`](crate::Machine::cached_token) says is right. The machine's own rounding
     /// counts from here on.
-    pub(super) fn check_held(&mut self, held: Option<&crate::Held>) -> Checked {
-        match (&mut self.held, held) {
+    pub(super) fn check_cached(&mut self, cached: Option<&crate::CachedToken>) -> Checked {
+        match (&mut self.cached, cached) {
             (None, None) => Ok(()),
-            (Some(mine), Some(held)) => {
-                let expiry = held
+            (Some(mine), Some(cached)) => {
+                let expiry = cached
                     .token()
                     .expires_at()
                     .duration_since(SystemTime::UNIX_EPOCH);
-                let right = mine.token == held.token().id_token()
+                let right = mine.token == cached.token().id_token()
                     && expiry.is_ok_and(|expiry| expiry == mine.told_expiry)
-                    && near(mine.unusable, held.usable_until())
-                    && near(mine.ask_at, held.ask_at());
-                ensure(right, || format!("it holds {held:?}, and not {mine:?}"))?;
-                if mine.ask_at == mine.refresh {
-                    mine.refresh = held.ask_at();
+                    && near(mine.unusable, cached.usable_until())
+                    && near(mine.next_refresh, cached.next_refresh());
+                ensure(right, || format!("it holds {cached:?}, and not {mine:?}"))?;
+                if mine.next_refresh == mine.refresh {
+                    mine.refresh = cached.next_refresh();
                 }
-                mine.ask_at = held.ask_at();
-                mine.unusable = held.usable_until();
+                mine.next_refresh = cached.next_refresh();
+                mine.unusable = cached.usable_until();
                 Ok(())
             }
-            (mine, held) => Err(format!("it holds {held:?}, and not {mine:?}")),
+            (mine, cached) => Err(format!("it holds {cached:?}, and not {mine:?}")),
         }
     }
 
@@ -516,7 +519,7 @@ impl Model {
 
     pub(super) fn token_left(&self, now: Moment) -> Option<Duration> {
         let now = self.clamped(now);
-        self.usable(now).map(|held| until(held.expires, now))
+        self.usable(now).map(|cached| until(cached.expires, now))
     }
 
     pub(super) fn cooldown_left(&self, now: Moment) -> Option<Duration> {
@@ -549,7 +552,7 @@ impl Model {
             wall: now.wall.saturating_add(mono.saturating_sub(now.mono)),
         };
         let over = |acquisition: &Acquisition| acquisition.begun.saturating_add(ACQUISITION);
-        let held = self.held.as_ref();
+        let cached = self.cached.as_ref();
         let acquisition = self.acquisition.as_ref();
         match edge {
             Edge::FlightOver => self.in_flight.map(|flight| mono(self.flight_over(flight))),
@@ -558,10 +561,10 @@ impl Model {
                 .map(|acquisition| mono(over(acquisition).saturating_sub(LEFT_FOR_A_RETRY))),
             Edge::AcquisitionOver => acquisition.map(|acquisition| mono(over(acquisition))),
             Edge::CooldownOver => self.cooldown.as_ref().map(|(end, _)| *end),
-            Edge::MayRefresh => held.map(|held| held.ask_at),
-            Edge::Unusable => held.map(|held| held.unusable),
-            Edge::Expired => held.map(|held| held.expires),
-            Edge::Aged => held.map(|held| held.sent.after(SETTLED)),
+            Edge::MayRefresh => cached.map(|cached| cached.next_refresh),
+            Edge::Unusable => cached.map(|cached| cached.unusable),
+            Edge::Expired => cached.map(|cached| cached.expires),
+            Edge::Aged => cached.map(|cached| cached.sent.after(SETTLED)),
             Edge::Forgiven => self.grants.first().map(|grant| grant.after(SETTLED)),
         }
     }
@@ -579,10 +582,10 @@ impl Model {
         }
     }
 
-    fn usable(&self, now: Moment) -> Option<&Held> {
-        self.held
+    fn usable(&self, now: Moment) -> Option<&CachedToken> {
+        self.cached
             .as_ref()
-            .filter(|held| !has_come(held.unusable, now))
+            .filter(|cached| !has_come(cached.unusable, now))
     }
 
     fn running(&self, now: Moment) -> Option<&(Moment, Problem)> {
@@ -617,19 +620,19 @@ impl Model {
         lifetime: Duration,
         flight: usize,
         now: Moment,
-    ) -> Held {
+    ) -> CachedToken {
         let ahead = part(lifetime, 4).min(LONGEST_AHEAD);
         let jitter = part(lifetime, 10).mul_f64(self.jitter);
         let margin = part(lifetime, 10).min(LONGEST_MARGIN);
         let before_end = |time: Duration| start.after(lifetime.saturating_sub(time));
         let refresh = before_end(ahead.saturating_add(jitter));
-        Held {
+        CachedToken {
             token,
             told_expiry: told_expiry(start.after(lifetime)),
             expires: before_end(Duration::ZERO),
             unusable: before_end(margin),
             refresh,
-            ask_at: refresh,
+            next_refresh: refresh,
             flight,
             sent,
             left_on_arrival: until(before_end(Duration::ZERO), now),
@@ -746,8 +749,8 @@ impl Model {
         let range = self.delay_rule().or_as_asked(&problem, now);
         let range = range.or_what_is_left(self.cooldown_left(now));
         let delay = self.expect_failed(&problem, false, range)?;
-        let held = self.expect_cooldown(&problem, Range::of(delay))?;
-        self.delays.push(held);
+        let cached = self.expect_cooldown(&problem, Range::of(delay))?;
+        self.delays.push(cached);
         self.acquisition = None;
         self.probe = true;
         self.failures.push(problem.clone());
@@ -772,14 +775,14 @@ impl Model {
         Ok(())
     }
 
-    fn not_renewed(&mut self, now: Moment, same: Held) -> Checked {
+    fn not_renewed(&mut self, now: Moment, same: CachedToken) -> Checked {
         self.in_flight = None;
         self.judge(now);
         let range = self.delay_rule();
         match self.heard.pop_front() {
             Some(Event::NotRenewed { delay }) if range.allows(delay) => {
                 self.delays.push(delay);
-                self.held = Some(same);
+                self.cached = Some(same);
                 self.put_off(now, delay);
                 Ok(())
             }
@@ -791,8 +794,8 @@ impl Model {
 
     /// The next refresh is after the delay, and not before the refresh point.
     fn put_off(&mut self, now: Moment, delay: Duration) {
-        if let Some(held) = &mut self.held {
-            held.ask_at = later(held.refresh, now.after(delay));
+        if let Some(cached) = &mut self.cached {
+            cached.next_refresh = later(cached.refresh, now.after(delay));
         }
     }
 

@@ -57,8 +57,8 @@ pub enum Answer {
 pub enum Which {
     /// One that nobody has seen.
     New,
-    /// The one that is held.
-    Held,
+    /// The one that is cached.
+    CachedToken,
     /// One that was seen before.
     Former(u8),
 }
@@ -102,7 +102,7 @@ pub enum Edge {
     AcquisitionOver,
     /// The end of the cooldown.
     CooldownOver,
-    /// Where the held token may be refreshed.
+    /// Where the cached token may be refreshed.
     MayRefresh,
     /// Where it is handed out no more.
     Unusable,
@@ -173,22 +173,26 @@ impl Op {
         let call = Self::Call(need(b / 16, b));
         match a % 10 {
             0 => ops.extend([call, token(Which::New)]),
-            1 => ops.extend([call, token(Which::New), Self::Reject(Which::Held)]),
+            1 => ops.extend([call, token(Which::New), Self::Reject(Which::CachedToken)]),
             2 => ops.extend([to(Edge::CooldownOver), call]),
             3 => ops.extend([to(Edge::MayRefresh), Self::Refresh]),
-            4 => ops.extend([to(Edge::MayRefresh), Self::Refresh, token(Which::Held)]),
+            4 => ops.extend([
+                to(Edge::MayRefresh),
+                Self::Refresh,
+                token(Which::CachedToken),
+            ]),
             5 => ops.extend([to(Edge::FlightOver), Self::Poll(b)]),
             6 => ops.extend([to(Edge::FlightOver), Self::Refresh]),
             7 => ops.extend([to(Edge::BackOffOver), Self::Poll(b)]),
             8 => ops.extend([
                 call,
-                Self::Reject(Which::Held),
+                Self::Reject(Which::CachedToken),
                 token(Which::Former(b / 64)),
             ]),
             _ => {
                 for _ in 0..=b % 10 {
                     let hand_in = Self::HandIn(Which::New, Duration::from_secs(60));
-                    ops.extend([hand_in, Self::Reject(Which::Held)]);
+                    ops.extend([hand_in, Self::Reject(Which::CachedToken)]);
                 }
             }
         }
@@ -212,7 +216,7 @@ impl Answer {
     fn read(a: u8, b: u8) -> Self {
         match a % 16 {
             0..=5 => Self::Token(Which::New, pick(&LIFETIMES, b)),
-            6..=7 => Self::Token(Which::Held, pick(&LIFETIMES, b)),
+            6..=7 => Self::Token(Which::CachedToken, pick(&LIFETIMES, b)),
             8 => Self::Token(Which::Former(b / 16), pick(&LIFETIMES, b % 16)),
             9..=10 => Self::Status(pick(&STATUSES, b), None),
             11 => Self::Status(
@@ -234,7 +238,7 @@ impl Which {
         match a % 4 {
             0 => Self::New,
             1 => Self::Former(b),
-            _ => Self::Held,
+            _ => Self::CachedToken,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The token that is held, and its dates.
+//! The token that is cached, and its dates.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use super::freshness::Lifespan;
 use crate::moment::Moment;
 use crate::protocol::Token;
 
-/// The token that is held, and its dates.
+/// The token that is cached, and its dates.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct CachedToken {
     pub(super) token: Token,
     pub(super) life: Lifespan,
     /// When it may be refreshed next: its refresh point, or later after a try.
-    pub(super) ask_at: Moment,
+    pub(super) next_refresh: Moment,
     /// The flight that brought it; 0 for one that was handed in.
     pub(super) flight: u64,
     /// When that flight was sent.
@@ -21,7 +21,7 @@ pub struct Held {
     pub(super) left_on_arrival: Duration,
 }
 
-impl Held {
+impl CachedToken {
     /// The token.
     #[must_use]
     pub fn token(&self) -> &Token {
@@ -36,7 +36,7 @@ impl Held {
 
     /// From when on it is worth refreshing; either clock begins that.
     #[must_use]
-    pub fn ask_at(&self) -> Moment {
-        self.ask_at
+    pub fn next_refresh(&self) -> Moment {
+        self.next_refresh
     }
 }
