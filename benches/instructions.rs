@@ -19,8 +19,8 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Request, Response};
 use meshconnect_auth::{
-    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need, Next,
-    RequestBody, Shared, Token,
+    Attempt, BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need,
+    RequestBody, Shared, SharedStep, Token,
 };
 
 /// The contract's example, as a server writes it.
@@ -46,7 +46,7 @@ fn shared() -> Shared {
 /// It holds a token that is fresh [`NOW`].
 fn holding() -> Shared {
     let shared = shared();
-    lead(&shared).finish(NOW, Ok(response(BODY)));
+    attempt(&shared).finish(NOW, Ok(response(BODY)));
     shared
 }
 
@@ -58,9 +58,9 @@ fn client() -> Client {
     cached.build().unwrap()
 }
 
-fn lead(shared: &Shared) -> Lead {
+fn attempt(shared: &Shared) -> Attempt {
     match shared.poll(NOW, &shared.ticket(Need::Newer)) {
-        Next::Lead(lead) => lead,
+        SharedStep::Send(attempt) => attempt,
         next => panic!("{next:?}"),
     }
 }
@@ -135,8 +135,8 @@ fn measured_value(body: &[u8]) -> usize {
 }
 
 #[inline(never)]
-fn measured_finish(lead: Lead, response: Response<BodyBuffer>) {
-    lead.finish(NOW, Ok(response));
+fn measured_finish(attempt: Attempt, response: Response<BodyBuffer>) {
+    attempt.finish(NOW, Ok(response));
 }
 
 /// The same answer with a field that is skipped: arrays, 100 deep, up to 64 KiB.
@@ -169,7 +169,7 @@ fn main() {
             "parse" => drop(black_box(measured_parse(&exchange, response(&body)))),
             "bare" => drop(black_box(measured_bare(&body))),
             "value" => drop(black_box(measured_value(&body))),
-            "finish" => measured_finish(lead(&shared), response(&body)),
+            "finish" => measured_finish(attempt(&shared), response(&body)),
             _ => {
                 println!(
                     "name one of hit, timed_hit, request, parse, finish, bare, value, nested-parse, \

@@ -21,8 +21,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use http::Response;
 use meshconnect_auth::{
-    Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need, Next, Shared, Ticket,
-    Token,
+    Attempt, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared, SharedStep,
+    Ticket, Token,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -40,19 +40,19 @@ fn main() {
 }
 
 /// One request that is in flight.
-fn flight() -> (Shared, Lead) {
+fn flight() -> (Shared, Attempt) {
     let credentials = Credentials::new("a-client-id", "a-client-secret").unwrap();
     let exchange = Exchange::new(Endpoint::default(), credentials);
     let shared = Shared::new(Machine::new(Config::default(), exchange, 1), None);
     match shared.poll(NOW, &shared.ticket(Need::Usable)) {
-        Next::Lead(lead) => (shared, lead),
+        SharedStep::Send(attempt) => (shared, attempt),
         next => panic!("{next:?}"),
     }
 }
 
-fn land(lead: Lead) {
+fn land(attempt: Attempt) {
     const BODY: &[u8] = br#"{"status":"ok","content":{"id_token":"a.b.c","expires_in":3600}}"#;
-    lead.finish(NOW, Ok(Response::new(BODY)));
+    attempt.finish(NOW, Ok(Response::new(BODY)));
 }
 
 /// What a call does that needs to wait.
@@ -60,8 +60,8 @@ async fn wait(shared: Shared) -> Token {
     let ticket = shared.ticket(Need::Usable);
     loop {
         match shared.poll(NOW, &ticket) {
-            Next::Ready(token) => return token,
-            Next::Wait(waiter) => waiter.changed().await,
+            SharedStep::Ready(token) => return token,
+            SharedStep::Wait(waiter) => waiter.changed().await,
             next => panic!("{next:?}"),
         }
     }
@@ -123,11 +123,11 @@ fn tasks(bencher: Bencher, count: usize) {
     bencher
         .counter(ItemsCount::new(count))
         .with_inputs(|| {
-            let (shared, lead) = flight();
-            (lead, Tasks::waiting(count, || wait(shared.clone())))
+            let (shared, attempt) = flight();
+            (attempt, Tasks::waiting(count, || wait(shared.clone())))
         })
-        .bench_local_values(|(lead, tasks)| {
-            land(lead);
+        .bench_local_values(|(attempt, tasks)| {
+            land(attempt);
             tasks.served()
         });
 }
@@ -166,8 +166,8 @@ impl Threads {
     fn wait(shared: &Shared, ticket: &Ticket, begun: &AtomicUsize) -> Token {
         loop {
             match shared.poll(NOW, ticket) {
-                Next::Ready(token) => return token,
-                Next::Wait(waiter) => {
+                SharedStep::Ready(token) => return token,
+                SharedStep::Wait(waiter) => {
                     begun.fetch_add(1, Ordering::AcqRel);
                     waiter.block();
                 }
@@ -189,11 +189,11 @@ fn threads(bencher: Bencher, count: usize) {
     bencher
         .counter(ItemsCount::new(count))
         .with_inputs(|| {
-            let (shared, lead) = flight();
-            (lead, Threads::waiting(count, &shared))
+            let (shared, attempt) = flight();
+            (attempt, Threads::waiting(count, &shared))
         })
-        .bench_local_values(|(lead, threads)| {
-            land(lead);
+        .bench_local_values(|(attempt, threads)| {
+            land(attempt);
             threads.served();
         });
 }

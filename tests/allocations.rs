@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 use allocation_counter::{AllocationInfo, measure};
 use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth::{
-    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Next,
-    Shared, Token, blocking,
+    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared,
+    SharedStep, Token, blocking,
 };
 
 const NOW: Moment = Moment {
@@ -194,12 +194,12 @@ fn to_hold_a_token_asks_for_little_more() {
     let mut now = NOW;
     for id_token in ["the-first", "the-second", "the-third"] {
         now = now.after(Duration::from_secs(3500));
-        let lead = match shared.poll(now, &shared.ticket(Need::Newer)) {
-            Next::Lead(lead) => lead,
+        let attempt = match shared.poll(now, &shared.ticket(Need::Newer)) {
+            SharedStep::Send(attempt) => attempt,
             next => panic!("{next:?}"),
         };
         let answer = answer(StatusCode::OK, &granted(id_token));
-        let ((), info) = counted(|| lead.finish(now, Ok(answer)));
+        let ((), info) = counted(|| attempt.finish(now, Ok(answer)));
         assert_eq!(shared.hit(now).unwrap().token.id_token(), id_token);
         assert!(info.count_total <= 4, "{info:?}");
     }

@@ -181,7 +181,7 @@ impl Drop for Directory {
 mod streams {
     use super::*;
 
-    /// The program with streams that the shell closes or leads elsewhere.
+    /// The program with streams that the shell closes or attempts elsewhere.
     fn redirected(emulator: &Emulator, redirections: &str, transport: &str) -> Command {
         let token = token(&emulator.endpoint().to_string(), transport);
         let mut command = Command::new("sh");
@@ -343,7 +343,11 @@ mod signals {
             asked += 1;
             until(|| emulator.requests() == asked);
         });
-        assert_eq!(emulator.requests(), 4, "a signal leads to no other request");
+        assert_eq!(
+            emulator.requests(),
+            4,
+            "a signal attempts to no other request"
+        );
     }
 
     /// The token is there but for its last byte.

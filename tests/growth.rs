@@ -20,8 +20,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use meshconnect_auth::{
-    Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Lead, Machine,
-    Moment, Need, Next, Shared, Token, Transport, TransportErrorKind, blocking,
+    Attempt, Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Machine,
+    Moment, Need, Shared, SharedStep, Token, Transport, TransportErrorKind, blocking,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -76,11 +76,11 @@ const NOW: Moment = Moment {
 fn a_waiter_takes_little() {
     let shared = shared();
     let ticket = shared.ticket(Need::Usable);
-    let Next::Lead(_lead) = shared.poll(NOW, &ticket) else {
-        panic!("nobody else leads");
+    let SharedStep::Send(_attempt) = shared.poll(NOW, &ticket) else {
+        panic!("nobody else attempts");
     };
     bytes_each_of_many("waiter", 128, || match shared.poll(NOW, &ticket) {
-        Next::Wait(waiter) => waiter,
+        SharedStep::Wait(waiter) => waiter,
         next => panic!("{next:?}"),
     });
 }
@@ -224,10 +224,10 @@ fn nothing_grows_with_the_number_of_refreshes() {
     let mut refresh = || {
         number += 1;
         now = now.after(Duration::from_secs(3300));
-        let lead: Lead = match shared.refresh(now) {
-            Some(lead) => lead,
+        let attempt: Attempt = match shared.refresh(now) {
+            Some(attempt) => attempt,
             None => match shared.poll(now, &shared.ticket(Need::Usable)) {
-                Next::Lead(lead) => lead,
+                SharedStep::Send(attempt) => attempt,
                 next => panic!("{next:?}"),
             },
         };
@@ -236,7 +236,7 @@ fn nothing_grows_with_the_number_of_refreshes() {
         if number.is_multiple_of(3) {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
-        lead.finish(now, Ok(response));
+        attempt.finish(now, Ok(response));
         if number.is_multiple_of(5)
             && let Some(hit) = shared.hit(now)
         {

@@ -44,8 +44,8 @@ use meshconnect_auth::emulator::{Emulator, Issuer, Mode, Reply};
 use meshconnect_auth::{
     ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, Client, ClientAdminTokenRequest,
     ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, HttpSettings,
-    Machine, MediaType, Moment, Need, Next, OAuthTokenResponse, RequestBody, Shared, StaticToken,
-    Step, Token, Transport, TransportError, TransportErrorKind, blocking,
+    Machine, MediaType, Moment, Need, OAuthTokenResponse, RequestBody, Shared, SharedStep,
+    StaticToken, Step, Token, Transport, TransportError, TransportErrorKind, blocking,
 };
 use support::search::{Search, encodings, json};
 use support::server::{Server, answer};
@@ -240,22 +240,22 @@ fn machines(gallery: &mut Gallery) {
     gallery.show("Hit", &shared.hit(now(0)).unwrap());
     let ticket = shared.ticket(Need::Newer);
     let next = shared.poll(now(0), &ticket);
-    gallery.show("Next", &next);
-    let Next::Lead(lead) = next else {
+    gallery.show("SharedStep", &next);
+    let SharedStep::Send(attempt) = next else {
         panic!("nothing is newer")
     };
-    gallery.show("Lead", &lead);
+    gallery.show("Attempt", &attempt);
     let next = shared.poll(now(0), &ticket);
-    gallery.show("Next", &next);
-    let Next::Wait(waiter) = next else {
-        panic!("another leads")
+    gallery.show("SharedStep", &next);
+    let SharedStep::Wait(waiter) = next else {
+        panic!("another attempts")
     };
     gallery.show("Waiter", &waiter);
-    lead.finish(
+    attempt.finish(
         now(0),
         Ok::<_, Error>(Response::new(granted().into_bytes())),
     );
-    gallery.show("Next", &shared.poll(now(0), &ticket));
+    gallery.show("SharedStep", &shared.poll(now(0), &ticket));
     gallery.show("Shared", &shared);
 }
 

@@ -126,12 +126,12 @@ pub mod strategies;
 pub use client::{ClientBuilder, HttpSettings, MozillaRoots, Transport, Trust};
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
+#[cfg(feature = "shared")]
+pub use lifecycle::{Attempt, Hit, Shared, SharedStep, Waiter};
 pub use lifecycle::{
     BlockingTokenSource, CachedToken, Event, Flight, Machine, Need, Phase, StaticToken, Status,
     Step, Ticket, TokenSource, Transmit,
 };
-#[cfg(feature = "shared")]
-pub use lifecycle::{Hit, Lead, Next, Shared, Waiter};
 pub use moment::Moment;
 pub use protocol::{
     BodyBuffer, Claims, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType,

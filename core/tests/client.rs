@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use meshconnect_auth_core::{
     ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, Exchange, HttpSettings,
-    Machine, Moment, MozillaRoots, Need, Next, Shared, Token, Transport, TransportError,
+    Machine, Moment, MozillaRoots, Need, Shared, SharedStep, Token, Transport, TransportError,
     TransportErrorKind, Trust,
 };
 use rustls::{AlertDescription, CertificateError};
@@ -119,11 +119,16 @@ fn what_is_set_reaches_the_machine_and_the_transport() {
     assert_eq!(hit.token, token(600));
     assert_eq!(hit.expires_at, NOW.after(Duration::from_secs(600)));
 
-    let Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Newer)) else {
+    let SharedStep::Send(attempt) = shared.poll(NOW, &shared.ticket(Need::Newer)) else {
         panic!("nothing is newer than what was handed in")
     };
-    assert_eq!(lead.request().uri().authority().unwrap(), "127.0.0.1:4000");
-    assert!(lead.timeout() > Duration::from_secs(2) && lead.timeout() < Duration::from_secs(3));
+    assert_eq!(
+        attempt.request().uri().authority().unwrap(),
+        "127.0.0.1:4000"
+    );
+    assert!(
+        attempt.timeout() > Duration::from_secs(2) && attempt.timeout() < Duration::from_secs(3)
+    );
     assert_eq!(told.try_iter().count(), 1);
 }
 
@@ -187,11 +192,11 @@ fn a_transport_is_told_how_long_an_attempt_usually_takes() {
         config.attempt_timeout = attempt;
         config.acquisition_timeout = acquisition;
         let Kept { shared, settings } = builder().config(config).build().unwrap();
-        let Next::Lead(lead) = shared.poll(NOW, &shared.ticket(Need::Usable)) else {
+        let SharedStep::Send(attempt) = shared.poll(NOW, &shared.ticket(Need::Usable)) else {
             panic!("nothing is cached")
         };
-        assert_eq!(settings.usual_timeout(), lead.timeout());
-        assert_eq!(lead.timeout(), Duration::from_millis(950));
+        assert_eq!(settings.usual_timeout(), attempt.timeout());
+        assert_eq!(attempt.timeout(), Duration::from_millis(950));
     }
 }
 

@@ -31,8 +31,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
-    BodyBuffer, CachedToken, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Hit,
-    Lead, Machine, Moment, Need, Next, Phase, Shared, Ticket, Token, TransportError,
+    Attempt, BodyBuffer, CachedToken, Config, Credentials, Endpoint, Error, ErrorKind, Event,
+    Exchange, Hit, Machine, Moment, Need, Phase, Shared, SharedStep, Ticket, Token, TransportError,
     TransportErrorKind, Waiter,
 };
 
@@ -118,34 +118,34 @@ fn torn() -> Answer {
     Err(TransportError::with_detail(TransportErrorKind::Broken, "torn").into())
 }
 
-fn lead(shared: &Shared, now: Moment, ticket: &Ticket) -> Lead {
+fn attempt(shared: &Shared, now: Moment, ticket: &Ticket) -> Attempt {
     match shared.poll(now, ticket) {
-        Next::Lead(lead) => lead,
-        other => panic!("no lead but {other:?}"),
+        SharedStep::Send(attempt) => attempt,
+        other => panic!("no attempt but {other:?}"),
     }
 }
 
-fn first_lead(shared: &Shared, now: Moment) -> Lead {
-    lead(shared, now, &shared.ticket(Need::Usable))
+fn first_attempt(shared: &Shared, now: Moment) -> Attempt {
+    attempt(shared, now, &shared.ticket(Need::Usable))
 }
 
 fn waiter(shared: &Shared, now: Moment, ticket: &Ticket) -> Waiter {
     match shared.poll(now, ticket) {
-        Next::Wait(waiter) => waiter,
+        SharedStep::Wait(waiter) => waiter,
         other => panic!("no wait but {other:?}"),
     }
 }
 
 fn failure(shared: &Shared, now: Moment, ticket: &Ticket) -> Error {
     match shared.poll(now, ticket) {
-        Next::Failed(error) => error,
+        SharedStep::Failed(error) => error,
         other => panic!("no failure but {other:?}"),
     }
 }
 
 /// Has it hold a token of an hour.
 fn fetch(shared: &Shared, now: Moment, id_token: &str) {
-    first_lead(shared, now).finish(now, granted(id_token, 3600));
+    first_attempt(shared, now).finish(now, granted(id_token, 3600));
     assert_eq!(hit(shared, now).token.id_token(), id_token);
 }
 
@@ -238,9 +238,9 @@ fn a_token_that_is_handed_in_is_a_hit_at_once() {
 fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
     let shared = shared(config());
     assert!(shared.hit(START).is_none());
-    let lead = first_lead(&shared, START);
+    let attempt = first_attempt(&shared, START);
     assert!(shared.hit(START).is_none());
-    lead.finish(START, granted("one", 3600));
+    attempt.finish(START, granted("one", 3600));
 
     let apart = |mono, wall| Moment {
         mono: at(mono).mono,
@@ -273,37 +273,37 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     fetch(&shared, START, "one");
     assert!(shared.refresh(just_before(at(2700))).is_none());
 
-    let lead = shared.refresh(at(2700)).expect("a refresh");
+    let attempt = shared.refresh(at(2700)).expect("a refresh");
     for now in [at(2700), at(2701), just_before(at(2710))] {
         assert!(!due(&shared, now), "in flight at {now:?}");
     }
     let now = at(2701);
     assert!(shared.refresh(now).is_none());
-    drop(lead);
+    drop(attempt);
     assert!(
         due(&shared, now),
         "a refresh that was given back is due again"
     );
 
     // The first delay is a second.
-    let lead = shared.refresh(now).expect("a refresh");
-    lead.finish(now, refused(403));
+    let attempt = shared.refresh(now).expect("a refresh");
+    attempt.finish(now, refused(403));
     assert!(!due(&shared, just_before(at(2702))));
     assert!(shared.refresh(just_before(at(2702))).is_none());
     assert!(due(&shared, at(2702)));
 
     let now = at(2702);
-    let lead = shared.refresh(now).expect("a refresh");
+    let attempt = shared.refresh(now).expect("a refresh");
     let mut answer = refused(503).unwrap();
     answer.headers_mut().insert("retry-after", 100.into());
-    lead.finish(now, Ok(answer));
+    attempt.finish(now, Ok(answer));
     let end = now.after(shared.status(now).cooldown_left.expect("a cooldown"));
     assert!(end.mono >= at(2802).mono);
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
 
-    let lead = shared.refresh(end).expect("a refresh");
-    lead.finish(end, granted("two", 3600));
+    let attempt = shared.refresh(end).expect("a refresh");
+    attempt.finish(end, granted("two", 3600));
     let hit = hit(&shared, end);
     assert_eq!((hit.token.id_token(), hit.refresh_due), ("two", false));
 }
@@ -316,14 +316,14 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
 fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
     let shared = shared(config());
     fetch(&shared, START, "one");
-    let lead = shared.refresh(at(2700)).expect("a refresh");
+    let attempt = shared.refresh(at(2700)).expect("a refresh");
     let now = Moment {
         mono: at(2701).mono,
         wall: at(2760).wall,
     };
     assert!(shared.refresh(now).is_none());
     assert!(!due(&shared, now));
-    drop(lead);
+    drop(attempt);
     assert!(due(&shared, now));
 }
 
@@ -337,13 +337,13 @@ fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     assert!(due(&shared, now));
     let ticket = shared.ticket(Need::Newer);
 
-    let is_in_flight = lead(&shared, now, &ticket);
+    let is_in_flight = attempt(&shared, now, &ticket);
     assert!(!due(&shared, now) && !due(&shared, just_before(at(3010))));
     is_in_flight.finish(now, torn());
     assert!(matches!(shared.status(now).phase, Phase::BackingOff { .. }));
     assert!(!due(&shared, now) && !due(&shared, at(3001)));
 
-    let is_in_flight = lead(&shared, at(3001), &ticket);
+    let is_in_flight = attempt(&shared, at(3001), &ticket);
     assert!(!due(&shared, at(3001)));
     is_in_flight.finish(at(3002), refused(403));
     let end = at(3002).after(shared.status(at(3002)).cooldown_left.expect("a cooldown"));
@@ -364,7 +364,7 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
         let shared = shared(config());
         let clocks_jump = seed % 2 == 1;
         let mut now = START;
-        let mut leads: Vec<Lead> = Vec::new();
+        let mut attempts: Vec<Attempt> = Vec::new();
         let mut tickets: Vec<Ticket> = Vec::new();
         for step in 0..60 {
             let what = rng.u8(0..12);
@@ -379,12 +379,12 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                     let need = [Need::Usable, Need::Newer, Need::For(HOUR / 4)];
                     tickets.push(shared.ticket(rng.choice(need).unwrap()));
                     let ticket = rng.choice(&tickets).unwrap();
-                    if let Next::Lead(lead) = shared.poll(now, ticket) {
-                        leads.push(lead);
+                    if let SharedStep::Send(attempt) = shared.poll(now, ticket) {
+                        attempts.push(attempt);
                     }
                 }
-                7 | 8 if !leads.is_empty() => {
-                    let lead = leads.swap_remove(rng.usize(0..leads.len()));
+                7 | 8 if !attempts.is_empty() => {
+                    let attempt = attempts.swap_remove(rng.usize(0..attempts.len()));
                     let id_token = format!("t{}", rng.u8(0..6));
                     let answer = match rng.u8(0..8) {
                         0..=4 => granted(&id_token, rng.u64(1..4000)),
@@ -392,10 +392,10 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                         6 => refused(403),
                         _ => refused(503),
                     };
-                    lead.finish(now, answer);
+                    attempt.finish(now, answer);
                 }
-                9 if !leads.is_empty() => {
-                    drop(leads.swap_remove(rng.usize(0..leads.len())));
+                9 if !attempts.is_empty() => {
+                    drop(attempts.swap_remove(rng.usize(0..attempts.len())));
                 }
                 10 => {
                     if let Some(cached) = shared.cached_token() {
@@ -417,8 +417,8 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                 "{context}"
             );
             if hit.is_some_and(|hit| hit.refresh_due) {
-                // It may be a deadline that is noticed, instead of a lead that is given.
-                leads.extend(shared.refresh(now));
+                // It may be a deadline that is noticed, instead of a attempt that is given.
+                attempts.extend(shared.refresh(now));
                 assert!(!due(&shared, now), "asked again and again: {context}");
             } else if usable && !clocks_jump {
                 let soon = shared.hit(now.after(Duration::from_secs(1)));
@@ -432,7 +432,7 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
     }
 }
 
-/// Everyone leads, gives back and fetches, and each token has a higher number than those before.
+/// Everyone attempts, gives back and fetches, and each token has a higher number than those before.
 /// Nobody may see a lower one than has been there.
 ///
 /// Caught: a snapshot that is taken inside the lock and published after it, in most runs.
@@ -447,12 +447,12 @@ fn no_change_brings_an_older_token_back() {
         let call = || {
             for turn in 0..30_000 {
                 match shared.poll(START, &shared.ticket(Need::Newer)) {
-                    Next::Lead(lead) if turn % 4 == 0 => {
+                    SharedStep::Send(attempt) if turn % 4 == 0 => {
                         let number = numbers.fetch_add(1, Ordering::SeqCst);
-                        lead.finish(START, granted(&number.to_string(), 3600));
+                        attempt.finish(START, granted(&number.to_string(), 3600));
                         highest.fetch_max(number, Ordering::SeqCst);
                     }
-                    // A lead goes straight back.
+                    // A attempt goes straight back.
                     other => drop(other),
                 }
                 let highest = highest.load(Ordering::SeqCst);
@@ -485,10 +485,10 @@ fn a_change_right_after_the_poll_that_says_wait_wakes_it() {
             }
         });
         let ticket = shared.ticket(Need::Usable);
-        let lead = lead(&shared, START, &ticket);
+        let attempt = attempt(&shared, START, &ticket);
         // The deadline is noticed by a poll, which then has to wait for the back-off.
         assert!(is_woken(waiter(&shared, at(10), &ticket)));
-        drop(lead);
+        drop(attempt);
     });
 }
 
@@ -523,16 +523,16 @@ fn a_change_at_the_time_of_the_poll_that_says_wait_wakes_it() {
                     break;
                 }
                 let ticket = shared.ticket(Need::Usable);
-                let first = (caller == 0).then(|| lead(&shared, START, &ticket));
+                let first = (caller == 0).then(|| attempt(&shared, START, &ticket));
                 step.wait();
-                if let Some(lead) = first {
+                if let Some(attempt) = first {
                     for _ in 0..round % 50 * 20 {
                         hint::spin_loop();
                     }
-                    lead.finish(START, granted("one", 3600));
+                    attempt.finish(START, granted("one", 3600));
                 }
                 let mut waiters = Vec::new();
-                while let Next::Wait(waiter) = shared.poll(START, &ticket) {
+                while let SharedStep::Wait(waiter) = shared.poll(START, &ticket) {
                     waiters.push(waiter);
                 }
                 step.wait();
@@ -565,32 +565,32 @@ fn every_outcome_wakes_everyone() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
     let say = |answer, now, what: &str| {
-        let lead = wakes_everyone(&shared, "an attempt", || lead(&shared, now, &ticket));
-        wakes_everyone(&shared, what, || lead.finish(now, answer));
+        let attempt = wakes_everyone(&shared, "an attempt", || attempt(&shared, now, &ticket));
+        wakes_everyone(&shared, what, || attempt.finish(now, answer));
     };
     say(torn(), START, "a failed attempt");
     say(torn(), at(1), "a second failed attempt");
     say(torn(), at(3), "a failed acquisition");
     failure(&shared, at(3), &ticket);
     let ticket = shared.ticket(Need::Usable);
-    let lead = lead(&shared, at(10), &ticket);
+    let attempt = attempt(&shared, at(10), &ticket);
     wakes_everyone(&shared, "a grant", || {
-        lead.finish(at(10), granted("one", 3600));
+        attempt.finish(at(10), granted("one", 3600));
     });
 
     let now = at(2800);
-    let lead = wakes_everyone(&shared, "a refresh", || shared.refresh(now).unwrap());
-    wakes_everyone(&shared, "a failed refresh", || lead.finish(now, torn()));
+    let attempt = wakes_everyone(&shared, "a refresh", || shared.refresh(now).unwrap());
+    wakes_everyone(&shared, "a failed refresh", || attempt.finish(now, torn()));
     let now = at(2900);
-    let lead = shared.refresh(now).unwrap();
+    let attempt = shared.refresh(now).unwrap();
     wakes_everyone(&shared, "the same token again", || {
-        lead.finish(now, granted("one", 3600));
+        attempt.finish(now, granted("one", 3600));
     });
     assert_eq!(hit(&shared, now).token.id_token(), "one");
     let now = at(3000);
-    let lead = shared.refresh(now).unwrap();
+    let attempt = shared.refresh(now).unwrap();
     wakes_everyone(&shared, "a refreshed token", || {
-        lead.finish(now, granted("two", 3600));
+        attempt.finish(now, granted("two", 3600));
     });
     assert_eq!(hit(&shared, now).token.id_token(), "two");
 }
@@ -600,17 +600,17 @@ fn every_outcome_wakes_everyone() {
 fn an_abandoned_flight_wakes_everyone_and_goes_to_the_next() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let first = lead(&shared, START, &ticket);
+    let first = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, START, &ticket);
     wakes_everyone(&shared, "an abandoned first attempt", || drop(first));
     assert!(is_woken(waits));
 
-    lead(&shared, START, &ticket).finish(START, torn());
-    let second = lead(&shared, at(1), &ticket);
+    attempt(&shared, START, &ticket).finish(START, torn());
+    let second = attempt(&shared, at(1), &ticket);
     let waits = waiter(&shared, at(1), &ticket);
     wakes_everyone(&shared, "an abandoned retry", || drop(second));
     assert!(is_woken(waits));
-    lead(&shared, at(1), &ticket).finish(at(1), granted("one", 3600));
+    attempt(&shared, at(1), &ticket).finish(at(1), granted("one", 3600));
 
     let ahead = shared.refresh(at(2800)).unwrap();
     wakes_everyone(&shared, "an abandoned refresh", || drop(ahead));
@@ -624,7 +624,7 @@ fn an_abandoned_flight_wakes_everyone_and_goes_to_the_next() {
 fn a_late_grant_wakes_everyone() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let late = lead(&shared, START, &ticket);
+    let late = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, at(10), &ticket);
     wakes_everyone(&shared, "a late grant", || {
         late.finish(at(10), granted("one", 3600));
@@ -634,19 +634,19 @@ fn a_late_grant_wakes_everyone() {
 
     let newer = shared.ticket(Need::Newer);
     let now = at(100);
-    let late = lead(&shared, now, &newer);
+    let late = attempt(&shared, now, &newer);
     let now = at(110);
     let waits = waiter(&shared, now, &newer);
     wakes_everyone(&shared, "a late grant of the same token", || {
         late.finish(now, granted("one", 3600));
     });
     assert!(is_woken(waits));
-    assert!(matches!(shared.poll(now, &newer), Next::Ready(_)));
+    assert!(matches!(shared.poll(now, &newer), SharedStep::Ready(_)));
 
     let newer = shared.ticket(Need::Newer);
-    let late = lead(&shared, at(200), &newer);
+    let late = attempt(&shared, at(200), &newer);
     drop(waiter(&shared, at(210), &newer));
-    lead(&shared, at(212), &newer).finish(at(212), granted("two", 3600));
+    attempt(&shared, at(212), &newer).finish(at(212), granted("two", 3600));
     wakes_everyone(&shared, "a late word of a sooner end", || {
         late.finish(at(213), granted("two", 100));
     });
@@ -663,13 +663,13 @@ fn new_credentials_wake_everyone() {
     });
 
     let ticket = shared.ticket(Need::Usable);
-    let old = lead(&shared, START, &ticket);
+    let old = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, START, &ticket);
     wakes_everyone(&shared, "new credentials in flight", || {
         shared.set_credentials(credentials("client"));
     });
     assert!(is_woken(waits));
-    let new = lead(&shared, START, &ticket);
+    let new = attempt(&shared, START, &ticket);
     wakes_nobody(&shared, "an answer to old credentials", || {
         old.finish(START, granted("old", 3600));
     });
@@ -684,9 +684,9 @@ fn new_credentials_wake_everyone() {
     assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
 
     // What is given back for old credentials frees nothing.
-    let old = lead(&shared, START, &ticket);
+    let old = attempt(&shared, START, &ticket);
     shared.set_credentials(credentials("client"));
-    let new = lead(&shared, START, &ticket);
+    let new = attempt(&shared, START, &ticket);
     wakes_nobody(&shared, "an old flight given back", || drop(old));
     drop(waiter(&shared, START, &ticket));
     drop(new);
@@ -735,11 +735,11 @@ fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
 fn an_acquisition_that_ends_quietly_wakes_everyone() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let forgotten = lead(&shared, START, &ticket);
+    let forgotten = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, START, &ticket);
     let late_comer = shared.ticket(Need::Usable);
     let next = wakes_everyone(&shared, "a quiet end", || {
-        lead(&shared, at(40), &late_comer)
+        attempt(&shared, at(40), &late_comer)
     });
     assert!(is_woken(waits));
     drop(waiter(&shared, at(40), &ticket));
@@ -752,7 +752,7 @@ fn an_acquisition_that_ends_quietly_wakes_everyone() {
 fn what_changes_nothing_wakes_nobody() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let is_in_flight = lead(&shared, START, &ticket);
+    let is_in_flight = attempt(&shared, START, &ticket);
     wakes_nobody(&shared, "looking", || {
         drop((
             shared.ticket(Need::Newer),
@@ -771,9 +771,9 @@ fn what_changes_nothing_wakes_nobody() {
     wakes_nobody(&shared, "a late failure", || {
         is_in_flight.finish(at(10), torn());
     });
-    lead(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
+    attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
     wakes_nobody(&shared, "a poll that is answered", || {
-        assert!(matches!(shared.poll(at(11), &ticket), Next::Ready(_)));
+        assert!(matches!(shared.poll(at(11), &ticket), SharedStep::Ready(_)));
         assert!(shared.refresh(at(11)).is_none());
     });
 }
@@ -784,7 +784,7 @@ fn a_waiter_is_woken_by_what_came_before_it_waits() {
     within("a waiter that was woken before it waits", || {
         let shared = shared(patient());
         let ticket = shared.ticket(Need::Usable);
-        let is_in_flight = lead(&shared, START, &ticket);
+        let is_in_flight = attempt(&shared, START, &ticket);
         let waiters = [(); 2].map(|()| waiter(&shared, START, &ticket));
         is_in_flight.finish(START, granted("one", 3600));
         let [thread, task] = waiters;
@@ -817,51 +817,51 @@ fn everything_goes_to_other_threads() {
     let shared = shared(config());
     shares(&shared);
     let ticket = goes(shared.ticket(Need::Usable));
-    let lead = goes(lead(&shared, START, &ticket));
+    let attempt = goes(attempt(&shared, START, &ticket));
     let next = goes(shared.poll(START, &ticket));
-    let Next::Wait(waiter) = next else {
+    let SharedStep::Wait(waiter) = next else {
         panic!("{next:?}");
     };
     let changed = goes(goes(waiter).changed());
-    drop(lead);
+    drop(attempt);
     within("a future that was woken", || block_on(changed));
 }
 
 // Leads.
 
-type Loss = fn(Lead);
+type Loss = fn(Attempt);
 
-/// How a lead may be lost, in a thread and in a task.
+/// How a attempt may be lost, in a thread and in a task.
 const LOSSES: [(&str, Loss); 6] = [
     ("dropped", drop),
-    ("lost in a panic", |lead| {
+    ("lost in a panic", |attempt| {
         let lost = catch_unwind(AssertUnwindSafe(|| {
-            let _lead = lead;
+            let _attempt = attempt;
             go_off();
         }));
         assert!(lost.is_err());
     }),
-    ("lost with a thread", |lead| {
+    ("lost with a thread", |attempt| {
         let thread = thread::spawn(|| {
-            let _lead = lead;
+            let _attempt = attempt;
             go_off();
         });
         assert!(thread.join().is_err());
     }),
-    ("in a task that is cancelled", |lead| {
+    ("in a task that is cancelled", |attempt| {
         let mut task = Box::pin(async move {
-            let _lead = lead;
+            let _attempt = attempt;
             future::pending::<()>().await;
         });
         assert!(poll_once(task.as_mut()).is_pending());
         drop(task);
     }),
-    ("in a task that is never polled", |lead| {
-        drop(async move { lead.finish(START, granted("never", 3600)) });
+    ("in a task that is never polled", |attempt| {
+        drop(async move { attempt.finish(START, granted("never", 3600)) });
     }),
-    ("in a task that panics", |lead| {
+    ("in a task that panics", |attempt| {
         let mut task = Box::pin(async move {
-            let _lead = lead;
+            let _attempt = attempt;
             go_off();
         });
         assert!(catch_unwind(AssertUnwindSafe(|| poll_once(task.as_mut()))).is_err());
@@ -872,7 +872,7 @@ fn poll_once<F: Future>(task: Pin<&mut F>) -> Poll<F::Output> {
     task.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Caught: a `Lead` without its `Drop`; a `Drop` that tells nobody; one that does nothing while
+/// Caught: a `Attempt` without its `Drop`; a `Drop` that tells nobody; one that does nothing while
 /// its thread panics; `notify(1)`.
 #[test]
 fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
@@ -880,7 +880,7 @@ fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
         within(how, move || {
             let shared = shared(patient());
             let ticket = shared.ticket(Need::Usable);
-            let lost = lead(&shared, START, &ticket);
+            let lost = attempt(&shared, START, &ticket);
             let (waits, waiting) = mpsc::channel();
             let callers: Vec<_> = (0..6)
                 .map(|caller| {
@@ -888,10 +888,12 @@ fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
                     let call = move || {
                         loop {
                             match shared.poll(START, &ticket) {
-                                Next::Ready(token) => return token,
-                                Next::Failed(error) => panic!("{error}"),
-                                Next::Lead(lead) => lead.finish(START, granted("next", 3600)),
-                                Next::Wait(waiter) => {
+                                SharedStep::Ready(token) => return token,
+                                SharedStep::Failed(error) => panic!("{error}"),
+                                SharedStep::Send(attempt) => {
+                                    attempt.finish(START, granted("next", 3600))
+                                }
+                                SharedStep::Wait(waiter) => {
                                     waits.send(()).unwrap();
                                     if caller % 2 == 0 {
                                         waiter.block();
@@ -916,14 +918,14 @@ fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
     }
 }
 
-/// Whoever forgets a lead only makes the others wait for its deadline.
+/// Whoever forgets a attempt only makes the others wait for its deadline.
 ///
 /// Caught: a machine that does not notice the deadline of an attempt.
 #[test]
 fn the_deadline_of_a_forgotten_lead_is_the_last_resort() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let forgotten = lead(&shared, START, &ticket);
+    let forgotten = attempt(&shared, START, &ticket);
     // The HTTP client's own time-out comes a little before the deadline.
     assert_eq!(forgotten.timeout(), Duration::from_millis(9750));
     mem::forget(forgotten);
@@ -933,7 +935,7 @@ fn the_deadline_of_a_forgotten_lead_is_the_last_resort() {
     );
     // Then comes a back-off, then the next attempt.
     drop(waiter(&shared, at(10), &ticket));
-    lead(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
+    attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
     assert!(shared.hit(at(11)).is_some());
 }
 
@@ -952,15 +954,15 @@ fn a_response_is_read_outside_of_the_lock() {
     }
     within("reading a response", || {
         let shared = shared(config());
-        let lead = first_lead(&shared, START);
-        assert_eq!(lead.max_body(), BodyBuffer::DEFAULT_LIMIT);
-        assert_eq!(lead.request().method(), http::Method::POST);
-        lead.finish(START, Ok(Response::new(Curious(shared.clone()))));
+        let attempt = first_attempt(&shared, START);
+        assert_eq!(attempt.max_body(), BodyBuffer::DEFAULT_LIMIT);
+        assert_eq!(attempt.request().method(), http::Method::POST);
+        attempt.finish(START, Ok(Response::new(Curious(shared.clone()))));
         assert!(shared.hit(START).is_some());
     });
 }
 
-/// Caught: a `finish` that takes the flight out of the lead before it has read the response.
+/// Caught: a `finish` that takes the flight out of the attempt before it has read the response.
 #[test]
 fn a_response_that_panics_gives_the_flight_back() {
     struct Bomb;
@@ -972,12 +974,12 @@ fn a_response_that_panics_gives_the_flight_back() {
     }
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let lost = lead(&shared, START, &ticket);
+    let lost = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, START, &ticket);
     let finish = AssertUnwindSafe(|| lost.finish(START, Ok(Response::new(Bomb))));
     assert!(catch_unwind(finish).is_err());
     assert!(is_woken(waits));
-    drop(lead(&shared, START, &ticket));
+    drop(attempt(&shared, START, &ticket));
 }
 
 // Poison.
@@ -996,7 +998,7 @@ fn poison_is_ignored() {
     let shared = shared(config);
     let ticket = shared.ticket(Need::Usable);
     let answer = br#"{"status":"ok","content":{"id_token":"for-ever"}}"#.to_vec();
-    let lost = lead(&shared, START, &ticket);
+    let lost = attempt(&shared, START, &ticket);
     let panicking = shared.clone();
     let thread = thread::spawn(move || lost.finish(START, Ok(Response::new(answer))));
     assert!(thread.join().is_err(), "nothing was poisoned");
@@ -1009,12 +1011,12 @@ fn poison_is_ignored() {
     assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
     drop(waiter(&shared, START, &ticket));
     drop(waiter(&shared, at(10), &ticket));
-    lead(&shared, at(11), &ticket).finish(at(11), granted("one", 10));
+    attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 10));
     let token = hit(&shared, at(11)).token;
     assert!(
         shared
             .refresh(at(11))
-            .is_some_and(|lead| lead.timeout() > Duration::ZERO)
+            .is_some_and(|attempt| attempt.timeout() > Duration::ZERO)
     );
     assert!(shared.reject(at(11), &token));
     shared.set_credentials(credentials("client"));
@@ -1038,23 +1040,23 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
             ));
             if let Event::Refreshed { .. } = event {
                 assert!(shared.refresh(START).is_none());
-                assert!(matches!(shared.poll(START, &ticket), Next::Ready(_)));
+                assert!(matches!(shared.poll(START, &ticket), SharedStep::Ready(_)));
                 let other = Token::new("other", START.system_time().unwrap()).unwrap();
                 assert!(!shared.reject(START, &other));
             }
             if let Event::Rejected { .. } = event {
                 // Causes events in turn.
-                drop(lead(shared, START, &ticket));
+                drop(attempt(shared, START, &ticket));
                 shared.set_credentials(credentials("client"));
             }
         });
         let ticket = shared.ticket(Need::Usable);
-        lead(&shared, START, &ticket).finish(START, torn());
-        lead(&shared, at(1), &ticket).finish(at(1), granted("one", 3600));
+        attempt(&shared, START, &ticket).finish(START, torn());
+        attempt(&shared, at(1), &ticket).finish(at(1), granted("one", 3600));
         let token = hit(&shared, at(1)).token;
         assert!(shared.reject(at(1), &token));
-        let lead = first_lead(&shared, at(2));
-        lead.finish(at(2), refused(403));
+        let attempt = first_attempt(&shared, at(2));
+        attempt.finish(at(2), refused(403));
 
         let seen = seen.lock().unwrap();
         let names: Vec<_> = seen
@@ -1078,7 +1080,7 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
     });
 }
 
-/// Caught: a lead that is made after `change`, so that its flight is lost when the observer panics
+/// Caught: a attempt that is made after `change`, so that its flight is lost when the observer panics
 /// over it.
 #[test]
 fn an_observer_that_panics_gives_the_flight_back() {
@@ -1148,7 +1150,7 @@ fn cached_token_and_status_say_what_is_going_on() {
     assert!(shared.cached_token().is_none());
 
     let ticket = shared.ticket(Need::Usable);
-    let is_in_flight = lead(&shared, START, &ticket);
+    let is_in_flight = attempt(&shared, START, &ticket);
     assert!(matches!(
         shared.status(START).phase,
         Phase::Acquiring { attempt: 1, .. }
@@ -1158,7 +1160,7 @@ fn cached_token_and_status_say_what_is_going_on() {
         shared.status(START).phase,
         Phase::BackingOff { attempts: 1, .. }
     ));
-    let is_in_flight = lead(&shared, at(1), &ticket);
+    let is_in_flight = attempt(&shared, at(1), &ticket);
     is_in_flight.finish(at(1), refused(403));
     let status = shared.status(at(1));
     assert_eq!(status.phase, Phase::Idle);

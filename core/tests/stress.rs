@@ -1,4 +1,4 @@
-//! Many short rounds of threads and tasks over one `Shared`, each round from its own seed: leads
+//! Many short rounds of threads and tasks over one `Shared`, each round from its own seed: attempts
 //! that succeed, fail, are dropped, panic, come late or never, among rejections, refreshes ahead and
 //! new credentials. `STRESS_ROUNDS` says how many rounds of each kind; the default is some seconds'
 //! worth.
@@ -41,8 +41,8 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
-    Config, Credentials, Endpoint, Error, Event, Exchange, Lead, Machine, Moment, Need, Next,
-    Phase, Shared, Token, TransportError, TransportErrorKind, Waiter,
+    Attempt, Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Moment, Need, Phase,
+    Shared, SharedStep, Token, TransportError, TransportErrorKind, Waiter,
 };
 
 /// How long a round may take before it counts as hanging. It takes milliseconds.
@@ -55,7 +55,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// - someone hangs: a listener registered after `change` has returned (942); an abandon that tells
 ///   nobody (1); `notify(1)`, or `(2)` (6); a notification that goes before the change (45); an
 ///   outcome (2) or new credentials (214) published without one; a stamp without the state (1);
-/// - a flight is lost: a lead without its `Drop`, or without it in a panic (0);
+/// - a flight is lost: a attempt without its `Drop`, or without it in a panic (0);
 /// - two live flights: for whoever needs a newer token (1), for one poll in a hundred (25); an
 ///   abandon that frees whatever flies (22);
 /// - a rejected token: a rejection (7) or new credentials (38) that are not published;
@@ -239,12 +239,12 @@ impl Stage {
         *what(&mut self.seen.lock().unwrap()) += 1;
     }
 
-    /// Counts a lead as live. `asked` is what the machine was told of the time.
-    fn take_off(self: &Arc<Self>, asked: Moment, lead: Lead) -> Airborne {
-        self.see(|seen| &mut seen.leads);
+    /// Counts a attempt as live. `asked` is what the machine was told of the time.
+    fn take_off(self: &Arc<Self>, asked: Moment, attempt: Attempt) -> Airborne {
+        self.see(|seen| &mut seen.attempts);
         let number = self.number();
-        let credentials = String::from_utf8(lead.request().body().as_ref().to_vec()).unwrap();
-        let until = asked.mono + lead.timeout();
+        let credentials = String::from_utf8(attempt.request().body().as_ref().to_vec()).unwrap();
+        let until = asked.mono + attempt.timeout();
         let mut in_flight = self.in_flight.lock().unwrap();
         // Read after the machine's decision, so never sooner than what it decided by.
         let now = self.now().mono;
@@ -261,7 +261,7 @@ impl Stage {
         Airborne {
             stage: Arc::clone(self),
             number,
-            lead: Some(lead),
+            attempt: Some(attempt),
         }
     }
 
@@ -289,30 +289,30 @@ impl Stage {
             .set_credentials(Credentials::new("client", "the last").unwrap());
         assert_eq!(
             self.told.load(SeqCst),
-            self.seen.lock().unwrap().leads,
+            self.seen.lock().unwrap().attempts,
             "{context}: not told"
         );
     }
 }
 
-/// A lead that counts as live. It stops doing so before the machine can hear of its end.
+/// A attempt that counts as live. It stops doing so before the machine can hear of its end.
 struct Airborne {
     stage: Arc<Stage>,
     number: u64,
-    lead: Option<Lead>,
+    attempt: Option<Attempt>,
 }
 
 impl Airborne {
     fn finish(mut self, answer: Result<Response<Vec<u8>>, Error>) {
-        let lead = self.lead.take().unwrap();
+        let attempt = self.attempt.take().unwrap();
         let stage = Arc::clone(&self.stage);
         drop(self);
-        lead.finish(stage.now(), answer);
+        attempt.finish(stage.now(), answer);
     }
 
     /// It counts as live until its deadline.
     fn forget(mut self) {
-        mem::forget(self.lead.take());
+        mem::forget(self.attempt.take());
         mem::forget(self);
     }
 }
@@ -322,8 +322,8 @@ impl Drop for Airborne {
         let mut in_flight = self.stage.in_flight.lock().unwrap();
         in_flight.retain(|(number, ..)| *number != self.number);
         drop(in_flight);
-        // Only now the lead.
-        self.lead.take();
+        // Only now the attempt.
+        self.attempt.take();
     }
 }
 
@@ -397,10 +397,10 @@ impl Actor {
             stage.see(|seen| &mut seen.hits);
             let now = stage.now();
             if hit.refresh_due
-                && let Some(lead) = stage.shared.refresh(now)
+                && let Some(attempt) = stage.shared.refresh(now)
             {
                 stage.see(|seen| &mut seen.refreshes);
-                let airborne = stage.take_off(now, lead);
+                let airborne = stage.take_off(now, attempt);
                 self.fly(airborne).await;
             }
             return Ok(hit.token);
@@ -409,13 +409,13 @@ impl Actor {
         loop {
             let now = stage.now();
             match stage.shared.poll(now, &ticket) {
-                Next::Ready(token) => return Ok(token),
-                Next::Failed(error) => return Err(error),
-                Next::Lead(lead) => {
-                    let airborne = stage.take_off(now, lead);
+                SharedStep::Ready(token) => return Ok(token),
+                SharedStep::Failed(error) => return Err(error),
+                SharedStep::Send(attempt) => {
+                    let airborne = stage.take_off(now, attempt);
                     self.fly(airborne).await;
                 }
-                Next::Wait(waiter) => self.wait(waiter).await,
+                SharedStep::Wait(waiter) => self.wait(waiter).await,
             }
         }
     }
@@ -525,7 +525,7 @@ struct Seen {
     tokens: u64,
     errors: u64,
     hits: u64,
-    leads: u64,
+    attempts: u64,
     refreshes: u64,
     waits_of_threads: u64,
     waits_of_tasks: u64,
@@ -542,7 +542,7 @@ impl Seen {
             &mut self.tokens,
             &mut self.errors,
             &mut self.hits,
-            &mut self.leads,
+            &mut self.attempts,
             &mut self.refreshes,
             &mut self.waits_of_threads,
             &mut self.waits_of_tasks,
@@ -576,7 +576,7 @@ thread_local! {
     static TIMER: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// What a lead panics with.
+/// What a attempt panics with.
 struct OnPurpose;
 
 struct Alarm {

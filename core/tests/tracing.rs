@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
-    Config, Credentials, Endpoint, Exchange, Lead, Machine, Moment, Need, Next, Shared,
+    Attempt, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared, SharedStep,
 };
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -117,17 +117,17 @@ fn shared() -> Shared {
     Shared::new(Machine::new(Config::default(), exchange, 7), None)
 }
 
-fn lead(shared: &Shared, now: Moment) -> Lead {
+fn attempt(shared: &Shared, now: Moment) -> Attempt {
     match shared.poll(now, &shared.ticket(Need::Usable)) {
-        Next::Lead(lead) => lead,
+        SharedStep::Send(attempt) => attempt,
         next => panic!("{next:?}"),
     }
 }
 
-fn finish(lead: Lead, now: Moment, status: StatusCode, body: &str) {
+fn finish(attempt: Attempt, now: Moment, status: StatusCode, body: &str) {
     let mut response = Response::new(body.as_bytes());
     *response.status_mut() = status;
-    lead.finish(now, Ok(response));
+    attempt.finish(now, Ok(response));
 }
 
 const GRANTED: &str = r#"{"status":"ok","content":{"id_token":"abc","expires_in":3600}}"#;
@@ -140,7 +140,7 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
     let _guard = tracing::subscriber::set_default(notebook.clone());
     let shared = shared();
 
-    let first = lead(&shared, START);
+    let first = attempt(&shared, START);
     assert_eq!(
         notebook.page(),
         [
@@ -174,7 +174,7 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
     assert!(!retry.contains("words of a server"), "{retry}");
 
     let later = START.after(Duration::from_secs(5));
-    finish(lead(&shared, later), later, StatusCode::OK, GRANTED);
+    finish(attempt(&shared, later), later, StatusCode::OK, GRANTED);
     assert_eq!(
         notebook.page(),
         [
@@ -190,7 +190,7 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
         notebook.page(),
         ["DEBUG in -: message=the token was rejected"]
     );
-    finish(lead(&shared, later), later, StatusCode::OK, ANOTHER);
+    finish(attempt(&shared, later), later, StatusCode::OK, ANOTHER);
     assert_eq!(notebook.page()[0], "span acquire_token");
 
     let much_later = later.after(Duration::from_secs(3000));
@@ -215,13 +215,13 @@ fn a_failure_ends_its_span() {
     let notebook = Notebook::default();
     let _guard = tracing::subscriber::set_default(notebook.clone());
     let shared = shared();
-    finish(lead(&shared, START), START, StatusCode::FORBIDDEN, "");
+    finish(attempt(&shared, START), START, StatusCode::FORBIDDEN, "");
     let page = notebook.page();
     assert_eq!(page.len(), 4, "{page:?}");
     assert!(page[2].starts_with("WARN in acquire_token: message=no token could be had"));
     assert!(page[3].starts_with("WARN in -: message=nothing will be sent for"));
 
     let after_the_cooldown = START.after(Duration::from_secs(100));
-    drop(lead(&shared, after_the_cooldown));
+    drop(attempt(&shared, after_the_cooldown));
     assert_eq!(notebook.page()[0], "span acquire_token");
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
-    BodyBuffer, ClientBuilder, Credentials, Endpoint, Error, HttpSettings, Lead, Moment, Need,
-    Next, RequestBody, Shared, Status, Token, TokenSource, Transport,
+    Attempt, BodyBuffer, ClientBuilder, Credentials, Endpoint, Error, HttpSettings, Moment, Need,
+    RequestBody, Shared, SharedStep, Status, Token, TokenSource, Transport,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -147,22 +147,22 @@ impl Client {
         let mut given_away = 0_u32;
         loop {
             match self.shared.poll(Self::now(), &ticket) {
-                Next::Ready(token) => return Ok(token),
-                Next::Failed(error) => return Err(error),
+                SharedStep::Ready(token) => return Ok(token),
+                SharedStep::Failed(error) => return Err(error),
                 // A runtime that is shutting down takes no task, for as often as it is tried.
-                Next::Lead(_) if given_away == MOST_GIVEN_AWAY => {
+                SharedStep::Send(_) if given_away == MOST_GIVEN_AWAY => {
                     return Err(Error::no_runtime("the tokio runtime is shutting down"));
                 }
-                Next::Lead(lead) => {
+                SharedStep::Send(attempt) => {
                     given_away = given_away.saturating_add(1);
-                    self.spawn(&runtime, lead);
+                    self.spawn(&runtime, attempt);
                 }
-                Next::Wait(waiter) => {
+                SharedStep::Wait(waiter) => {
                     given_away = 0;
                     // Without a time driver, tokio panics where a timer is made.
                     let limit = waiter.limit();
                     let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
-                    let wait = panic::catch_unwind(wait).map_err(|_| lame_runtime())?;
+                    let wait = panic::catch_unwind(wait).map_err(|_| runtime_error())?;
                     let _ = wait.await;
                 }
             }
@@ -172,21 +172,25 @@ impl Client {
     fn refresh_ahead(&self) {
         // Outside of a runtime the token is given all the same; someone else will refresh it.
         if let Ok(runtime) = Handle::try_current()
-            && let Some(lead) = self.shared.refresh(Self::now())
+            && let Some(attempt) = self.shared.refresh(Self::now())
         {
-            self.spawn(&runtime, lead);
+            self.spawn(&runtime, attempt);
         }
     }
 
     /// Sends a request in a task of its own. Only a runtime that ends gives its flight away.
-    fn spawn(&self, runtime: &Handle, lead: Lead) {
+    fn spawn(&self, runtime: &Handle, attempt: Attempt) {
         let http = Arc::clone(&self.http);
         runtime.spawn(async move {
-            let (request, timeout, limit) = (lead.request(), lead.timeout(), lead.max_body());
-            let attempt = async move { attempt(&http, request, timeout, limit).await };
+            let (request, timeout, limit) =
+                (attempt.request(), attempt.timeout(), attempt.max_body());
+            let sending = async move { exchange(&http, request, timeout, limit).await };
             // In no second task: those who wait would have to wait for its turn as well.
-            let response = caught(lead.in_span_async(attempt)).await;
-            lead.finish(Self::now(), response.unwrap_or_else(|| Err(lame_runtime())));
+            let response = caught(attempt.in_span_async(sending)).await;
+            attempt.finish(
+                Self::now(),
+                response.unwrap_or_else(|| Err(runtime_error())),
+            );
         });
     }
 }
@@ -210,7 +214,7 @@ async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-fn lame_runtime() -> Error {
+fn runtime_error() -> Error {
     Error::no_runtime(
         "the HTTP client or its timer panicked; perhaps the tokio runtime lacks its IO or time \
          driver (enable_all)",
@@ -258,7 +262,7 @@ impl fmt::Debug for Client {
 }
 
 /// Sends one request and reads its answer, whatever that is.
-async fn attempt(
+async fn exchange(
     http: &Http,
     request: Request<RequestBody>,
     timeout: Duration,

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
-    BlockingTokenSource, BodyBuffer, ClientBuilder, Credentials, Endpoint, Error, HttpSettings,
-    Lead, Moment, Need, Next, Shared, Status, Token, Transport,
+    Attempt, BlockingTokenSource, BodyBuffer, ClientBuilder, Credentials, Endpoint, Error,
+    HttpSettings, Moment, Need, Shared, SharedStep, Status, Token, Transport,
 };
 use ureq::Agent;
 use zeroize::Zeroizing;
@@ -133,10 +133,10 @@ impl Client {
         let ticket = self.shared.ticket(need);
         loop {
             match self.shared.poll(Self::now(), &ticket) {
-                Next::Ready(token) => return Ok(token),
-                Next::Failed(error) => return Err(error),
-                Next::Lead(lead) => fly(&self.http, lead),
-                Next::Wait(waiter) => {
+                SharedStep::Ready(token) => return Ok(token),
+                SharedStep::Failed(error) => return Err(error),
+                SharedStep::Send(attempt) => run_attempt(&self.http, attempt),
+                SharedStep::Wait(waiter) => {
                     waiter.block();
                 }
             }
@@ -144,15 +144,15 @@ impl Client {
     }
 
     fn refresh_ahead(&self) {
-        let Some(lead) = self.shared.refresh(Self::now()) else {
+        let Some(attempt) = self.shared.refresh(Self::now()) else {
             return;
         };
         let http = Arc::clone(&self.http);
-        // Where no thread can be had, the lead is dropped with the closure, and somebody else
+        // Where no thread can be had, the attempt is dropped with the closure, and somebody else
         // tries.
         let _ = thread::Builder::new()
             .name("meshconnect-auth".to_owned())
-            .spawn(move || fly(&http, lead));
+            .spawn(move || run_attempt(&http, attempt));
     }
 }
 
@@ -197,25 +197,25 @@ impl fmt::Debug for Client {
 }
 
 /// Sends one request, and tells the machine how that went.
-fn fly(http: &Http, lead: Lead) {
-    let attempt = AssertUnwindSafe(|| lead.in_span(|| attempt(http, &lead)));
-    let response = panic::catch_unwind(attempt).unwrap_or_else(|_| {
+fn run_attempt(http: &Http, attempt: Attempt) {
+    let sending = AssertUnwindSafe(|| attempt.in_span(|| exchange(http, &attempt)));
+    let response = panic::catch_unwind(sending).unwrap_or_else(|_| {
         Err(Error::configuration(
             "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \
              certificates that it needs for https (its tls_config)",
         ))
     });
-    lead.finish(Client::now(), response);
+    attempt.finish(Client::now(), response);
 }
 
 /// Sends one request and reads its answer, whatever that is.
-fn attempt(http: &Http, lead: &Lead) -> Result<Response<BodyBuffer>, Error> {
-    let (head, body) = lead.request().into_parts();
+fn exchange(http: &Http, attempt: &Attempt) -> Result<Response<BodyBuffer>, Error> {
+    let (head, body) = attempt.request().into_parts();
     let request = Request::from_parts(head, body.as_ref());
-    let response = http.send(request, lead.timeout()).map_err(failure::of)?;
+    let response = http.send(request, attempt.timeout()).map_err(failure::of)?;
 
     let (head, body) = response.into_parts();
-    let mut buffer = BodyBuffer::new(lead.max_body(), &head.headers);
+    let mut buffer = BodyBuffer::new(attempt.max_body(), &head.headers);
     // ureq has a limit of its own, which must not come first.
     let mut reader = body.into_with_config().limit(u64::MAX).reader();
     let mut chunk = Zeroizing::new([0; 8192]);

@@ -45,7 +45,7 @@ pub fn target() -> PathBuf {
     own.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// A command with nothing in its environment that could lead it elsewhere, such as a proxy.
+/// A command with nothing in its environment that could attempt it elsewhere, such as a proxy.
 pub fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null());

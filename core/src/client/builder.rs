@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::trust::Trust;
 use crate::config::Config;
 use crate::error::Error;
-use crate::lifecycle::{Event, Lead, Machine, Observer, Shared};
+use crate::lifecycle::{Attempt, Event, Machine, Observer, Shared};
 use crate::moment::Moment;
 use crate::protocol::{Credentials, Endpoint, Exchange, Token};
 
@@ -16,10 +16,10 @@ use crate::protocol::{Credentials, Endpoint, Exchange, Token};
 /// client then does at each call:
 ///
 /// ```
-/// # use meshconnect_auth_core::{Error, Lead, Moment, Need, Next, Shared, Token};
+/// # use meshconnect_auth_core::{Error, Attempt, Moment, Need, SharedStep, Shared, Token};
 /// # fn now() -> Moment { Moment { mono: Default::default(), wall: Default::default() } }
-/// # fn send_ahead(lead: Option<Lead>) {}
-/// # fn send(lead: &Lead) -> Result<http::Response<Vec<u8>>, Error> { Ok(Default::default()) }
+/// # fn send_ahead(attempt: Option<Attempt>) {}
+/// # fn send(attempt: &Attempt) -> Result<http::Response<Vec<u8>>, Error> { Ok(Default::default()) }
 /// fn token(shared: &Shared, need: Need) -> Result<Token, Error> {
 ///     if let Some(token) = shared.ready(now(), need, || send_ahead(shared.refresh(now()))) {
 ///         return Ok(token); // nearly always
@@ -27,15 +27,15 @@ use crate::protocol::{Credentials, Endpoint, Exchange, Token};
 ///     let ticket = shared.ticket(need);
 ///     loop {
 ///         match shared.poll(now(), &ticket) {
-///             Next::Ready(token) => return Ok(token),
-///             Next::Failed(error) => return Err(error),
-///             Next::Wait(waiter) => {
+///             SharedStep::Ready(token) => return Ok(token),
+///             SharedStep::Failed(error) => return Err(error),
+///             SharedStep::Wait(waiter) => {
 ///                 waiter.block(); // or await its `changed()`, for at most its `limit()`
 ///             }
-///             Next::Lead(lead) => {
-///                 // At most `lead.max_body()` bytes, within `lead.timeout()`.
-///                 let response = lead.in_span(|| send(&lead));
-///                 lead.finish(now(), response);
+///             SharedStep::Send(attempt) => {
+///                 // At most `attempt.max_body()` bytes, within `attempt.timeout()`.
+///                 let response = attempt.in_span(|| send(&attempt));
+///                 attempt.finish(now(), response);
 ///             }
 ///         }
 ///     }
@@ -84,10 +84,10 @@ pub struct HttpSettings<H> {
 }
 
 impl<H> HttpSettings<H> {
-    /// What [`Lead::timeout`] says of every attempt that no acquisition's end cuts short.
+    /// What [`Attempt::timeout`] says of every attempt that no acquisition's end cuts short.
     #[must_use]
     pub fn usual_timeout(&self) -> Duration {
-        Lead::timeout_within(
+        Attempt::timeout_within(
             self.config
                 .attempt_timeout
                 .min(self.config.acquisition_timeout),

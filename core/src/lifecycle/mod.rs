@@ -22,7 +22,7 @@ pub use event::Event;
 pub(crate) use event::Observer;
 pub use machine::Machine;
 #[cfg(feature = "shared")]
-pub use shared::{Hit, Lead, Next, Shared, Waiter};
+pub use shared::{Attempt, Hit, Shared, SharedStep, Waiter};
 pub use source::{BlockingTokenSource, StaticToken, TokenSource};
 pub use status::{Phase, Status};
 pub use step::{Flight, Need, Step, Ticket, Transmit};

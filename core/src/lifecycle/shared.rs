@@ -8,7 +8,7 @@
 //! - every change publishes the snapshot inside the lock, and then wakes everyone;
 //! - the snapshot says when a refresh is worth a try, and is moved on at each one, so that hits
 //!   during a refresh or its back-off never take the lock;
-//! - a lead that is dropped gives its flight back, and wakes everyone;
+//! - a attempt that is dropped gives its flight back, and wakes everyone;
 //! - poison is ignored: the machine assigns last, so a panic leaves it as it was.
 
 #![allow(
@@ -94,11 +94,11 @@ pub struct Hit {
     clippy::large_enum_variant,
     reason = "whoever drives a call has to do all four, and no step is ever stored"
 )]
-pub enum Next {
+pub enum SharedStep {
     /// Here it is.
     Ready(Token),
     /// Send this, finish it, and poll again.
-    Lead(Lead),
+    Send(Attempt),
     /// Wait for this, and poll again.
     Wait(Waiter),
     /// There is none.
@@ -166,21 +166,21 @@ impl Shared {
     }
 
     /// What to do next for the call with this ticket; see [`Machine::poll`].
-    pub fn poll(&self, now: Moment, ticket: &Ticket) -> Next {
+    pub fn poll(&self, now: Moment, ticket: &Ticket) -> SharedStep {
         self.change(|machine| match machine.poll(now, ticket) {
-            Step::Ready(token) => Next::Ready(token),
-            Step::Failed(error) => Next::Failed(error),
-            Step::Wait(limit) => Next::Wait(self.waiter(limit)),
-            Step::Send(transmit) => Next::Lead(self.lead(transmit)),
+            Step::Ready(token) => SharedStep::Ready(token),
+            Step::Failed(error) => SharedStep::Failed(error),
+            Step::Wait(limit) => SharedStep::Wait(self.waiter(limit)),
+            Step::Send(transmit) => SharedStep::Send(self.attempt(transmit)),
         })
     }
 
     /// A refresh ahead, if now is the time for one; see [`Machine::poll_refresh`].
     #[must_use]
-    pub fn refresh(&self, now: Moment) -> Option<Lead> {
+    pub fn refresh(&self, now: Moment) -> Option<Attempt> {
         self.change(|machine| {
             let transmit = machine.poll_refresh(now);
-            transmit.map(|transmit| self.lead(transmit))
+            transmit.map(|transmit| self.attempt(transmit))
         })
     }
 
@@ -222,8 +222,8 @@ impl Shared {
     }
 
     /// Made before anything can panic, so that the flight is given back then.
-    fn lead(&self, transmit: Transmit) -> Lead {
-        Lead {
+    fn attempt(&self, transmit: Transmit) -> Attempt {
+        Attempt {
             shared: self.clone(),
             flight: Some(transmit.flight),
             request: transmit.request,
@@ -324,10 +324,10 @@ impl fmt::Debug for Shared {
 }
 
 /// A request to send now, on behalf of everyone who waits. Dropped before it is finished, it
-/// gives its flight back, and somebody else leads.
+/// gives its flight back, and somebody else attempts.
 #[derive(Debug)]
 #[must_use = "dropped, it gives its flight back"]
-pub struct Lead {
+pub struct Attempt {
     shared: Shared,
     flight: Option<Flight>,
     request: Request<RequestBody>,
@@ -335,7 +335,7 @@ pub struct Lead {
     max_body: usize,
 }
 
-impl Lead {
+impl Attempt {
     /// What to send.
     #[must_use]
     pub fn request(&self) -> Request<RequestBody> {
@@ -394,7 +394,7 @@ impl Lead {
     }
 }
 
-impl Drop for Lead {
+impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(flight) = self.flight.take() {
             self.shared.change(|machine| machine.handle_abandon(flight));

@@ -7,7 +7,7 @@
 //! `SCHEDULES=all` bounds nothing. Time stands still, and so nothing ever runs
 //! out: whoever is not woken sleeps for ever.
 //!
-//! Broken once each to see them fail: `notify(1)`; a snapshot published outside the lock; a lead
+//! Broken once each to see them fail: `notify(1)`; a snapshot published outside the lock; a attempt
 //! without its `Drop`; a listener registered after the lock; a rejection, and new credentials, of
 //! which nobody is told.
 
@@ -21,7 +21,7 @@ use loom::model::Builder;
 use loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use loom::thread;
 
-use super::{Lead, Next, Shared};
+use super::{Attempt, Shared, SharedStep};
 use crate::{
     Config, Credentials, Endpoint, Error, Exchange, Machine, Moment, Need, Token, TransportError,
     TransportErrorKind,
@@ -66,15 +66,15 @@ impl Service {
         let ticket = self.shared.ticket(need);
         loop {
             match self.shared.poll(now, &ticket) {
-                Next::Ready(token) => return Ok(token),
-                Next::Failed(error) => return Err(error),
-                Next::Lead(lead) => self.send(now, lead),
-                Next::Wait(waiter) => block_on(waiter.changed()),
+                SharedStep::Ready(token) => return Ok(token),
+                SharedStep::Failed(error) => return Err(error),
+                SharedStep::Send(attempt) => self.send(now, attempt),
+                SharedStep::Wait(waiter) => block_on(waiter.changed()),
             }
         }
     }
 
-    fn send(&self, now: Moment, lead: Lead) {
+    fn send(&self, now: Moment, attempt: Attempt) {
         let number = self.sent.fetch_add(1, SeqCst) + 1;
         assert_eq!(
             self.is_in_flight.fetch_add(1, SeqCst),
@@ -83,13 +83,13 @@ impl Service {
         );
         let answer = (self.answer)(number);
         self.is_in_flight.fetch_sub(1, SeqCst);
-        lead.finish(now, answer);
+        attempt.finish(now, answer);
     }
 
     /// A flight that whoever calls this may bring back, or not.
-    fn lead(&self) -> Lead {
+    fn attempt(&self) -> Attempt {
         match self.shared.poll(NOW, &self.shared.ticket(Need::Usable)) {
-            Next::Lead(lead) => lead,
+            SharedStep::Send(attempt) => attempt,
             next => panic!("{next:?}"),
         }
     }
@@ -158,9 +158,9 @@ fn of_three_callers_one_sends_and_all_are_served() {
 fn a_lead_that_is_dropped_is_taken_up_by_another() {
     schedules(|| {
         let service = Service::new(granted);
-        let lead = service.lead();
+        let attempt = service.attempt();
         let others = [0; 2].map(|_| spawn(&service, |service| service.call(NOW, Need::Usable)));
-        drop(lead);
+        drop(attempt);
         for other in others {
             other.join().unwrap().unwrap();
         }
@@ -217,7 +217,7 @@ fn new_credentials_wake_those_who_wait_for_the_old() {
     schedules(|| {
         let service = Service::new(granted);
         // A flight that nobody brings back.
-        let lead = service.lead();
+        let attempt = service.attempt();
         let waiting = spawn(&service, |service| service.call(NOW, Need::Usable));
         let rotating = spawn(&service, |service| {
             service.shared.set_credentials(credentials("b"));
@@ -225,7 +225,7 @@ fn new_credentials_wake_those_who_wait_for_the_old() {
         rotating.join().unwrap();
         waiting.join().unwrap().unwrap();
         let late = TransportError::with_detail(TransportErrorKind::Timeout, "late");
-        lead.finish(NOW, Err::<Response<Vec<u8>>, _>(late.into()));
+        attempt.finish(NOW, Err::<Response<Vec<u8>>, _>(late.into()));
         assert_eq!(service.sent(), 1);
         service.end();
     });
@@ -238,8 +238,8 @@ fn a_refresh_ahead_is_sent_once_and_serves_who_needs_a_newer_token() {
         let old = service.call(NOW, Need::Usable).unwrap();
         let others = [0; 2].map(|_| {
             spawn(&service, |service| {
-                if let Some(lead) = service.shared.refresh(LATER) {
-                    service.send(LATER, lead);
+                if let Some(attempt) = service.shared.refresh(LATER) {
+                    service.send(LATER, attempt);
                 }
             })
         });
