@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// One call: refreshes ahead if it is time to, then does what each step says.
 async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error>> {
     if let Some(transmit) = machine.poll_refresh(now()) {
-        fly(machine, transmit).await;
+        run_attempt(machine, transmit).await;
     }
     let ticket = machine.ticket(need);
     loop {
@@ -58,13 +58,13 @@ async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error
                 println!("waiting for {time:.1?}");
                 sleep(time).await;
             }
-            Step::Send(transmit) => fly(machine, transmit).await,
+            Step::Send(transmit) => run_attempt(machine, transmit).await,
         }
     }
 }
 
 /// Sends what the machine wants to be sent, in time, and tells it what came of it.
-async fn fly(machine: &mut Machine, transmit: Transmit) {
+async fn run_attempt(machine: &mut Machine, transmit: Transmit) {
     let outcome = match timeout(transmit.timeout, send(&transmit)).await {
         Ok(Ok(response)) => transmit.flight.parse(response, now()),
         Ok(Err(error)) => {

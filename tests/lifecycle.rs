@@ -65,7 +65,7 @@ trait Callers: Sized {
     fn reject(&self, token: &Token) -> bool;
     fn set_credentials(&self, credentials: Credentials);
     fn cached_token(&self) -> Option<Token>;
-    fn state(&self) -> Status;
+    fn status(&self) -> Status;
     /// Waits for a change, which does not come before `act`, and then does.
     fn changed_by(&self, act: impl FnOnce() + Send);
     fn source(&self) -> Result<Token, Error>;
@@ -146,8 +146,8 @@ impl Callers for Tasks {
         self.client.cached_token()
     }
 
-    fn state(&self) -> Status {
-        self.client.state()
+    fn status(&self) -> Status {
+        self.client.status()
     }
 
     fn changed_by(&self, act: impl FnOnce() + Send) {
@@ -243,8 +243,8 @@ impl Callers for Threads {
         self.0.cached_token()
     }
 
-    fn state(&self) -> Status {
-        self.0.state()
+    fn status(&self) -> Status {
+        self.0.status()
     }
 
     fn changed_by(&self, act: impl FnOnce() + Send) {
@@ -354,7 +354,7 @@ fn a_failure_is_one_for_all<C: Callers>() {
         assert_eq!(error.attempts(), 1);
     }
     assert_eq!(emulator.requests(), 1);
-    assert!(client.state().cooldown_left.is_some());
+    assert!(client.status().cooldown_left.is_some());
 }
 
 fn a_failing_server_is_asked_three_times_for_all<C: Callers>() {
@@ -572,10 +572,10 @@ fn a_change_wakes_whoever_waits_for_one<C: Callers + Sync>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let token = client.token().unwrap();
-    assert_eq!(client.state().phase, Phase::Idle);
-    assert!(client.state().token_left.unwrap() <= HOUR);
+    assert_eq!(client.status().phase, Phase::Idle);
+    assert!(client.status().token_left.unwrap() <= HOUR);
     client.changed_by(|| assert!(client.reject(&token)));
-    assert!(client.state().token_left.is_none());
+    assert!(client.status().token_left.is_none());
 }
 
 fn the_observer_is_told<C: Callers>() {

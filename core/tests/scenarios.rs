@@ -105,7 +105,7 @@ fn what_is_no_scenario_is_refused() {
         json!({"at": 1, "do": "reject", "token": "a", "expect": "yes"}),
         json!({"at": 1, "do": "answer", "flight": "a", "response": {"status": 200, "body": "x"}}),
         json!({"at": 1, "do": "answer", "flight": "a", "response": {"status": 200, "headers": [["a"]]}}),
-        json!({"do": "repeat", "times": 2, "steps": [{"do": "fly"}]}),
+        json!({"do": "repeat", "times": 2, "steps": [{"do": "run_attempt"}]}),
     ] {
         assert!(!accepted(&file(&bad)));
     }

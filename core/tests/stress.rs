@@ -401,7 +401,7 @@ impl Actor {
             {
                 stage.see(|seen| &mut seen.refreshes);
                 let airborne = stage.take_off(now, attempt);
-                self.fly(airborne).await;
+                self.run_attempt(airborne).await;
             }
             return Ok(hit.token);
         }
@@ -413,7 +413,7 @@ impl Actor {
                 SharedStep::Failed(error) => return Err(error),
                 SharedStep::Send(attempt) => {
                     let airborne = stage.take_off(now, attempt);
-                    self.fly(airborne).await;
+                    self.run_attempt(airborne).await;
                 }
                 SharedStep::Wait(waiter) => self.wait(waiter).await,
             }
@@ -421,7 +421,7 @@ impl Actor {
     }
 
     /// Gives others the time to ask for the same, then ends the flight in one way or other.
-    async fn fly(&mut self, airborne: Airborne) {
+    async fn run_attempt(&mut self, airborne: Airborne) {
         let stage = Arc::clone(&self.stage);
         for _ in 0..self.rng.u8(0..3) {
             self.pause().await;

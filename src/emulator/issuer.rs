@@ -97,12 +97,12 @@ impl Issuer {
     /// token is its own, the issuer tells by making it again from its claims.
     #[must_use]
     pub fn answer(&self, request: &Request<Bytes>, now: Duration, serial: u64) -> Response<Bytes> {
-        match Place::of(request) {
-            Place::TokenEndpoint => self.answer_for_token(request, now, serial),
-            Place::Downstream => {
+        match Route::of(request) {
+            Route::TokenEndpoint => self.answer_for_token(request, now, serial),
+            Route::Downstream => {
                 Self::answer_downstream(request, |token| self.serial_of(token, now).is_some())
             }
-            Place::Nowhere => NOT_FOUND.answer(),
+            Route::Nowhere => NOT_FOUND.answer(),
         }
     }
 
@@ -161,14 +161,14 @@ impl Issuer {
         if request.body().len() > Self::MAX_BODY {
             return bare(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        match Asked::read(request.body()) {
+        match TokenRequest::read(request.body()) {
             Ok(asked) if self.lets_in(&asked) => self.grant(now, serial),
             Ok(_) => NOT_PERMITTED.answer(),
             Err(refusal) => refusal.answer(),
         }
     }
 
-    fn lets_in(&self, asked: &Asked<'_>) -> bool {
+    fn lets_in(&self, asked: &TokenRequest<'_>) -> bool {
         asked.client_id == self.credentials.client_id().as_str()
             && asked.client_secret == self.credentials.client_secret().expose()
     }
@@ -203,14 +203,14 @@ const NO_SIGNATURE: &str = "emulator token without signature";
 
 /// Where a request is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Route {
     TokenEndpoint,
     /// Any other endpoint of the admin API, which takes a token.
     Downstream,
     Nowhere,
 }
 
-impl Place {
+impl Route {
     pub(super) fn of(request: &Request<Bytes>) -> Self {
         let path = request.uri().path();
         if path == Endpoint::TOKEN_PATH {
@@ -231,12 +231,12 @@ impl Place {
 }
 
 /// What is asked for, whole.
-struct Asked<'a> {
+struct TokenRequest<'a> {
     client_id: Cow<'a, str>,
     client_secret: Cow<'a, str>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> TokenRequest<'a> {
     fn read(body: &'a [u8]) -> Result<Self, Refusal> {
         /// `ClientAdminTokenRequest` with room for what is missing, which is a refusal of its own.
         #[derive(Deserialize)]
@@ -612,17 +612,17 @@ mod tests {
     #[test]
     fn where_a_request_is_answered() {
         for (path, place) in [
-            (PATH, Place::TokenEndpoint),
-            ("/admin/api/v1/SubClient", Place::Downstream),
-            ("/admin/api/v1/SubClient/1/logo?a", Place::Downstream),
-            ("/admin/api/v1/Tokens", Place::Downstream),
-            ("/admin/api/v1/", Place::Nowhere),
-            ("/admin/api/v1", Place::Nowhere),
-            ("/admin/api/v1/Token/x", Place::Nowhere),
-            ("/admin/api/v1/TOKEN", Place::Nowhere),
-            ("/admin/api/v2/SubClient", Place::Nowhere),
+            (PATH, Route::TokenEndpoint),
+            ("/admin/api/v1/SubClient", Route::Downstream),
+            ("/admin/api/v1/SubClient/1/logo?a", Route::Downstream),
+            ("/admin/api/v1/Tokens", Route::Downstream),
+            ("/admin/api/v1/", Route::Nowhere),
+            ("/admin/api/v1", Route::Nowhere),
+            ("/admin/api/v1/Token/x", Route::Nowhere),
+            ("/admin/api/v1/TOKEN", Route::Nowhere),
+            ("/admin/api/v2/SubClient", Route::Nowhere),
         ] {
-            assert_eq!(Place::of(&request("PUT", path, "", b"")), place, "{path}");
+            assert_eq!(Route::of(&request("PUT", path, "", b"")), place, "{path}");
         }
     }
 

@@ -35,7 +35,7 @@
 //!
 //! A client of this crate is pointed at [`Emulator::endpoint`] with [`Emulator::credentials`].
 
-mod conduct;
+mod behavior;
 mod delivery;
 mod envelope;
 mod http_date;

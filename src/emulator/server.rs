@@ -12,7 +12,7 @@ use meshconnect_auth_core::{Credentials, Endpoint};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-use super::conduct::Modes;
+use super::behavior::Modes;
 use super::issuer::Issuer;
 use super::mode::Mode;
 use super::reply::Reply;

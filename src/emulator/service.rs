@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-use super::conduct::{Ledger, Modes};
+use super::behavior::{Ledger, Modes};
 use super::delivery::Delivery;
 use super::issuer::Issuer;
 use super::reply::Reply;

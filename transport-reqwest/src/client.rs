@@ -114,11 +114,11 @@ impl Client {
 
     /// What is going on, for a health check or a debug page. It holds no secret.
     #[must_use]
-    pub fn state(&self) -> Status {
+    pub fn status(&self) -> Status {
         self.shared.status(Self::now())
     }
 
-    /// Waits until a new token has come or the [`state`](Self::state) has turned, however long
+    /// Waits until a new token has come or the [`status`](Self::status) has turned, however long
     /// that takes.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
         self.shared.changed(Duration::MAX).changed()
@@ -256,7 +256,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("endpoint", self.endpoint())
-            .field("state", &self.state())
+            .field("status", &self.status())
             .finish_non_exhaustive()
     }
 }

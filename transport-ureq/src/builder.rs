@@ -15,7 +15,7 @@ use crate::tls;
 pub(crate) struct Http {
     agent: Agent,
     /// An agent that we did not make needs our settings with every request.
-    foreign: bool,
+    is_user_supplied: bool,
     settings: HttpSettings<Agent>,
 }
 
@@ -23,7 +23,7 @@ impl Http {
     pub(crate) fn new(mut settings: HttpSettings<Agent>) -> Result<Self, Error> {
         let own = settings.client.take();
         Ok(Self {
-            foreign: own.is_some(),
+            is_user_supplied: own.is_some(),
             agent: own.map_or_else(|| agent(&settings), Ok)?,
             settings,
         })
@@ -35,14 +35,14 @@ impl Http {
         timeout: Duration,
     ) -> Result<Response<Body>, ureq::Error> {
         let as_configured = self.agent.config().timeouts().global == Some(timeout);
-        if !self.foreign && as_configured {
+        if !self.is_user_supplied && as_configured {
             // Settings of a request's own would make ureq build its TLS anew.
             return self.agent.run(request);
         }
         let settings = self.agent.configure_request(request);
         let mut settings = settings.timeout_global(Some(timeout));
         // Each of these is a promise of ours, or an answer that we want to read.
-        if self.foreign {
+        if self.is_user_supplied {
             let connect = self.settings.config.connect_timeout;
             settings = settings
                 .http_status_as_error(false)

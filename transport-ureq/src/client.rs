@@ -106,11 +106,11 @@ impl Client {
 
     /// What is going on, for a health check or a debug page. It holds no secret.
     #[must_use]
-    pub fn state(&self) -> Status {
+    pub fn status(&self) -> Status {
         self.shared.status(Self::now())
     }
 
-    /// Blocks until a new token has come or the [`state`](Self::state) has turned, at most for
+    /// Blocks until a new token has come or the [`status`](Self::status) has turned, at most for
     /// `limit`; tells whether anything has. What happened before this call is not waited for.
     #[allow(clippy::must_use_candidate)] // who waits looks at the state either way
     pub fn changed(&self, limit: Duration) -> bool {
@@ -191,7 +191,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("endpoint", self.endpoint())
-            .field("state", &self.state())
+            .field("status", &self.status())
             .finish_non_exhaustive()
     }
 }

@@ -469,7 +469,7 @@ impl Machine {
     fn acquisition(&self, begun: Duration) -> Acquisition {
         Acquisition {
             attempts: 0,
-            most: if self.probing {
+            max_attempts: if self.probing {
                 1
             } else {
                 self.config.attempts
@@ -600,7 +600,7 @@ impl Machine {
     ) {
         let number = acquisition.attempts;
         let error = error.with_attempts(number);
-        if number < acquisition.most && retry::is_worth_a_retry(&error) {
+        if number < acquisition.max_attempts && retry::is_worth_a_retry(&error) {
             let delay = retry::backoff(&error, number, now, &self.config, &mut self.rng);
             if delay.saturating_add(LEAST_LEFT) <= acquisition.left(now) {
                 let acquisition = Acquisition {

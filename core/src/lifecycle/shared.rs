@@ -384,7 +384,7 @@ impl Attempt {
     /// Ends the flight with its response, or with how it failed. The response is read before the
     /// machine is locked.
     pub fn finish(mut self, now: Moment, response: Result<Response<impl Into<BodyBuffer>>, Error>) {
-        // The flight stays in here while foreign code runs, to be given back if that panics.
+        // The flight stays in here while other code runs, to be given back if that panics.
         let Some(flight) = &self.flight else { return };
         let outcome = response.and_then(|response| flight.parse(response, now));
         if let Some(flight) = self.flight.take() {

@@ -32,7 +32,7 @@ pub(super) struct InFlight {
 pub(super) struct Acquisition {
     /// How many attempts were sent, and how many may be.
     pub(super) attempts: u32,
-    pub(super) most: u32,
+    pub(super) max_attempts: u32,
     pub(super) deadline: Duration,
     /// The last attempt that failed, and how.
     pub(super) failed: u64,

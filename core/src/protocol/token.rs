@@ -119,7 +119,7 @@ pub struct Grant {
     header: HeaderValue,
     lifetime: Duration,
     /// Whether the answer told the lifetime.
-    told: bool,
+    lifetime_known: bool,
     status: Option<AuthenticationStatus>,
 }
 
@@ -179,7 +179,7 @@ impl Grant {
             (Some(told), Some(left)) => Some(told.min(left)),
             (told, left) => told.or(left).or(by_issue),
         };
-        let told = seconds.is_some();
+        let lifetime_known = seconds.is_some();
         let lifetime = match seconds.map(u64::try_from) {
             None => UNKNOWN_LIFETIME,
             Some(Ok(seconds)) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST_LIFETIME),
@@ -188,14 +188,14 @@ impl Grant {
         Ok(Self {
             header,
             lifetime,
-            told,
+            lifetime_known,
             status,
         })
     }
 
     /// The same grant, within what the config says of lifetimes.
     pub(crate) fn within(mut self, config: &Config) -> Self {
-        if !self.told {
+        if !self.lifetime_known {
             self.lifetime = config.fallback_lifetime;
         }
         self.lifetime = self.lifetime.min(config.max_lifetime);

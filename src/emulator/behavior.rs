@@ -9,7 +9,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::envelope::{FAILURE, TOO_MANY_REQUESTS};
 use super::http_date::Form;
-use super::issuer::{Issuer, Place};
+use super::issuer::{Issuer, Route};
 use super::mode::Mode;
 
 /// How wrong a clock is.
@@ -118,13 +118,13 @@ impl Ledger {
         now: Duration,
         serial: u64,
     ) -> Response<Bytes> {
-        match Place::of(request) {
-            Place::TokenEndpoint => self.answer_for_token(modes, issuer, request, now, serial),
-            Place::Downstream => Issuer::answer_downstream(request, |token| {
+        match Route::of(request) {
+            Route::TokenEndpoint => self.answer_for_token(modes, issuer, request, now, serial),
+            Route::Downstream => Issuer::answer_downstream(request, |token| {
                 let serial = issuer.serial_of(token, now);
                 serial.is_some_and(|serial| self.accepts(modes, serial))
             }),
-            Place::Nowhere => issuer.answer(request, now, serial),
+            Route::Nowhere => issuer.answer(request, now, serial),
         }
     }
 
