@@ -31,7 +31,7 @@ use super::cooldown::Cooldown;
 use super::event::Event;
 use super::freshness::{Lifespan, has_come, later, sooner, until};
 use super::rejected::Rejected;
-use super::retry::{self, LEAST_LEFT};
+use super::retry::{self, MIN_RETRY_WINDOW};
 use super::state::{Acquisition, InFlight, State};
 use super::status::Status;
 use super::step::{Flight, Need, Step, Ticket, Transmit};
@@ -424,7 +424,7 @@ impl Machine {
         let (acquisition, in_flight) = match self.state.clone() {
             State::Refreshing(in_flight) if now.mono >= in_flight.deadline => {
                 if self.usable(now).is_some() {
-                    return self.fail_refresh(now, in_flight, late());
+                    return self.fail_refresh(now, in_flight, timed_out());
                 }
                 (self.joined(in_flight), in_flight)
             }
@@ -432,7 +432,7 @@ impl Machine {
                 (acquisition, in_flight)
             }
             State::BackingOff(acquisition, end)
-                if now.mono >= end && acquisition.left(now) < LEAST_LEFT =>
+                if now.mono >= end && acquisition.left(now) < MIN_RETRY_WINDOW =>
             {
                 return match acquisition.error.clone() {
                     Some(error) if waited(acquisition.failed) => self.fail(now, error),
@@ -445,7 +445,7 @@ impl Machine {
         if now.mono >= acquisition.deadline && asking.is_some() && !waited(in_flight.number) {
             self.state = State::Idle;
         } else {
-            self.fail_attempt(now, &acquisition, in_flight, late());
+            self.fail_attempt(now, &acquisition, in_flight, timed_out());
         }
     }
 
@@ -530,7 +530,7 @@ impl Machine {
             }
         }
         if !life.is_usable(now) {
-            return Err(late());
+            return Err(timed_out());
         }
         Ok(CachedToken {
             token,
@@ -602,7 +602,7 @@ impl Machine {
         let error = error.with_attempts(number);
         if number < acquisition.max_attempts && retry::is_worth_a_retry(&error) {
             let delay = retry::backoff(&error, number, now, &self.config, &mut self.rng);
-            if delay.saturating_add(LEAST_LEFT) <= acquisition.left(now) {
+            if delay.saturating_add(MIN_RETRY_WINDOW) <= acquisition.left(now) {
                 let acquisition = Acquisition {
                     failed: in_flight.number,
                     error: Some(error.clone()),
@@ -667,7 +667,7 @@ impl fmt::Debug for Machine {
 }
 
 /// The failure of a flight that nobody heard of in time, or that brought a token too late.
-fn late() -> Error {
+fn timed_out() -> Error {
     let what = "no usable token came in time";
     TransportError::with_detail(TransportErrorKind::Timeout, what).into()
 }

@@ -11,7 +11,7 @@ use crate::moment::Moment;
 use crate::wire::ApiResultStatus;
 
 /// What is left of an acquisition must be at least this for another attempt to make sense.
-pub(crate) const LEAST_LEFT: Duration = Duration::from_secs(1);
+pub(crate) const MIN_RETRY_WINDOW: Duration = Duration::from_secs(1);
 
 /// No cooldown, and no delay of a refresh, is shorter.
 pub(crate) const MIN_COOLDOWN: Duration = Duration::from_secs(1);

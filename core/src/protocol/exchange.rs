@@ -178,37 +178,37 @@ impl Exchange {
         response: Response<impl Into<BodyBuffer>>,
         received: Moment,
     ) -> Result<Grant, Error> {
-        let reading = Reading::new(self, response, Some(received));
-        let text = reading.success()?;
+        let reader = ResponseReader::new(self, response, Some(received));
+        let text = reader.success()?;
         let content = match TokenContent::scan(text) {
             Some(content) => Some(content),
-            None => reading.envelope::<TokenContent<'_>>(text)?.content,
+            None => reader.envelope::<TokenContent<'_>>(text)?.content,
         };
         let Some(content) = content else {
-            return Err(reading.malformed("it has no content"));
+            return Err(reader.malformed("it has no content"));
         };
         let Some(id_token) = content.id_token.filter(|text| !text.as_str().is_empty()) else {
             return Err(match content.status {
-                Some(AuthenticationStatus::Failed) => reading.refused(
+                Some(AuthenticationStatus::Failed) => reader.refused(
                     ErrorKind::AuthenticationFailed,
                     "the server answered that the authentication failed",
                     text,
                 ),
-                Some(AuthenticationStatus::MfaRequired) => reading.refused(
+                Some(AuthenticationStatus::MfaRequired) => reader.refused(
                     ErrorKind::MfaRequired,
                     "the server asks for a second factor, which this API has no way to give",
                     text,
                 ),
-                _ => reading.malformed("it has no id_token"),
+                _ => reader.malformed("it has no id_token"),
             });
         };
         Grant::judge(
             id_token.as_str(),
             content.expires_in.map(|seconds| seconds.0),
-            content.status.map(|status| reading.masked(status)),
-            || date(&reading.head.headers, received.wall),
+            content.status.map(|status| reader.masked(status)),
+            || date(&reader.head.headers, received.wall),
         )
-        .map_err(|why| reading.malformed(why))
+        .map_err(|why| reader.malformed(why))
     }
 
     /// The same error, less what the HTTP client may have quoted in its words.
@@ -230,13 +230,13 @@ impl Exchange {
         &self,
         response: Response<impl Into<BodyBuffer>>,
     ) -> Result<ApiResult<T>, Error> {
-        let reading = Reading::new(self, response, None);
-        let text = reading.success()?;
+        let reader = ResponseReader::new(self, response, None);
+        let text = reader.success()?;
         // A `T` need not look at all of its JSON.
         if let Err(error) = serde_json::from_str::<Skipped>(text) {
-            return Err(reading.unreadable(&error));
+            return Err(reader.unreadable(&error));
         }
-        reading.envelope::<T>(text).map(Envelope::into_owned)
+        reader.envelope::<T>(text).map(Envelope::into_owned)
     }
 }
 
@@ -279,7 +279,7 @@ fn body(credentials: &Credentials) -> RequestBody {
 }
 
 /// One answer while it is read, and all that an error about it may need.
-struct Reading<'a> {
+struct ResponseReader<'a> {
     exchange: &'a Exchange,
     head: response::Parts,
     body: Wiped,
@@ -289,7 +289,7 @@ struct Reading<'a> {
     mask: OnceCell<Mask>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ResponseReader<'a> {
     fn new(
         exchange: &'a Exchange,
         response: Response<impl Into<BodyBuffer>>,
