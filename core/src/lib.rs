@@ -110,17 +110,11 @@
 mod client;
 mod config;
 mod error;
-#[cfg(feature = "__invariants")]
-#[doc(hidden)]
-pub mod invariants;
 mod json;
 mod lifecycle;
 mod moment;
 mod protocol;
 mod wire;
-
-#[cfg(feature = "proptest")]
-pub mod strategies;
 
 #[cfg(feature = "client")]
 pub use client::{ClientBuilder, HttpSettings, MozillaRoots, Transport, Trust};

@@ -10,10 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use meshconnect_auth_core::invariants::machine::{
+use meshconnect_auth_core::{Event, Need, Phase};
+use meshconnect_auth_properties::machine::{
     self, Answer, Clock, Edge, Move, Nudge, Op, Which, World,
 };
-use meshconnect_auth_core::{Event, Need, Phase};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

@@ -10,10 +10,10 @@
 use std::env;
 use std::time::Duration;
 
-use meshconnect_auth_core::invariants::machine::{
+use meshconnect_auth_core::{Event, Need};
+use meshconnect_auth_properties::machine::{
     self, Answer, BEGINNING, Clock, Edge, Move, Nudge, Op, Which, World,
 };
-use meshconnect_auth_core::{Event, Need};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Properties: round trips, and the invariants under inputs that are nearly right.
+//! Properties: round trips, and the shared property bodies under inputs that are nearly right.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,15 +14,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Response;
 use http::header::DATE;
-use meshconnect_auth_core::invariants::{self, Newer, RECEIVED, echoes, reveals};
-use meshconnect_auth_core::strategies::{
-    authentication_status, base_url, claims, credentials, document, endpoint, envelope, granting,
-    headers, id_token, json, refusing, response, secret, text, token,
-};
 use meshconnect_auth_core::{
     ApiResult, ApiResultStatus, AuthenticationStatus, ClientAdminTokenRequest, Credentials,
     Endpoint, ErrorKind, Exchange, OAuthTokenResponse,
 };
+use meshconnect_auth_properties::strategies::{
+    authentication_status, base_url, claims, credentials, document, endpoint, envelope, granting,
+    headers, id_token, json, refusing, response, secret, text, token,
+};
+use meshconnect_auth_properties::{self as properties, Newer, RECEIVED, echoes, reveals};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ proptest! {
 
     #[test]
     fn any_credentials_are_written_and_read_back(id in any::<String>(), secret in any::<String>()) {
-        invariants::request(&id, &secret);
+        properties::request(&id, &secret);
     }
 
     #[test]
@@ -81,23 +81,23 @@ proptest! {
 
     #[test]
     fn any_base_url_is_safe_or_refused(url in base_url()) {
-        invariants::endpoint(&url);
+        properties::endpoint(&url);
     }
 
     #[test]
     fn any_text_as_a_base_url_is_safe_or_refused(text in any::<String>()) {
-        invariants::endpoint(&text);
+        properties::endpoint(&text);
     }
 
     #[test]
     fn any_document_is_read_as_a_second_reader_does(document in document()) {
-        invariants::differential(document.as_bytes());
+        properties::differential(document.as_bytes());
     }
 
     #[test]
     fn any_answer_keeps_the_invariants(
         response in response(),
-        echo in select(invariants::SECRETS.iter().flat_map(|secret| echoes(secret)).collect::<Vec<_>>()),
+        echo in select(properties::SECRETS.iter().flat_map(|secret| echoes(secret)).collect::<Vec<_>>()),
     ) {
         let (head, body) = response.into_parts();
         let mut raw = format!("HTTP/1.1 {} X\n", head.status.as_str()).into_bytes();
@@ -111,25 +111,25 @@ proptest! {
         let text = String::from_utf8_lossy(&body).replace("newer", &echo);
         let changed = if text.contains(&echo) { text.into_bytes() } else { body };
         raw.extend(changed);
-        invariants::decode(&raw);
+        properties::decode(&raw);
         raw.extend(echo.into_bytes());
-        invariants::decode(&raw);
+        properties::decode(&raw);
     }
 
     #[test]
     fn any_bytes_are_an_answer(data in vec(any::<u8>(), 0..200)) {
-        invariants::decode(&data);
-        invariants::differential(&data);
+        properties::decode(&data);
+        properties::differential(&data);
     }
 
     #[test]
     fn an_envelope_is_read_as_it_was_written(written in envelope(), newer in vec(newer(), 0..6)) {
-        invariants::envelope(&written, &newer);
+        properties::envelope(&written, &newer);
     }
 
     #[test]
     fn when_to_come_back_is_what_a_naive_reader_finds(headers in headers()) {
-        invariants::retry_after(&headers);
+        properties::retry_after(&headers);
     }
 
     #[test]
@@ -140,9 +140,9 @@ proptest! {
         headers in headers(),
     ) {
         let date = headers.get(DATE);
-        invariants::claims(&id_token, expires_in, date);
+        properties::claims(&id_token, expires_in, date);
         let payload = URL_SAFE_NO_PAD.encode(claims);
-        invariants::claims(&format!("e30.{payload}.c2ln"), expires_in, date);
+        properties::claims(&format!("e30.{payload}.c2ln"), expires_in, date);
     }
 
     #[test]
@@ -163,12 +163,12 @@ proptest! {
         endpoint in endpoint(),
         token in token(),
     ) {
-        invariants::request(
+        properties::request(
             credentials.client_id().as_str(),
             credentials.client_secret().expose(),
         );
-        invariants::endpoint(&endpoint.to_string());
-        invariants::claims(token.id_token(), None, None);
+        properties::endpoint(&endpoint.to_string());
+        properties::claims(token.id_token(), None, None);
     }
 
     #[test]
@@ -258,7 +258,7 @@ fn the_values_of_the_contract_are_known() {
 
 #[test]
 fn the_detector_sees_every_echo() {
-    for secret in invariants::SECRETS {
+    for secret in properties::SECRETS {
         for echo in echoes(secret) {
             assert!(reveals(&format!("before {echo} after"), secret), "{echo}");
             let other = echo.replace(['c', 'M', 'a', 'Y', '6'], "_");

@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| meshconnect_auth::emulator::invariants::emulator(data));
+fuzz_target!(|data: &[u8]| meshconnect_auth_properties::emulator::emulator(data));

@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| meshconnect_auth_core::invariants::endpoint_bytes(data));
+fuzz_target!(|data: &[u8]| meshconnect_auth_properties::endpoint_bytes(data));

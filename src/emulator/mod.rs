@@ -39,9 +39,6 @@ mod behavior;
 mod delivery;
 mod envelope;
 mod http_date;
-#[cfg(feature = "__invariants")]
-#[doc(hidden)]
-pub mod invariants;
 mod issuer;
 mod mode;
 mod reply;

@@ -10,8 +10,6 @@ mod retry_after;
 mod secret;
 mod token;
 
-#[cfg(feature = "__invariants")]
-pub(crate) use body::End;
 pub use body::{BodyBuffer, RequestBody};
 pub use credentials::{ClientId, ClientSecret, Credentials};
 pub use endpoint::Endpoint;

@@ -1,12 +1,13 @@
 //! An envelope is read as it was written, whatever else stands around its members.
 
 use http::Response;
-use serde_json::value::RawValue;
-
-use super::{SECRETS, differential, exchange};
-use crate::{
+use meshconnect_auth_core::{
     ApiResult, ApiResultStatus, AuthenticationStatus, Error, ErrorKind, OAuthTokenResponse,
 };
+use serde_json::value::RawValue;
+
+use crate::differential::differential;
+use crate::exchange::{SECRETS, exchange};
 
 type Envelope = ApiResult<OAuthTokenResponse>;
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use http::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
+use meshconnect_auth_core::Moment;
 
-use super::{RECEIVED, SECRETS, TEN_YEARS, exchange, response};
-use crate::Moment;
+use crate::exchange::{RECEIVED, SECRETS, TEN_YEARS, exchange};
+use crate::raw_response::response;
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -77,7 +78,7 @@ fn naive(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
 
 /// An HTTP-date (RFC 9110 §5.6.7) in seconds since the Unix epoch. One from before that, or with
 /// a leap second, is none.
-pub(super) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
+pub(crate) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
     let text = value.to_str().ok()?.trim();
     let words: Vec<&str> = text.split(' ').collect();
     match *words.as_slice() {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use meshconnect_auth_core::Moment;
+
 use super::model::{Checked, ensure};
-use crate::Moment;
 
 #[derive(Default)]
 pub(super) struct Facts {

@@ -1,23 +1,18 @@
-//! What holds for any request: a property body, shared by its fuzz target and the corpus replay.
-
-#![allow(
-    clippy::panic,
-    clippy::missing_panics_doc,
-    reason = "a panic is how a broken invariant is reported"
-)]
+//! Any request to the emulator gets an answer that the contract allows.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use meshconnect_auth_core::invariants::{RECEIVED, SECRETS, reveals};
+use meshconnect_auth::emulator::Issuer;
 use meshconnect_auth_core::{
     AuthenticationStatus, ClientAdminTokenRequest, Credentials, Endpoint, ErrorKind, Exchange,
 };
 use serde_json::{Value, json};
 
-use super::Issuer;
+use crate::exchange::{RECEIVED, SECRETS};
+use crate::reveal::reveals;
 
 /// Whom the issuer lets in, with each of [`SECRETS`].
 pub const CLIENT_ID: &str = "canary-client";

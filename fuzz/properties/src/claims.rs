@@ -6,11 +6,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Response;
 use http::header::{DATE, HeaderValue};
+use meshconnect_auth_core::{Error, ErrorKind, Grant, Moment, Token};
 use serde_json::json;
 
-use super::retry_after::http_date;
-use super::{RECEIVED, SECRETS, TEN_YEARS, exchange, second_reader};
-use crate::{Error, ErrorKind, Grant, Moment, Token};
+use crate::exchange::{RECEIVED, SECRETS, TEN_YEARS, exchange};
+use crate::retry_after::http_date;
+use crate::second_reader;
 
 /// The claims of any token are read as a second reader does, and the lifetime is the soonest of
 /// what is known: with an `expires_in`, no longer than for a token without claims. An expiry

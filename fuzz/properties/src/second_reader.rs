@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use meshconnect_auth_core::{AuthenticationStatus, ErrorKind};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Reading, TEN_YEARS};
-use crate::{AuthenticationStatus, ErrorKind};
+use crate::exchange::{Reading, TEN_YEARS};
 
 /// What the table of answers makes of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Granted(Reading),
     Refused(ErrorKind),
     /// Granted for ten years or refused for what it says: `serde_json` hands out `1e30` and thirty
@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// The second reader's verdict on the body of a 200.
-    pub(super) fn on(body: &[u8]) -> Self {
+    pub(crate) fn on(body: &[u8]) -> Self {
         judge(body).unwrap_or(Self::Refused(ErrorKind::Malformed))
     }
 }
@@ -109,7 +109,7 @@ fn claimed_lifetime(id_token: &str) -> Option<i128> {
 }
 
 /// `exp` and `iat` of a JWT, in whole seconds within the range of an `i64`.
-pub(super) fn claims(id_token: &str) -> Option<(Option<i128>, Option<i128>)> {
+pub(crate) fn claims(id_token: &str) -> Option<(Option<i128>, Option<i128>)> {
     let segments: Vec<&str> = id_token.split('.').collect();
     let [_, payload, _] = segments.as_slice() else {
         return None;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::{Need, TransportErrorKind};
+use meshconnect_auth_core::{Need, TransportErrorKind};
 
 /// Something that may happen. Numbers count back from the latest and wrap around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

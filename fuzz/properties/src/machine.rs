@@ -1,0 +1,229 @@
+//! The machine against a second one, after each of any operations at any readings of the clocks.
+//!
+//! Every answer, every event and all that the machine shows has to be what `model` expects.
+//! Besides, `Facts` judges the answers by the outside alone, so that an error that both
+//! machines share does not pass either.
+
+mod answers;
+mod facts;
+mod model;
+mod operate;
+mod ops;
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use meshconnect_auth_core::{
+    Config, ErrorKind, Event, Exchange, Flight, Machine, Moment, Need, Phase, Ticket,
+};
+
+use self::answers::{exchange, jitter};
+use self::facts::Facts;
+use self::model::{Checked, Model, ensure};
+pub use self::ops::{Answer, Clock, Edge, Move, Nudge, Op, Which, operations};
+
+/// Both clocks where every run begins.
+pub const BEGINNING: Moment = Moment {
+    mono: Duration::from_secs(1_000),
+    wall: Duration::from_secs(1_795_478_400),
+};
+
+/// No wait is longer: a whole acquisition.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Applies `ops` to a machine with this seed. Afterwards, a last caller gets an answer although
+/// every request is lost.
+pub fn run(ops: &[Op], seed: u64) {
+    let mut world = World::new(seed);
+    for op in ops {
+        world.step(*op);
+    }
+    world.settle();
+}
+
+/// [`run`] with a seed and operations out of any bytes.
+pub fn machine(data: &[u8]) {
+    let (seed, ops) = data.split_at_checked(1).unwrap_or_default();
+    run(
+        &operations(ops),
+        seed.first().copied().unwrap_or_default().into(),
+    );
+}
+
+/// A machine, the second one, and everything around them.
+pub struct World {
+    machine: Machine,
+    model: Model,
+    facts: Facts,
+    now: Moment,
+    tickets: Vec<(Ticket, model::Ticket)>,
+    /// The flights that are still out, with their numbers.
+    flights: Vec<(Flight, usize)>,
+    /// Every token that was ever minted or handed in.
+    tokens: Vec<String>,
+    exchange: Exchange,
+    clients: usize,
+    answers: u32,
+    told: Vec<Event>,
+    seed: u64,
+    log: Vec<(Op, Moment, Reply)>,
+}
+
+/// What the machine said to an operation, for the log.
+#[derive(Clone, Copy)]
+enum Reply {
+    Nothing,
+    Ready,
+    Send(usize),
+    Wait(Duration),
+    Failed(ErrorKind),
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Ready => f.write_str(": a token"),
+            Self::Send(number) => write!(f, ": sends flight {number}"),
+            Self::Wait(time) => write!(f, ": a wait of {time:?}"),
+            Self::Failed(kind) => write!(f, ": {kind:?}"),
+        }
+    }
+}
+
+impl World {
+    /// A machine that holds no token.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::start(seed, jitter(seed), exchange(0, 0))
+    }
+
+    /// The same again from the beginning.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::start(self.seed, self.model.jitter(), exchange(0, 0))
+    }
+
+    fn start(seed: u64, jitter: f64, exchange: Exchange) -> Self {
+        Self {
+            machine: Machine::new(Config::default(), exchange.clone(), seed),
+            model: Model::new(jitter),
+            facts: Facts::default(),
+            now: BEGINNING,
+            tickets: Vec::new(),
+            flights: Vec::new(),
+            tokens: Vec::new(),
+            exchange,
+            clients: 0,
+            answers: 0,
+            told: Vec::new(),
+            seed,
+            log: Vec::new(),
+        }
+    }
+
+    /// Applies one operation, and checks all that follows. Tells what observers were told, or
+    /// nothing where there was nothing to apply it to.
+    pub fn step(&mut self, op: Op) -> Option<Vec<Event>> {
+        let result = self.apply(op).and_then(|applied| {
+            if applied {
+                self.check()?;
+            }
+            Ok(applied)
+        });
+        match result {
+            Ok(applied) => applied.then(|| std::mem::take(&mut self.told)),
+            Err(why) => self.fail(op, &why),
+        }
+    }
+
+    /// A last caller polls until there is an answer, and every request is lost.
+    ///
+    /// That ends in time: with the flight that is in flight, and three attempts with a wait for
+    /// each and another before the next.
+    pub fn settle(&mut self) {
+        // Waits count from the highest reading.
+        self.now = self.facts.read(self.now);
+        let begun = self.now.mono;
+        let sent = self.model.flights();
+        let mut waits = 0_usize;
+        let mut op = Op::Call(Need::Usable);
+        loop {
+            self.step(op);
+            op = Op::Poll(0);
+            match self.log.last() {
+                Some((_, _, Reply::Wait(time))) => {
+                    waits = waits.saturating_add(1);
+                    self.step(Op::Set(Clock::Both, Move::On(*time)));
+                }
+                Some((_, _, Reply::Send(_))) => waits = 0,
+                _ => return,
+            }
+            let time = self.now.mono.saturating_sub(begun);
+            let requests = self.model.flights().saturating_sub(sent);
+            if waits > 2 || requests > 3 || time > LONGEST_WAIT.saturating_mul(2) {
+                self.fail(
+                    op,
+                    &format!("no answer after {time:?} and {requests} requests"),
+                );
+            }
+        }
+    }
+
+    /// The machine itself.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// What the machine is trying.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.machine.status(self.now).phase
+    }
+
+    fn fail(&self, op: Op, why: &str) -> ! {
+        let mut log = String::new();
+        for (op, now, reply) in &self.log {
+            let _ = write!(log, "\n  {:?} {:?} {op:?}{reply}", now.mono, now.wall);
+        }
+        panic!(
+            "{why}\nat {op:?}, with the seed {}, after\n{log}\n",
+            self.seed
+        )
+    }
+
+    /// All that the machine shows is right.
+    fn check(&mut self) -> Checked {
+        self.model.nothing_else_was_told()?;
+        self.model.check_cached(self.machine.cached_token())?;
+        let status = self.machine.status(self.now);
+        self.model.check_phase(self.now, status.phase)?;
+        let left = self.model.token_left(self.now);
+        ensure(status.token_left == left, || {
+            format!(
+                "its token has {:?} left, and not {left:?}",
+                status.token_left
+            )
+        })?;
+        let left = self.model.cooldown_left(self.now);
+        ensure(status.cooldown_left == left, || {
+            format!(
+                "its cooldown has {:?} left, and not {left:?}",
+                status.cooldown_left
+            )
+        })?;
+        let right = match (&status.last_error, self.model.last_failure()) {
+            (None, None) => true,
+            (Some(error), Some(problem)) => problem.is(error),
+            _ => false,
+        };
+        ensure(right, || {
+            format!("its last error is {:?}", status.last_error)
+        })?;
+        let client = self.exchange.credentials().client_id();
+        ensure(status.client_id == *client, || {
+            format!("it is for {:?}, and not {client:?}", status.client_id)
+        })
+    }
+}

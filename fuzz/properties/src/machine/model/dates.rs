@@ -1,0 +1,41 @@
+//! Dates on both clocks: whichever says sooner.
+
+use std::time::Duration;
+
+use meshconnect_auth_core::Moment;
+
+/// Two computations of one date may round differently.
+const ROUNDING: Duration = Duration::from_micros(1);
+
+/// The date that a token can tell; one that the platform cannot express is 1970.
+pub(super) fn told_expiry(date: Moment) -> Duration {
+    date.system_time().map_or(Duration::ZERO, |_| date.wall)
+}
+
+pub(super) fn has_come(date: Moment, now: Moment) -> bool {
+    now.mono >= date.mono || now.wall >= date.wall
+}
+
+pub(super) fn until(date: Moment, now: Moment) -> Duration {
+    let mono = date.mono.saturating_sub(now.mono);
+    let wall = date.wall.saturating_sub(now.wall);
+    mono.min(wall)
+}
+
+pub(super) fn sooner(a: Moment, b: Moment) -> Moment {
+    Moment {
+        mono: a.mono.min(b.mono),
+        wall: a.wall.min(b.wall),
+    }
+}
+
+pub(super) fn later(a: Moment, b: Moment) -> Moment {
+    Moment {
+        mono: a.mono.max(b.mono),
+        wall: a.wall.max(b.wall),
+    }
+}
+
+pub(super) fn near(a: Moment, b: Moment) -> bool {
+    a.mono.abs_diff(b.mono) <= ROUNDING && a.wall.abs_diff(b.wall) <= ROUNDING
+}

@@ -1,0 +1,64 @@
+//! Dates and delays as headers have them.
+
+use std::time::{Duration, SystemTime};
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// A delay in seconds, good or not.
+pub(super) fn delay() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => (0..100_000_u64).prop_map(|seconds| seconds.to_string()),
+        1 => "[0-9]{1,25}",
+        1 => select(vec!["", "-1", "+1", "1.5", "soon", "3, 10", "0x10", "5s"]).prop_map(str::to_owned),
+    ]
+}
+
+/// A date from 1970 to 9999 in any of the three forms (RFC 9110 §5.6.7), with a year of two
+/// digits in one of them; now and then one that does not exist.
+pub(super) fn date() -> impl Strategy<Value = String> {
+    let near = 1_790_000_000..1_800_000_000_u64;
+    let at = prop_oneof![3 => near, 1 => 0..253_402_300_800_u64];
+    let odd = select(vec![
+        "",
+        "today",
+        "Tue, 31 Feb 2026 00:00:00 GMT",
+        "Mon, 24 Nov 2026 00:00:00 GMT",
+        "Tue, 24 Nov 2026 00:00:00",
+        "Sat, 31 Dec 2016 23:59:60 GMT",
+    ]);
+    let form = at.prop_flat_map(|at| select(dates(at)));
+    prop_oneof![6 => form, 1 => odd.prop_map(str::to_owned)]
+}
+
+/// A date, in seconds since the Unix epoch, in its three forms.
+fn dates(at: u64) -> Vec<String> {
+    let at = Duration::from_secs(at).min(Duration::from_secs(253_402_300_799));
+    let date = SystemTime::UNIX_EPOCH.checked_add(at);
+    let fixed = httpdate::fmt_http_date(date.unwrap_or(SystemTime::UNIX_EPOCH));
+    let words: Vec<&str> = fixed.split([' ', ',']).collect();
+    let [weekday, "", day, month, year, time, zone] = *words.as_slice() else {
+        return vec![fixed];
+    };
+    let names = [
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+    ];
+    let name = names.into_iter().find(|name| name.starts_with(weekday));
+    let name = name.unwrap_or(weekday);
+    let two_digits = year.get(2..).unwrap_or(year);
+    let padded = match day.strip_prefix('0') {
+        Some(digit) => format!(" {digit}"),
+        None => day.to_owned(),
+    };
+    vec![
+        format!("{name}, {day}-{month}-{two_digits} {time} {zone}"),
+        format!("{weekday} {month} {padded} {time} {year}"),
+        fixed,
+    ]
+}
