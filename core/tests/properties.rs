@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn any_document_is_read_as_a_second_reader_does(document in document()) {
+    fn any_document_is_read_as_a_naive_reader_does(document in document()) {
         properties::differential(document.as_bytes());
     }
 

@@ -1,4 +1,4 @@
-//! The body of a 200 means the same to the core and to a second reader.
+//! The body of a 200 means the same to the core and to a naive reader.
 
 #![no_main]
 

@@ -22,11 +22,11 @@ mod endpoint;
 mod envelope;
 mod exchange;
 pub mod machine;
+mod naive_reader;
 mod raw_response;
 mod request;
 mod retry_after;
 mod reveal;
-mod second_reader;
 #[cfg(feature = "strategies")]
 pub mod strategies;
 

@@ -1,0 +1,231 @@
+//! A naive reader of answers and claims: it takes an object apart into names and raw values, and
+//! looks at those that the contract names, one by one.
+//!
+//! `serde_json` cuts the raw values out without looking into them, so what stands in a field that
+//! nobody reads costs nothing. The names themselves are read as text.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use meshconnect_auth_core::{AuthenticationStatus, ErrorKind};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Number;
+use serde_json::value::RawValue;
+
+use crate::exchange::{Reading, TEN_YEARS};
+
+/// What a body means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Granted(Reading),
+    Refused(ErrorKind),
+}
+
+impl Verdict {
+    /// The verdict on the body of a 200.
+    pub(crate) fn on(body: &[u8]) -> Self {
+        judge(body).unwrap_or(Self::Refused(ErrorKind::Malformed))
+    }
+}
+
+/// No valid answer.
+struct Malformed;
+
+fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
+    let text = std::str::from_utf8(body).map_err(|_| Malformed)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let envelope = Members::read(text).ok_or(Malformed)?;
+    let status = envelope.text("status")?;
+    for name in [
+        "message",
+        "displayMessage",
+        "errorHash",
+        "errorType",
+        "teamCode",
+    ] {
+        envelope.text(name)?;
+    }
+    envelope.once("errorData")?;
+    let content = envelope.once("content")?;
+    // An empty one says no more than none.
+    let status = status.filter(|status| !status.is_empty());
+    if status.ok_or(Malformed)? != "ok" {
+        return Ok(Verdict::Refused(ErrorKind::Rejected));
+    }
+
+    let content = Members::read(content.ok_or(Malformed)?).ok_or(Malformed)?;
+    let id_token = content.text("id_token")?;
+    let status = content.text("status")?;
+    let expires_in = content.once("expires_in")?.map(whole_seconds).transpose()?;
+    let Some(id_token) = id_token.filter(|text| !text.is_empty()) else {
+        return match status.as_deref() {
+            Some("failed") => Ok(Verdict::Refused(ErrorKind::AuthenticationFailed)),
+            Some("mfaRequired") => Ok(Verdict::Refused(ErrorKind::MfaRequired)),
+            _ => Err(Malformed),
+        };
+    };
+    if !is_bearer(&id_token) {
+        return Err(Malformed);
+    }
+    // There is no Date, so the claims matter only where nothing else tells.
+    let seconds = expires_in
+        .or_else(|| claimed_lifetime(&id_token))
+        .unwrap_or(300);
+    let seconds = seconds.min(i128::from(TEN_YEARS.as_secs()));
+    let seconds = u64::try_from(seconds)
+        .ok()
+        .filter(|seconds| *seconds > 0)
+        .ok_or(Malformed)?;
+    Ok(Verdict::Granted(Reading {
+        id_token,
+        lifetime: Duration::from_secs(seconds),
+        status: status.as_deref().map(AuthenticationStatus::from),
+    }))
+}
+
+/// An `expires_in`: an integer, or a string of digits. A float that is larger than any integer of
+/// 64 bits has no fraction either.
+fn whole_seconds(value: &str) -> Result<i128, Malformed> {
+    if let Some(text) = string(value) {
+        let digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+        return digits
+            .then(|| text.parse().unwrap_or(i128::MAX))
+            .ok_or(Malformed);
+    }
+    let number = number(value).ok_or(Malformed)?;
+    match (integer(&number), number.as_f64()) {
+        (Some(seconds), _) => Ok(seconds),
+        (None, Some(seconds)) if seconds >= 2_f64.powi(64) => Ok(i128::MAX),
+        (None, Some(seconds)) if seconds <= -(2_f64.powi(63)) => Ok(i128::MIN),
+        _ => Err(Malformed),
+    }
+}
+
+/// RFC 6750, section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+fn is_bearer(id_token: &str) -> bool {
+    let end = id_token.find('=').unwrap_or(id_token.len());
+    let (characters, padding) = id_token.split_at(end);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
+    !characters.is_empty() && characters.chars().all(allowed) && padding.chars().all(|c| c == '=')
+}
+
+/// `exp - iat` of a JWT.
+fn claimed_lifetime(id_token: &str) -> Option<i128> {
+    let claims = claims(id_token)?;
+    let lifetime = claims.exp?.checked_sub(claims.iat?)?;
+    Some(lifetime.clamp(i128::from(i64::MIN), i128::from(i64::MAX)))
+}
+
+/// What a JWT says of its life, in whole seconds within the range of an `i64`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) exp: Option<i128>,
+    pub(crate) iat: Option<i128>,
+    /// Whether one of the two is JSON of which `serde_json` makes no value: half of a surrogate
+    /// pair, a number that no float holds, 128 containers in each other. A reader may take that
+    /// for a claim that is not there, or for a claims set that cannot be read.
+    pub(crate) has_unreadable: bool,
+}
+
+/// The claims of a JWT.
+pub(crate) fn claims(id_token: &str) -> Option<Claims> {
+    let segments: Vec<&str> = id_token.split('.').collect();
+    let [_, payload, _] = segments.as_slice() else {
+        return None;
+    };
+    let payload = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let members = Members::read(std::str::from_utf8(&payload).ok()?)?;
+    let [exp, iat] = ["exp", "iat"].map(|name| members.once(name));
+    let (exp, iat) = (exp.ok()?, iat.ok()?);
+    let is_unreadable = |value: &str| serde_json::from_str::<serde_json::Value>(value).is_err();
+    Some(Claims {
+        exp: exp.and_then(numeric_date),
+        iat: iat.and_then(numeric_date),
+        has_unreadable: [exp, iat].into_iter().flatten().any(is_unreadable),
+    })
+}
+
+fn numeric_date(value: &str) -> Option<i128> {
+    let number = number(value)?;
+    let seconds = match integer(&number) {
+        Some(seconds) => seconds,
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "saturates, as a date out of range does"
+        )]
+        None => number.as_f64()?.floor() as i128,
+    };
+    Some(seconds.clamp(i128::from(i64::MIN), i128::from(i64::MAX)))
+}
+
+/// The text of a JSON string, if `value` is one.
+fn string(value: &str) -> Option<String> {
+    let is_string = value.starts_with('"');
+    is_string.then(|| serde_json::from_str(value).ok())?
+}
+
+/// A JSON number, if `value` is one and in range.
+fn number(value: &str) -> Option<Number> {
+    let is_number = value.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    is_number.then(|| serde_json::from_str(value).ok())?
+}
+
+fn integer(number: &Number) -> Option<i128> {
+    let signed = number.as_i64().map(i128::from);
+    signed.or_else(|| number.as_u64().map(i128::from))
+}
+
+/// The members of an object as they stand: unlike a map, it forgets no duplicate.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    /// Reads a text that is an object and nothing else.
+    fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The raw value of a member that may stand once; `null` is the same as none.
+    fn once(&self, name: &str) -> Result<Option<&str>, Malformed> {
+        let mut found = self.0.iter().filter(|(key, _)| key == name);
+        match (found.next(), found.next()) {
+            (_, Some(_)) => Err(Malformed),
+            (value, None) => Ok(value
+                .map(|(_, value)| value.get())
+                .filter(|value| *value != "null")),
+        }
+    }
+
+    /// A string that may stand once.
+    fn text(&self, name: &str) -> Result<Option<String>, Malformed> {
+        let value = self.once(name)?;
+        value
+            .map(|value| string(value).ok_or(Malformed))
+            .transpose()
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
