@@ -18,9 +18,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Request, Response};
+use meshconnect_auth::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth::{
-    Attempt, BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need,
-    RequestBody, Shared, SharedStep, Token,
+    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need,
+    RequestBody, Token,
 };
 
 /// The contract's example, as a server writes it.

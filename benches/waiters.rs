@@ -20,9 +20,9 @@ use std::time::Duration;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use http::Response;
+use meshconnect_auth::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth::{
-    Attempt, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared, SharedStep,
-    Ticket, Token,
+    Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Ticket, Token,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;

@@ -1,16 +1,19 @@
-#![cfg_attr(
-    all(feature = "async", feature = "blocking", feature = "emulator"),
-    doc = include_str!("../README.md")
-)]
-#![cfg_attr(
-    not(all(feature = "async", feature = "blocking", feature = "emulator")),
-    doc = "Tokens for Mesh Connect's Account Management API: see the README."
-)]
+//! Tokens for Mesh Connect's Account Management API.
 
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod shared;
 
-pub use meshconnect_auth_core::*;
+pub use http;
+pub use meshconnect_auth_core::{
+    ApiResult, ApiResultStatus, AuthenticationStatus, Blame, BlockingTokenSource, BodyBuffer,
+    CachedToken, Claims, ClientAdminTokenRequest, ClientId, ClientSecret, Config, Credentials,
+    Endpoint, Error, ErrorKind, Event, Exchange, Flight, Grant, Machine, MediaType, Moment, Need,
+    OAuthTokenResponse, Phase, Rejection, RequestBody, StaticToken, Status, Step, Ticket, Token,
+    TokenSource, Transmit, TransportError, TransportErrorKind,
+};
+#[cfg(any(feature = "async", feature = "blocking"))]
+pub use meshconnect_auth_core::{HttpSettings, MozillaRoots, Transport, Trust};
 #[cfg(feature = "async")]
 pub use meshconnect_auth_reqwest::{Client, ClientBuilder, reqwest};
 

@@ -14,9 +14,10 @@ use std::time::{Duration, SystemTime};
 
 use allocation_counter::{AllocationInfo, measure};
 use http::{HeaderMap, Response, StatusCode};
+use meshconnect_auth::shared::{Shared, SharedStep};
 use meshconnect_auth::{
-    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared,
-    SharedStep, Token, blocking,
+    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Token,
+    blocking,
 };
 
 const NOW: Moment = Moment {

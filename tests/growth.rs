@@ -19,9 +19,10 @@ use allocation_counter::{AllocationInfo, measure};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
+use meshconnect_auth::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth::{
-    Attempt, Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Machine,
-    Moment, Need, Shared, SharedStep, Token, Transport, TransportErrorKind, blocking,
+    Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Machine, Moment,
+    Need, Token, Transport, TransportErrorKind, blocking,
 };
 use tokio::runtime::{Builder, Runtime};
 

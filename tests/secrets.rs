@@ -41,11 +41,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth::emulator::{Emulator, Issuer, Mode, Reply};
+use meshconnect_auth::shared::{Shared, SharedStep};
 use meshconnect_auth::{
     ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, Client, ClientAdminTokenRequest,
     ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, HttpSettings,
-    Machine, MediaType, Moment, Need, OAuthTokenResponse, RequestBody, Shared, SharedStep,
-    StaticToken, Step, Token, Transport, TransportError, TransportErrorKind, blocking,
+    Machine, MediaType, Moment, Need, OAuthTokenResponse, RequestBody, StaticToken, Step, Token,
+    Transport, TransportError, TransportErrorKind, blocking,
 };
 use support::search::{Search, encodings, json};
 use support::server::{Server, answer};
@@ -323,6 +324,7 @@ fn exported() -> Option<BTreeSet<String>> {
         "transport-reqwest/src/lib.rs",
         "transport-ureq/src/lib.rs",
         "src/lib.rs",
+        "src/shared.rs",
         "src/emulator/mod.rs",
     ] {
         let source = fs::read_to_string(package.join(source)).ok()?;

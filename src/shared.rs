@@ -1,0 +1,6 @@
+//! One [`Machine`](crate::Machine) for many callers, threads and tasks alike.
+//!
+//! Both clients of this crate are built on [`Shared`]. Use it to build a client over another HTTP
+//! library; for a single caller, [`Machine`](crate::Machine) is enough.
+
+pub use meshconnect_auth_core::{Attempt, Hit, Shared, SharedStep, Waiter};
