@@ -1,5 +1,5 @@
-//! What the clients make of a server that is hostile where the contract allows it: each mode of
-//! the emulator, over both transports. The emulator's own tests show what a mode does.
+//! Clients against a hostile server: each mode of the emulator, and scripts of throttled, slow,
+//! failing and wrongly dated answers, over both transports.
 
 #![cfg(all(
     feature = "async",
@@ -11,6 +11,7 @@
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a panic is how a test fails"
 )]
 
@@ -18,12 +19,14 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::iter;
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use meshconnect_auth::emulator::{Emulator, Mode};
+use meshconnect_auth::emulator::{Emulator, Mode, Reply};
 use meshconnect_auth::{
     Client, ClientBuilder, Config, Credentials, Error, ErrorKind, Token, Transport,
     TransportErrorKind, blocking,
@@ -35,10 +38,10 @@ for_both! { Tasks, Threads:
     the_newest_token_is_always_the_one_that_is_cached,
     clients_that_revoke_each_others_tokens_slow_down,
     a_downstream_that_refuses_every_token_costs_a_mint_per_hold,
-    a_token_ends_when_it_says_so_itself_or_when_it_is_said_to_if_that_is_sooner,
-    a_wrong_clock_changes_no_life,
-    a_wrong_date_shortens_a_life_and_never_lengthens_it,
-    what_retry_after_asks_for_is_kept_to_whatever_its_form_and_the_clock,
+    a_token_expires_by_exp_or_expires_in_whichever_is_sooner,
+    a_wrong_clock_changes_no_lifetime,
+    a_wrong_date_shortens_a_lifetime_and_never_lengthens_it,
+    retry_after_is_kept_in_every_form_and_under_any_clock,
     a_slow_server_is_waited_for_as_long_as_is_set,
     no_caller_notices_a_server_that_fails_every_other_time,
 }
@@ -250,19 +253,17 @@ fn a_downstream_that_refuses_every_token_costs_a_mint_per_hold<C: Caller>() {
     assert!(cooldown_end > 100, "{cooldown_end}, and {refused} refused");
 }
 
-fn a_token_ends_when_it_says_so_itself_or_when_it_is_said_to_if_that_is_sooner<C: Caller>() {
-    for (mode, life) in [
-        (Mode::LongExpiresIn, HOUR / 2),
-        (Mode::ShortExpiresIn, HOUR),
-    ] {
-        let emulator = start(&[mode], HOUR);
+fn a_token_expires_by_exp_or_expires_in_whichever_is_sooner<C: Caller>() {
+    for (exp, expires_in) in [(HOUR / 2, HOUR), (HOUR * 2, HOUR)] {
+        let emulator = start(&[], exp);
+        emulator.script([Reply::token().expires_in(expires_in)]);
         let token = C::build(&emulator, Config::default()).token().unwrap();
-        lives_for(&token, life);
+        lives_for(&token, exp.min(expires_in));
         assert!(is_taken(&emulator, token.header_value()));
     }
 }
 
-fn a_wrong_clock_changes_no_life<C: Caller>() {
+fn a_wrong_clock_changes_no_lifetime<C: Caller>() {
     for mode in [Mode::ClockAhead, Mode::ClockBehind] {
         // By this machine's clock it would end before it begins, or live eleven times as long.
         let emulator = start(&[mode], Duration::from_secs(60));
@@ -272,53 +273,111 @@ fn a_wrong_clock_changes_no_life<C: Caller>() {
     }
 }
 
-fn a_wrong_date_shortens_a_life_and_never_lengthens_it<C: Caller>() {
-    for (mode, minutes) in [(Mode::DateAhead, 50), (Mode::DateBehind, 60)] {
-        let emulator = start(&[mode], HOUR);
+/// How wrong a clock is.
+const SKEW: Duration = Duration::from_secs(600);
+
+fn a_wrong_date_shortens_a_lifetime_and_never_lengthens_it<C: Caller>() {
+    let now = SystemTime::now();
+    for (date, minutes) in [(now + SKEW, 50), (now - SKEW, 60)] {
+        let emulator = start(&[], HOUR);
+        emulator.script([Reply::token().header(DATE, imf_fixdate(date))]);
         let token = C::build(&emulator, Config::default()).token().unwrap();
         lives_for(&token, Duration::from_secs(60 * minutes));
     }
-    // Who can tell whether the date is wrong or the token old?
-    let emulator = start(&[Mode::DateAhead], Duration::from_secs(60));
+    // A wrong date cannot be told from an old token.
+    let emulator = start(&[], Duration::from_secs(60));
+    emulator.script([Reply::token().header(DATE, imf_fixdate(now + SKEW))]);
     let error = C::build(&emulator, Config::default()).token().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.to_string().contains("had expired"), "{error}");
     assert_eq!(emulator.requests(), 1);
 }
 
-fn what_retry_after_asks_for_is_kept_to_whatever_its_form_and_the_clock<C: Caller>() {
-    let forms = [
-        &[Mode::ThrottledSeconds][..],
-        &[Mode::ThrottledDate],
-        &[Mode::ThrottledRfc850],
-        &[Mode::ThrottledAsctime],
-        &[Mode::ThrottledDate, Mode::ClockAhead],
-        &[Mode::ThrottledDate, Mode::ClockBehind],
-        &[Mode::ThrottledSeconds, Mode::DateAhead],
+/// Writes the preferred form of an HTTP-date: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn imf_fixdate(time: SystemTime) -> HeaderValue {
+    httpdate::fmt_http_date(time).try_into().unwrap()
+}
+
+/// Writes the form of RFC 850: `Sunday, 06-Nov-94 08:49:37 GMT`.
+fn rfc850(time: SystemTime) -> HeaderValue {
+    const WEEKDAYS: &str = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday";
+    let date = httpdate::fmt_http_date(time);
+    let mut weekdays = WEEKDAYS.split(' ');
+    let weekday = weekdays.find(|day| day.starts_with(&date[..3])).unwrap();
+    let (day, month, year, time) = (&date[5..7], &date[8..11], &date[14..16], &date[17..]);
+    let date = format!("{weekday}, {day}-{month}-{year} {time}");
+    date.try_into().unwrap()
+}
+
+/// Writes the form of C's `asctime`: `Sun Nov  6 08:49:37 1994`.
+fn asctime(time: SystemTime) -> HeaderValue {
+    let date = httpdate::fmt_http_date(time);
+    let day = date[5..7].trim_start_matches('0');
+    let (weekday, month, year, time) = (&date[..3], &date[8..11], &date[12..16], &date[17..25]);
+    let date = format!("{weekday} {month} {day:>2} {time} {year}");
+    date.try_into().unwrap()
+}
+
+#[test]
+fn writes_the_obsolete_forms_of_a_date() {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    assert_eq!(rfc850(time), "Sunday, 06-Nov-94 08:49:37 GMT");
+    assert_eq!(asctime(time), "Sun Nov  6 08:49:37 1994");
+}
+
+fn retry_after_is_kept_in_every_form_and_under_any_clock<C: Caller>() {
+    type Case = (&'static str, Option<Mode>, fn(SystemTime) -> Reply);
+
+    fn throttled(retry_after: impl Into<HeaderValue>) -> Reply {
+        Reply::status(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, retry_after)
+    }
+    // A date has whole seconds: at least two of these three are left.
+    const WAIT: Duration = Duration::from_secs(3);
+    let cases: [Case; 7] = [
+        ("seconds", None, |_| throttled(2)),
+        ("IMF-fixdate", None, |now| {
+            throttled(imf_fixdate(now + WAIT))
+        }),
+        ("RFC 850", None, |now| throttled(rfc850(now + WAIT))),
+        ("asctime", None, |now| throttled(asctime(now + WAIT))),
+        ("clock ahead", Some(Mode::ClockAhead), |now| {
+            throttled(imf_fixdate(now + SKEW + WAIT))
+        }),
+        ("clock behind", Some(Mode::ClockBehind), |now| {
+            throttled(imf_fixdate(now - SKEW + WAIT))
+        }),
+        ("Date ahead", None, |now| {
+            throttled(2).header(DATE, imf_fixdate(now + SKEW))
+        }),
     ];
-    // Without `Retry-After` it would come back at once.
+    // Without `Retry-After` it would retry at once.
     let mut config = Config::default();
     config.throttled_backoff = Duration::from_millis(1);
     thread::scope(|scope| {
-        for modes in forms {
+        for (case, mode, reply) in cases {
             let config = config.clone();
             scope.spawn(move || {
-                let emulator = start(modes, HOUR);
+                let emulator = start(mode.as_slice(), HOUR);
                 let begun = Instant::now();
+                emulator.script([reply(SystemTime::now())]);
                 let token = C::build(&emulator, config).token().unwrap();
                 let waited = begun.elapsed();
-                // Two seconds, up to a second for a date to be a whole one, up to one of jitter.
-                assert!(waited >= Duration::from_secs(2), "{modes:?}: {waited:?}");
-                assert!(waited < Duration::from_secs(6), "{modes:?}: {waited:?}");
-                assert_eq!(emulator.requests(), 2, "{modes:?}");
-                assert!(is_taken(&emulator, token.header_value()));
+                // Two or three seconds, and up to one of jitter.
+                assert!(waited >= Duration::from_secs(2), "{case}: {waited:?}");
+                assert!(waited < Duration::from_secs(6), "{case}: {waited:?}");
+                assert_eq!(emulator.requests(), 2, "{case}");
+                assert!(is_taken(&emulator, token.header_value()), "{case}");
             });
         }
     });
 }
 
 fn a_slow_server_is_waited_for_as_long_as_is_set<C: Caller>() {
-    let emulator = start(&[Mode::Slow], HOUR);
+    let emulator = start(&[], HOUR);
+    emulator.script(iter::repeat_n(
+        Reply::token().delay(Duration::from_secs(2)),
+        2,
+    ));
     let begun = Instant::now();
     let mut config = Config::default();
     config.attempts = 1;
@@ -337,8 +396,15 @@ fn a_slow_server_is_waited_for_as_long_as_is_set<C: Caller>() {
     assert_eq!(emulator.requests(), 2);
 }
 
+/// Every other request fails, the first one not.
+fn flapping() -> impl Iterator<Item = Reply> {
+    let failed = Reply::status(StatusCode::INTERNAL_SERVER_ERROR);
+    [Reply::token(), failed].into_iter().cycle().take(100)
+}
+
 fn no_caller_notices_a_server_that_fails_every_other_time<C: Caller>() {
-    let emulator = start(&[Mode::Flapping], Duration::from_secs(2));
+    let emulator = start(&[], Duration::from_secs(2));
+    emulator.script(flapping());
     let client = C::build(&emulator, Config::default());
     let mut longest = Duration::ZERO;
     for_a_time(Duration::from_millis(3500), || {
@@ -353,7 +419,8 @@ fn no_caller_notices_a_server_that_fails_every_other_time<C: Caller>() {
     assert_eq!(grants, requests.div_ceil(2));
 
     // And where the first one fails, the next attempt does not.
-    let emulator = start(&[Mode::Flapping], HOUR);
+    let emulator = start(&[], HOUR);
+    emulator.script(flapping());
     let clients = [(); 2].map(|()| C::build(&emulator, Config::default()));
     for client in &clients {
         client.token().unwrap();

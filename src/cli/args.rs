@@ -105,7 +105,7 @@ pub(crate) struct EmulatorArgs {
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = lifetime)]
     pub(crate) expires_in: Duration,
 
-    /// Be hostile where the contract allows it; may be given several times
+    /// Be hostile across requests; may be given several times
     #[arg(long = "mode", value_name = "NAME", value_parser = modes())]
     pub(crate) modes: Vec<Mode>,
 }
@@ -172,7 +172,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; good ones are 30s and 1m30s"))
 }
 
-/// The names of the modes, each with what it is.
+/// Reads a mode by its name; the help shows each with its summary.
 fn modes() -> impl TypedValueParser<Value = Mode> {
     let named = |mode: Mode| PossibleValue::new(mode.name()).help(mode.summary());
     PossibleValuesParser::new(Mode::ALL.map(named)).try_map(|name| name.parse::<Mode>())

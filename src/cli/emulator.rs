@@ -119,13 +119,16 @@ mod tests {
             .credentials(credentials)
             .start()
             .unwrap();
-        let announced = announcement(&emulator, Secret::Given, &[Mode::Slow]);
+        let announced = announcement(&emulator, Secret::Given, &[Mode::OnlyNewest]);
         assert!(
             announced.contains("MESHCONNECT_CLIENT_ID=me\n"),
             "{announced}"
         );
         assert!(!announced.contains("canary"), "{announced}");
-        assert!(announced.contains("mode slow: Each answer"), "{announced}");
+        assert!(
+            announced.contains("mode only-newest: Downstream"),
+            "{announced}"
+        );
     }
 
     #[test]

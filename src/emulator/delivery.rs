@@ -1,4 +1,4 @@
-//! A response body that can be slow, and can break off.
+//! A response body that can be slow or end early.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ pub(super) struct Drip {
     pub(super) interval: Duration,
 }
 
-/// A body that announces its whole length, whatever becomes of it.
+/// A body that announces its whole length, even if it ends early.
 #[derive(Debug)]
 pub(super) struct Delivery {
     rest: Bytes,
@@ -43,7 +43,7 @@ impl Delivery {
         }
     }
 
-    /// Takes off the next chunk, of at most `limit` bytes.
+    /// Splits off the next chunk, of at most `limit` bytes.
     fn next_chunk(&mut self, limit: usize) -> Bytes {
         let pace = self.drip.map_or(usize::MAX, |drip| drip.chunk_size);
         let chunk = self.rest.split_to(self.rest.len().min(limit).min(pace));
@@ -75,8 +75,7 @@ impl Body for Delivery {
         let limit = match this.tear {
             Tear::Never => usize::MAX,
             Tear::After(0) => {
-                // hyper writes out what it has whenever a body has no more for now, and throws it
-                // away when a body fails.
+                // hyper flushes its buffer when a body is pending, and drops it when a body fails.
                 this.tear = Tear::Now;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

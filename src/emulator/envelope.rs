@@ -1,5 +1,4 @@
-//! What the server says: the envelope of a success and of each refusal. The text of refusals is
-//! fixed, so that none can repeat a secret.
+//! The bodies of the issuer's answers. The text of refusals is fixed, so that none repeats a secret.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -8,7 +7,7 @@ use meshconnect_auth_core::{ApiResult, ApiResultStatus, OAuthTokenResponse};
 use serde::Serialize;
 use serde_json::json;
 
-/// An error as the contract's examples show it.
+/// An error envelope as in the contract's examples.
 pub(super) struct Refusal {
     code: StatusCode,
     status: ApiResultStatus,
@@ -49,7 +48,7 @@ pub(super) const NOT_PERMITTED: Refusal = Refusal {
     status: ApiResultStatus::PermissionDenied,
     message: "The client id or the client secret is not correct.",
     display_message: "Permission denied.",
-    // Odd, but so says the contract's one example of a 403.
+    // As in the contract's only example of a 403.
     error_type: "missingField",
 };
 
@@ -59,23 +58,6 @@ pub(super) const NOT_FOUND: Refusal = Refusal {
     message: "There is nothing at this path.",
     display_message: "Not found.",
     error_type: "notFound",
-};
-
-/// Not in the contract; nor is the next.
-pub(super) const TOO_MANY_REQUESTS: Refusal = Refusal {
-    code: StatusCode::TOO_MANY_REQUESTS,
-    status: ApiResultStatus::TooManyRequest,
-    message: "There were too many requests.",
-    display_message: "Try again later.",
-    error_type: "tooManyRequests",
-};
-
-pub(super) const FAILURE: Refusal = Refusal {
-    code: StatusCode::INTERNAL_SERVER_ERROR,
-    status: ApiResultStatus::ServerFailure,
-    message: "The server failed.",
-    display_message: "Try again later.",
-    error_type: "serverFailure",
 };
 
 impl Refusal {
@@ -90,13 +72,12 @@ impl Refusal {
     }
 }
 
-/// An answer from below the API's own code, which does not know the envelope.
+/// Returns an answer without the envelope, as other admin endpoints document it.
 pub(super) fn bare(code: StatusCode) -> Response<Bytes> {
     respond(code, &json!({ "statusCode": code.as_u16() }))
 }
 
-/// The envelope of a success. As in the contract's example, fields are present, and empty where
-/// there is nothing to say.
+/// Returns the envelope of a success, with empty fields present as in the contract's example.
 pub(super) fn granted<T: Serialize>(content: Option<T>) -> Response<Bytes> {
     let mut granted = ApiResult::default();
     granted.status = Some(ApiResultStatus::Ok);
@@ -108,7 +89,7 @@ pub(super) fn granted<T: Serialize>(content: Option<T>) -> Response<Bytes> {
 }
 
 fn respond(code: StatusCode, body: &impl Serialize) -> Response<Bytes> {
-    // Only string keys, strings and integers get here, and those always serialize.
+    // Structs of strings and integers always serialize.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = code;
@@ -119,7 +100,7 @@ fn respond(code: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     response
 }
 
-/// Groups equal errors, in eight hex digits as in the contract's examples: 32-bit FNV-1a.
+/// Returns a hash of eight hex digits as in the contract's examples: 32-bit FNV-1a.
 fn error_hash(message: &str) -> String {
     let hash = message.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

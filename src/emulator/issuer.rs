@@ -18,7 +18,7 @@ use super::envelope::{
     Refusal, bare, granted,
 };
 
-/// Answers requests as the contract says, for one pair of credentials.
+/// Answers requests by the contract, for one pair of credentials.
 ///
 /// It has no clock, no randomness and no IO: the same inputs give the same answer.
 ///
@@ -27,61 +27,52 @@ use super::envelope::{
 /// | any other method, `HEAD` and `OPTIONS` included | 405 with `Allow: POST` |
 /// | a media type other than `application/json`, `text/json` and `application/*+json` | 415 |
 /// | a body of more than [`MAX_BODY`](Self::MAX_BODY) bytes | 413 |
-/// | a body that is no `ClientAdminTokenRequest`, to the letter | 400, envelope `badRequest` |
+/// | a body that is not exactly a `ClientAdminTokenRequest` | 400, envelope `badRequest` |
 /// | other credentials | 403, envelope `permissionDenied` |
 /// | the right credentials | 200, envelope `ok`, a new token |
 ///
-/// The first line that fits counts. An `Authorization` header is neither needed nor looked at: the
-/// contract lists one, but nothing shows that it takes a token to get a token.
+/// The first row that applies counts. An `Authorization` header is ignored: the contract lists one,
+/// but nothing shows that the endpoint needs a token.
 ///
 /// | any other path of `/admin/api/v1/`, by any method | answer |
 /// |---|---|
 /// | `Authorization: Bearer` with a token of this issuer that has not expired | 200, envelope `ok` |
 /// | anything else | 401 with `WWW-Authenticate: Bearer` |
 ///
-/// These stand for the calls that a token is for, such as `GET /admin/api/v1/SubClient`, and have
-/// no content. What is no such path is a 404, envelope `notFound`; so is what only looks like
-/// the path of the token endpoint (another case, a trailing slash).
+/// These stand for the calls that need a token, such as `GET /admin/api/v1/SubClient`, and have no
+/// content. Any other path gets a 404, envelope `notFound`, and so does a misspelt path of the
+/// token endpoint (another case, a trailing slash).
 ///
 /// 401, 405, 413 and 415 carry `{"statusCode": …}` instead of the envelope, as other admin
-/// endpoints document it. No answer repeats anything of the request but the client id, inside of
-/// the token.
+/// endpoints document it. Of the request, an answer repeats only the client id, inside the token.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     credentials: Credentials,
-    expires_in: Duration,
-    life: Option<Duration>,
+    lifetime: Duration,
+    announced: Option<Duration>,
 }
 
 impl Issuer {
-    /// The largest body that is read, in bytes: 64 KiB.
+    /// The largest accepted body, in bytes: 64 KiB.
     pub const MAX_BODY: usize = 64 * 1024;
 
-    /// Takes the credentials that are let in. Tokens live for one hour.
+    /// Creates an issuer that accepts these credentials. Tokens live for one hour.
     #[must_use]
     pub fn new(credentials: Credentials) -> Self {
         Self {
             credentials,
-            expires_in: Duration::from_secs(60 * 60),
-            life: None,
+            lifetime: Duration::from_secs(60 * 60),
+            announced: None,
         }
     }
 
-    /// Sets the lifetime of tokens, of which the whole seconds count.
+    /// Sets the lifetime of tokens, in whole seconds: a fraction is cut off.
     #[must_use]
-    pub fn expires_in(self, expires_in: Duration) -> Self {
-        Self { expires_in, ..self }
+    pub fn expires_in(self, lifetime: Duration) -> Self {
+        Self { lifetime, ..self }
     }
 
-    /// Sets after how long tokens really end, by their `exp`, where that is not what
-    /// [`expires_in`](Self::expires_in) tells. Whole seconds count.
-    #[must_use]
-    pub fn ends_after(self, life: Duration) -> Self {
-        let life = Some(life);
-        Self { life, ..self }
-    }
-
-    /// The credentials that are let in.
+    /// Returns the credentials that are accepted.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -89,12 +80,12 @@ impl Issuer {
 
     /// Answers one request.
     ///
-    /// `now` is the time since the Unix epoch, which a token repeats as its `iat`. `serial`
-    /// becomes its `jti`: another serial, another token.
+    /// `now` is the time since the Unix epoch; a token repeats it as its `iat`. `serial` becomes the
+    /// token's `jti`, so another serial gives another token.
     ///
     /// A token is three base64url segments like a JWT, and its header claims HS256, but the third
-    /// segment is a fixed text and no signature. No verifier will take it but this one: whether a
-    /// token is its own, the issuer tells by making it again from its claims.
+    /// segment is a fixed text instead of a signature, so that no other verifier accepts it. The
+    /// issuer recognizes its tokens by making them again from their claims.
     #[must_use]
     pub fn answer(&self, request: &Request<Bytes>, now: Duration, serial: u64) -> Response<Bytes> {
         match Route::of(request) {
@@ -106,10 +97,8 @@ impl Issuer {
         }
     }
 
-    /// The serial of a token that is this issuer's own and has not expired at `now`: for servers
-    /// that take some of them and not others.
-    #[must_use]
-    pub fn serial_of(&self, token: &str, now: Duration) -> Option<u64> {
+    /// Returns the serial of a token, if this issuer made it and it has not expired at `now`.
+    pub(super) fn serial_of(&self, token: &str, now: Duration) -> Option<u64> {
         #[derive(Deserialize)]
         struct Claims {
             iat: u64,
@@ -124,12 +113,21 @@ impl Issuer {
         (own && now.as_secs() < claims.exp).then_some(serial)
     }
 
-    /// How long tokens really live.
-    pub(super) fn life(&self) -> Duration {
-        self.life.unwrap_or(self.expires_in)
+    /// Returns an issuer of the same tokens that announces another `expires_in`.
+    pub(super) fn announcing(&self, expires_in: Duration) -> Self {
+        let announced = Some(expires_in);
+        Self {
+            announced,
+            ..self.clone()
+        }
     }
 
-    /// Answers a call that takes a token, which `accepts` judges.
+    /// Returns the lifetime of tokens by their `exp`.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// Answers a call that needs a token; `accepts` decides whether the token is good.
     pub(super) fn answer_downstream(
         request: &Request<Bytes>,
         accepts: impl FnOnce(&str) -> bool,
@@ -162,13 +160,13 @@ impl Issuer {
             return bare(StatusCode::PAYLOAD_TOO_LARGE);
         }
         match TokenRequest::read(request.body()) {
-            Ok(asked) if self.lets_in(&asked) => self.grant(now, serial),
+            Ok(asked) if self.accepts(&asked) => self.grant(now, serial),
             Ok(_) => NOT_PERMITTED.answer(),
             Err(refusal) => refusal.answer(),
         }
     }
 
-    fn lets_in(&self, asked: &TokenRequest<'_>) -> bool {
+    fn accepts(&self, asked: &TokenRequest<'_>) -> bool {
         asked.client_id == self.credentials.client_id().as_str()
             && asked.client_secret == self.credentials.client_secret().expose()
     }
@@ -176,7 +174,8 @@ impl Issuer {
     fn grant(&self, now: Duration, serial: u64) -> Response<Bytes> {
         let mut token = OAuthTokenResponse::default();
         token.id_token = Some(self.token(now, serial));
-        token.expires_in = Some(i64::try_from(self.expires_in.as_secs()).unwrap_or(i64::MAX));
+        let expires_in = self.announced.unwrap_or(self.lifetime).as_secs();
+        token.expires_in = Some(i64::try_from(expires_in).unwrap_or(i64::MAX));
         token.status = Some(AuthenticationStatus::Available);
         granted(Some(token))
     }
@@ -186,7 +185,7 @@ impl Issuer {
         let payload = json!({
             "sub": self.credentials.client_id().as_str(),
             "iat": issued.as_secs(),
-            "exp": issued.as_secs().saturating_add(self.life().as_secs()),
+            "exp": issued.as_secs().saturating_add(self.lifetime.as_secs()),
             "jti": format!("{SERIAL_PREFIX}{serial}"),
         });
         [header.to_string(), payload.to_string(), NO_SIGNATURE.into()]
@@ -195,17 +194,17 @@ impl Issuer {
     }
 }
 
-/// What a serial is called in a token.
+/// Precedes the serial in a token's `jti`.
 const SERIAL_PREFIX: &str = "emulator-";
 
-/// As long as an HS256 signature, 32 bytes, and legible once decoded.
+/// As long as an HS256 signature: 32 bytes.
 const NO_SIGNATURE: &str = "emulator token without signature";
 
-/// Where a request is to be answered.
+/// Which endpoint a request addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     TokenEndpoint,
-    /// Any other endpoint of the admin API, which takes a token.
+    /// Any other endpoint of the admin API; it needs a token.
     Downstream,
     Nowhere,
 }
@@ -220,7 +219,7 @@ impl Route {
             return Self::Nowhere;
         };
         let name = rest.split('/').next().unwrap_or_default();
-        // A client that spells the token endpoint wrong shall hear of that, not of a token.
+        // A client that misspells the token endpoint gets a 404, not a 401.
         let is_name = name.starts_with(|first: char| first.is_ascii_alphabetic());
         if is_name && !name.eq_ignore_ascii_case("Token") {
             Self::Downstream
@@ -230,7 +229,7 @@ impl Route {
     }
 }
 
-/// What is asked for, whole.
+/// A complete `ClientAdminTokenRequest`.
 struct TokenRequest<'a> {
     client_id: Cow<'a, str>,
     client_secret: Cow<'a, str>,
@@ -238,7 +237,7 @@ struct TokenRequest<'a> {
 
 impl<'a> TokenRequest<'a> {
     fn read(body: &'a [u8]) -> Result<Self, Refusal> {
-        /// `ClientAdminTokenRequest` with room for what is missing, which is a refusal of its own.
+        /// `ClientAdminTokenRequest` with optional fields: a missing one is a refusal of its own.
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         struct Fields<'a> {
@@ -248,13 +247,13 @@ impl<'a> TokenRequest<'a> {
             client_secret: Option<Cow<'a, str>>,
         }
 
-        // serde's own words may quote the body, so none of them are passed on.
+        // serde's messages may quote the body, so they are not passed on.
         let fields: Fields<'a> =
             serde_json::from_slice(body).map_err(|error| match error.classify() {
                 Category::Data => NOT_A_TOKEN_REQUEST,
                 Category::Syntax | Category::Eof | Category::Io => NOT_JSON,
             })?;
-        // serde takes an array for a struct; the contract takes objects alone.
+        // serde accepts an array for a struct; the contract does not.
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(NOT_A_TOKEN_REQUEST);
         }
@@ -266,8 +265,7 @@ impl<'a> TokenRequest<'a> {
     }
 }
 
-/// Whether exactly one media type is declared, and it is one that the contract lists for the
-/// body.
+/// Returns whether exactly one media type is declared, and it is one of the contract's.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut declared = headers.get_all(CONTENT_TYPE).iter();
     let (Some(declared), None) = (declared.next(), declared.next()) else {
@@ -282,7 +280,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The token of the one `Authorization` header, if it is a Bearer token (RFC 6750 §2.1).
+/// Returns the Bearer token of a single `Authorization` header (RFC 6750 §2.1).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
     let (Some(given), None) = (given.next(), given.next()) else {
@@ -292,7 +290,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then_some(token)
 }
 
-/// RFC 6838 §4.2, `restricted-name`, less its limit on length.
+/// Returns whether a text is a `restricted-name` (RFC 6838 §4.2), whatever its length.
 fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text
@@ -337,8 +335,8 @@ mod tests {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
     }
 
-    /// Checks what every answer owes, and gives its code with the envelope's `status` and
-    /// `errorType`.
+    /// Checks what all answers have in common, and returns the code with the envelope's `status`
+    /// and `errorType`.
     fn outcome(request: &Request<Bytes>) -> (u16, String, String) {
         let response = issuer().answer(request, AT, 7);
         assert_eq!(
@@ -371,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies() {
+    fn reads_bodies() {
         let long = "x".repeat(Issuer::MAX_BODY);
         let padded = format!("{GOOD}{}", " ".repeat(Issuer::MAX_BODY - GOOD.len()));
         let table = [
@@ -442,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_and_methods() {
+    fn checks_paths_and_methods() {
         let good = GOOD.as_bytes();
         for path in [
             PATH,
@@ -481,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn media_types() {
+    fn checks_media_types() {
         for media_type in [
             JSON,
             "text/json",
@@ -516,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_is_not_looked_at() {
+    fn authorization_is_ignored() {
         for (given, code) in [
             (GOOD, 200),
             (r#"{"clientId":"id","clientSecret":"x"}"#, 403),
@@ -529,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_new_per_serial_and_the_same_for_the_same_inputs() {
+    fn tokens_depend_only_on_the_inputs() {
         let issuer = issuer().expires_in(Duration::from_millis(90_500));
         let answer = |serial| issuer.answer(&post(GOOD.as_bytes()), AT, serial);
         assert_eq!(answer(1).body(), answer(1).body());
@@ -558,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn downstream_takes_the_tokens_that_it_would_make_until_their_end() {
+    fn downstream_accepts_own_tokens_until_they_expire() {
         let issuer = issuer().expires_in(Duration::from_secs(90));
         let good = issuer.token(AT, 7);
         let ask = |authorization: &[&str], later: u64| {
@@ -610,7 +608,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_request_is_answered() {
+    fn routes() {
         for (path, place) in [
             (PATH, Route::TokenEndpoint),
             ("/admin/api/v1/SubClient", Route::Downstream),
@@ -627,12 +625,14 @@ mod tests {
     }
 
     #[test]
-    fn a_token_may_end_at_another_time_than_is_told() {
-        let issuer = issuer().ends_after(Duration::from_secs(7));
-        let envelope = body(&issuer.answer(&post(GOOD.as_bytes()), AT, 1));
+    fn announces_another_expires_in_than_the_lifetime() {
+        let issuer = issuer().expires_in(Duration::from_secs(7));
+        let announcing = issuer.announcing(Duration::from_secs(3600));
+        let envelope = body(&announcing.answer(&post(GOOD.as_bytes()), AT, 1));
         assert_eq!(envelope["content"]["expires_in"], 3600);
         let token = envelope["content"]["id_token"].as_str().unwrap();
         assert_eq!(claims(token)["exp"], 1_700_000_007);
+        assert_eq!(issuer.serial_of(token, AT), Some(1));
         assert!(
             issuer
                 .serial_of(token, AT + Duration::from_secs(7))
@@ -641,7 +641,7 @@ mod tests {
     }
 
     #[test]
-    fn no_lifetime_overflows() {
+    fn long_lifetimes_saturate() {
         let issuer = issuer().expires_in(Duration::MAX);
         let response = issuer.answer(&post(GOOD.as_bytes()), Duration::MAX, 0);
         assert_eq!(body(&response)["content"]["expires_in"], i64::MAX);

@@ -1,23 +1,27 @@
 //! A token endpoint on this machine, for tests of code that needs one.
 //!
 //! [`Emulator`] is a real HTTP server on a loopback port. It follows the contract of
-//! `POST /admin/api/v1/Token`, right down to its refusals, and can be told to misbehave: a
-//! [`Reply`] is late, slow, torn, or never comes, and a [`Mode`] is a way to be hostile in all
-//! answers. The other paths of the admin API stand for what a token is for: they take the tokens
-//! that were granted. It works under blocking code and under any async runtime, because it brings
-//! its own.
+//! `POST /admin/api/v1/Token`, refusals included. The other paths of the admin API accept the
+//! tokens that were granted. It runs under blocking code and under any async runtime, because it
+//! brings its own.
+//!
+//! It can misbehave in two ways:
+//!
+//! - A [script](Emulator::script) of [`Reply`] values decides single answers: throttled, failed,
+//!   late, slow, torn or missing ones, with any header, body or `expires_in`.
+//! - A [`Mode`] changes how answers depend on each other or on the clock.
 //!
 //! [`Issuer`] is the same contract without the server: a request in, a response out.
 //!
-//! None of this is a security boundary. The tokens are not signed, and the emulator's own copy of
-//! a request's body is not wiped.
+//! None of this is a security boundary. The tokens are not signed, and the emulator's copy of a
+//! request's body is not wiped.
 //!
 //! ```
 //! use std::io::{Read, Write};
 //! use std::net::TcpStream;
 //!
-//! use http::{StatusCode, header::RETRY_AFTER};
 //! use meshconnect_auth::emulator::{Emulator, Reply};
+//! use meshconnect_auth::http::{StatusCode, header::RETRY_AFTER};
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let emulator = Emulator::start()?;
@@ -33,12 +37,11 @@
 //! # }
 //! ```
 //!
-//! A client of this crate is pointed at [`Emulator::endpoint`] with [`Emulator::credentials`].
+//! Give [`Emulator::endpoint`] and [`Emulator::credentials`] to a client of this crate.
 
 mod behavior;
 mod delivery;
 mod envelope;
-mod http_date;
 mod issuer;
 mod mode;
 mod reply;

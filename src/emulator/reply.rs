@@ -1,4 +1,4 @@
-//! One scripted reply: what to send, and how badly.
+//! One scripted reply.
 
 use std::fmt;
 use std::future;
@@ -11,27 +11,31 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::delivery::{Delivery, Drip};
 
-/// One reply for [`Emulator::script`](super::Emulator::script), built fluently.
+/// One reply for [`Emulator::script`](super::Emulator::script).
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use http::StatusCode;
-/// use http::header::RETRY_AFTER;
 /// use meshconnect_auth::emulator::Reply;
+/// use meshconnect_auth::http::header::{DATE, RETRY_AFTER};
+/// use meshconnect_auth::http::{HeaderValue, StatusCode};
 ///
-/// let good_but_late = Reply::token().delay(Duration::from_millis(50));
+/// let late = Reply::token().delay(Duration::from_millis(50));
 /// let torn = Reply::token().torn_after(10);
-/// let limited = Reply::status(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, 1);
+/// let too_long = Reply::token().expires_in(Duration::from_secs(86_400));
+/// let wrong_date = HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT");
+/// let wrong_date = Reply::token().header(DATE, wrong_date);
+/// let throttled = Reply::status(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, 1);
 /// let proxy = Reply::status(StatusCode::BAD_GATEWAY).body("<html>502</html>");
 /// ```
 ///
-/// `Debug` shows the body's length alone, because a body may hold a token.
+/// `Debug` shows the length of the body only, because a body may hold a token.
 #[derive(Clone)]
 pub struct Reply {
     answer: Answer,
     headers: HeaderMap,
     body: Option<Bytes>,
+    expires_in: Option<Duration>,
     delay: Duration,
     torn_after: Option<usize>,
     drip: Option<Drip>,
@@ -46,30 +50,29 @@ enum Answer {
 }
 
 impl Reply {
-    /// What the emulator answers without a script: a token, if the request deserves one.
+    /// Answers as without a script: with a token, if the request is good.
     #[must_use]
     pub fn token() -> Self {
         Self::new(Answer::Issuer)
     }
 
-    /// A status, with no header but `Date` and no body until they are given.
+    /// Answers with a status, `Date`, and the headers and body that are set.
     ///
-    /// An informational status (1xx) ends no exchange; it does what [`hung_up`](Self::hung_up)
-    /// does.
+    /// An informational status (1xx) is no answer: it acts as [`hung_up`](Self::hung_up).
     #[must_use]
     pub fn status(status: StatusCode) -> Self {
         Self::new(Answer::Status(status))
     }
 
-    /// No answer, ever: the connection stays open until the client closes it or the emulator is
-    /// dropped. Nothing that is set besides has an effect.
+    /// Never answers: the connection stays open until the client closes it or the emulator is
+    /// dropped. Other settings have no effect.
     #[must_use]
     pub fn stalled() -> Self {
         Self::new(Answer::Stalled)
     }
 
-    /// No answer: the connection is closed once the request was read and the
-    /// [`delay`](Self::delay) is over. Nothing else that is set has an effect.
+    /// Closes the connection after the request was read and the [`delay`](Self::delay) is over.
+    /// Other settings have no effect.
     #[must_use]
     pub fn hung_up() -> Self {
         Self::new(Answer::HungUp)
@@ -80,17 +83,18 @@ impl Reply {
             answer,
             headers: HeaderMap::new(),
             body: None,
+            expires_in: None,
             delay: Duration::ZERO,
             torn_after: None,
             drip: None,
         }
     }
 
-    /// Sets a header in place of the answer's own of that name. The same name given twice is sent
-    /// twice.
+    /// Sets a header, `Date` included, in place of the answer's own. A name that is set twice is
+    /// sent twice.
     ///
-    /// `Content-Length` and `Transfer-Encoding` are ignored: the body that is sent decides them.
-    /// A body comes without a `Content-Type` unless one is given here.
+    /// `Content-Length` and `Transfer-Encoding` are ignored: they follow from the body.
+    /// [`status`](Self::status) sends a body without a `Content-Type` unless it is set here.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
         if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
@@ -101,10 +105,17 @@ impl Reply {
 
     /// Sets the body in place of the answer's own.
     ///
-    /// HTTP has none after a request of `HEAD`, nor with a 204 or a 304; it is left out there.
+    /// It is left out where HTTP has no body: in answer to `HEAD`, and with a 204 or a 304.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());
+        self
+    }
+
+    /// Sets the `expires_in` of a granted token, in whole seconds. The token's `exp` stays right.
+    #[must_use]
+    pub fn expires_in(mut self, expires_in: Duration) -> Self {
+        self.expires_in = Some(expires_in);
         self
     }
 
@@ -115,18 +126,18 @@ impl Reply {
         self
     }
 
-    /// Closes the connection after so many bytes of the body; `Content-Length` promises all of
-    /// it. A body that is no longer than that arrives whole.
+    /// Closes the connection after this many bytes of the body; `Content-Length` announces all of
+    /// it. A body that is not longer arrives whole.
     ///
-    /// Bytes for which a client has left no room by then, in the buffers of the connection, are
-    /// lost too. That takes a body of megabytes.
+    /// Bytes that do not fit into the connection's buffers when it is closed are lost too, which
+    /// takes a body of megabytes.
     #[must_use]
     pub fn torn_after(mut self, bytes: usize) -> Self {
         self.torn_after = Some(bytes);
         self
     }
 
-    /// Sends the body in chunks of so many bytes (0 counts as 1), with a pause between.
+    /// Sends the body in chunks of this many bytes (0 counts as 1), with a pause between them.
     #[must_use]
     pub fn drip(mut self, chunk_size: usize, interval: Duration) -> Self {
         self.drip = Some(Drip {
@@ -136,17 +147,18 @@ impl Reply {
         self
     }
 
-    /// Waits, then gives what is to be sent; an error is a connection to close.
+    /// Waits, then returns the response; an error closes the connection. `issue` gives the
+    /// issuer's answer with the `expires_in` to announce, if it is not the lifetime.
     pub(super) async fn perform(
         self,
-        issuer: impl FnOnce() -> Response<Bytes>,
+        issue: impl FnOnce(Option<Duration>) -> Response<Bytes>,
     ) -> io::Result<Response<Delivery>> {
-        // Even a sleep of nothing takes until the timer's next tick.
+        // Even an empty sleep takes until the timer's next tick.
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
         let (mut head, own_body) = match self.answer {
-            Answer::Issuer => issuer().into_parts(),
+            Answer::Issuer => issue(self.expires_in).into_parts(),
             Answer::Status(status) if !status.is_informational() => {
                 let mut response = Response::new(Bytes::new());
                 *response.status_mut() = status;
@@ -157,7 +169,7 @@ impl Reply {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         };
-        // `extend` replaces what stood under a name and keeps all that it brings itself.
+        // `extend` replaces the values of a name and keeps repeated new ones.
         head.headers.extend(self.headers);
         let body = self.body.unwrap_or(own_body);
         let delivery = Delivery::new(body, self.torn_after, self.drip);
@@ -171,6 +183,7 @@ impl fmt::Debug for Reply {
             .field("answer", &self.answer)
             .field("headers", &self.headers)
             .field("body", &self.body.as_ref().map(Bytes::len))
+            .field("expires_in", &self.expires_in)
             .field("delay", &self.delay)
             .field("torn_after", &self.torn_after)
             .field("drip", &self.drip)
@@ -188,13 +201,13 @@ mod tests {
 
     use super::*;
 
-    /// Polls a future that has nothing to wait for.
+    /// Polls a future once.
     fn now<T>(future: impl Future<Output = T>) -> Poll<T> {
         pin!(future).poll(&mut Context::from_waker(Waker::noop()))
     }
 
     fn perform(reply: Reply) -> Poll<io::Result<Response<Delivery>>> {
-        now(reply.perform(|| {
+        now(reply.perform(|_| {
             Response::builder()
                 .header(CONTENT_TYPE, "application/json")
                 .header(WARNING, "a")
@@ -215,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_issuers_answer_stands_where_nothing_replaces_it() {
+    fn settings_replace_parts_of_the_issuers_answer() {
         let (status, headers, body) = sent(Reply::token());
         assert_eq!((status, &body[..]), (200, &b"issued"[..]));
         assert_eq!(headers.len(), 2);
@@ -229,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_brings_nothing_along_and_no_framing_is_taken() {
+    fn framing_headers_are_ignored() {
         let reply = Reply::status(StatusCode::IM_A_TEAPOT).header(RETRY_AFTER, 1);
         let (status, headers, body) = sent(
             reply
@@ -240,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_none() {
+    fn stalled_and_hung_up_give_no_response() {
         assert!(perform(Reply::stalled()).is_pending());
         for reply in [Reply::hung_up(), Reply::status(StatusCode::CONTINUE)] {
             assert!(matches!(perform(reply), Poll::Ready(Err(_))));

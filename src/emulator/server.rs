@@ -1,4 +1,4 @@
-//! The emulator as its user holds it: a thread that is there as long as the value is.
+//! The emulator's handle, and the thread that it owns.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -20,17 +20,17 @@ use super::service::Service;
 
 /// A token endpoint on a loopback port; see the [module](super) for an example.
 ///
-/// It runs on a thread of its own. Dropping it stops the server, cuts every open connection and
-/// waits for the thread, which takes no time worth mentioning.
+/// It runs on a thread of its own. Dropping it stops the server, closes every open connection and
+/// joins the thread.
 ///
-/// Each request, on whatever path, gets the next reply of the [script](Self::script); where that
-/// has run out, the [`Issuer`]'s own answer, or what its [modes](EmulatorBuilder::mode) make of
-/// it. Connections are kept alive.
+/// Each request, whatever its path, gets the next reply of the [script](Self::script). After the
+/// last one it gets the answer of the [`Issuer`], which the [modes](EmulatorBuilder::mode) may
+/// change. Connections are kept alive.
 ///
 /// Limits: a request has 30 s for its head and another 30 s for its body; then its connection is
 /// closed, as it is when a body breaks off. An idle connection is closed after 30 s. A head has
 /// at most 64 KiB and 100 fields (431 otherwise), a body at most [`Issuer::MAX_BODY`] bytes (413
-/// otherwise; after 1 MiB the rest is not even read). 1,024 connections are served at a time, and
+/// otherwise; the connection is closed after 1 MiB). 1,024 connections are served at a time, and
 /// more of them wait.
 #[must_use = "dropping it stops the server"]
 pub struct Emulator {
@@ -41,7 +41,7 @@ pub struct Emulator {
 }
 
 struct Running {
-    /// Nothing is ever sent: dropping it is the signal.
+    /// Dropping it is the signal.
     stop: oneshot::Sender<Infallible>,
     thread: JoinHandle<()>,
 }
@@ -54,20 +54,20 @@ impl Emulator {
     pub const CLIENT_SECRET: &'static str = "emulator-secret";
 
     /// Starts an emulator with all defaults: a free port of 127.0.0.1, the credentials
-    /// [`CLIENT_ID`](Self::CLIENT_ID) and [`CLIENT_SECRET`](Self::CLIENT_SECRET), tokens that live
-    /// for one hour.
+    /// [`CLIENT_ID`](Self::CLIENT_ID) and [`CLIENT_SECRET`](Self::CLIENT_SECRET), and tokens that
+    /// live for one hour.
     ///
-    /// It is ready when this returns. It may be called inside an async runtime and outside of
-    /// one, and blocks for no longer than a thread takes to start.
+    /// It accepts connections when this returns. It may be called inside or outside of an async
+    /// runtime, and blocks while a thread starts.
     ///
     /// # Errors
     ///
-    /// What the operating system says, where it has no port, thread or file descriptor left.
+    /// The operating system's error if it has no port, thread or file descriptor left.
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
-    /// Starts with the defaults of [`start`](Self::start) and lets them be changed.
+    /// Returns a builder with the defaults of [`start`](Self::start).
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder {
             credentials: None,
@@ -75,44 +75,57 @@ impl Emulator {
             modes: Modes::default(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             non_loopback: false,
-            patience: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(30),
         }
     }
 
-    /// Appends to the replies that come before the issuer's own answers, one for each request, in
-    /// the order in which request heads arrive. It can be called at any time.
+    /// Appends replies to the script. Each request uses up one, in the order in which the heads of
+    /// requests arrive, even if its body breaks off. It can be called at any time.
     ///
-    /// A request that breaks off after its head has used up its reply.
+    /// A server that fails every other time:
+    ///
+    /// ```
+    /// use meshconnect_auth::emulator::{Emulator, Reply};
+    /// use meshconnect_auth::http::StatusCode;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let emulator = Emulator::start()?;
+    /// let flapping = [Reply::token(), Reply::status(StatusCode::INTERNAL_SERVER_ERROR)];
+    /// emulator.script(flapping.into_iter().cycle().take(100));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn script(&self, replies: impl IntoIterator<Item = Reply>) {
         self.service.script(replies);
     }
 
-    /// The base URL for a client on this machine.
+    /// Returns the base URL for a client on this machine.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint.clone()
     }
 
-    /// The credentials that are let in.
+    /// Returns the credentials that are accepted.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         self.service.issuer().credentials()
     }
 
-    /// The address that it listens on, with the port that it was given.
+    /// Returns the address that it listens on, with the actual port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many requests were seen so far, on any path; a request counts once its head is there.
+    /// Returns how many requests arrived so far, on any path. A request counts once its head is
+    /// read.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.service.requests()
     }
 
-    /// How many tokens were granted so far, the same one again included; a scripted reply is
-    /// counted only where it leaves the answer to the issuer.
+    /// Returns how many tokens were granted so far, a repeated one included. Of scripted replies,
+    /// only [`Reply::token`] counts.
     #[must_use]
     pub fn grants(&self) -> u64 {
         self.service.grants()
@@ -123,14 +136,14 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         if let Some(Running { stop, thread }) = self.running.take() {
             drop(stop);
-            // An error would be a panic of that thread, which has been printed already.
+            // An error is a panic of that thread, which was printed already.
             let _ = thread.join();
         }
     }
 }
 
 impl fmt::Debug for Emulator {
-    /// Shows the address alone.
+    /// Shows only the address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Emulator")
             .field("address", &self.address)
@@ -138,7 +151,7 @@ impl fmt::Debug for Emulator {
     }
 }
 
-/// What is set before an [`Emulator`] starts. Made by [`Emulator::builder`].
+/// The settings of an [`Emulator`]; see [`Emulator::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing listens until `start`"]
 pub struct EmulatorBuilder {
@@ -147,24 +160,23 @@ pub struct EmulatorBuilder {
     modes: Modes,
     listen: SocketAddr,
     non_loopback: bool,
-    patience: Duration,
+    read_timeout: Duration,
 }
 
 impl EmulatorBuilder {
-    /// Sets the credentials that are let in.
+    /// Sets the credentials that are accepted.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Sets the lifetime of tokens, of which the whole seconds count; see
-    /// [`Issuer::expires_in`].
+    /// Sets the lifetime of tokens; see [`Issuer::expires_in`].
     pub fn expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
         self
     }
 
-    /// Makes it hostile, in one way more.
+    /// Adds a mode.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.modes.add(mode);
         self
@@ -176,10 +188,10 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Lets [`listen`](Self::listen) take an address that others can reach.
+    /// Allows [`listen`](Self::listen) to take an address that other machines can reach.
     ///
-    /// The emulator speaks plain http, so everyone on the way can read what is sent to it, and
-    /// everyone who reaches it can keep it busy. It is meant for a private container network.
+    /// The emulator speaks plain http, so everyone on the network path can read what is sent to it.
+    /// It is meant for a private container network.
     pub fn dangerously_allow_non_loopback(mut self) -> Self {
         self.non_loopback = true;
         self
@@ -189,9 +201,9 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) where the address is not a loopback address
-    /// and that was not allowed; else what the operating system says, for example that the port
-    /// is taken.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the address is not a loopback address and
+    /// that was not allowed; otherwise the operating system's error, for example that the port is
+    /// in use.
     pub fn start(self) -> io::Result<Emulator> {
         if !self.listen.ip().is_loopback() && !self.non_loopback {
             return Err(io::Error::new(
@@ -216,7 +228,7 @@ impl EmulatorBuilder {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let endpoint = endpoint_of(address)?;
-        let service = Arc::new(Service::new(issuer, self.modes, self.patience));
+        let service = Arc::new(Service::new(issuer, self.modes, self.read_timeout));
         let running = Running::start(Arc::clone(&service), listener)?;
         Ok(Emulator {
             service,
@@ -231,8 +243,8 @@ impl Running {
     fn start(service: Arc<Service>, listener: TcpListener) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (ready, starting) = mpsc::sync_channel(1);
-        // The runtime is made and dropped on its own thread: it must not be dropped inside
-        // another one, where `start` may well be called.
+        // A runtime must not be dropped inside another one, where `start` may be called, so it is
+        // made and dropped on its own thread.
         let thread = thread::Builder::new()
             .name("meshconnect-emulator".into())
             .spawn(move || run(service, listener, stopped, &ready))?;
@@ -248,7 +260,7 @@ fn run(
     ready: &mpsc::SyncSender<io::Result<()>>,
 ) {
     match launch(service, listener) {
-        // Dropping the runtime, when the wait is over, cuts every connection.
+        // Dropping the runtime after the wait closes every connection.
         Ok(runtime) if ready.send(Ok(())).is_ok() => {
             let _ = runtime.block_on(stopped);
         }
@@ -271,16 +283,16 @@ fn launch(service: Arc<Service>, listener: TcpListener) -> io::Result<Runtime> {
     Ok(runtime)
 }
 
-/// The base URL under which a client on this machine reaches `address`.
+/// Returns the base URL under which a client on this machine reaches `address`.
 fn endpoint_of(address: SocketAddr) -> io::Result<Endpoint> {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    // Without the zone of a link-local address, which no URL can carry.
+    // A URL has no room for the zone of a link-local address.
     let base_url = format!("http://{}", SocketAddr::new(ip, address.port()));
-    // Not loopback only where the caller has said that this is allowed.
+    // An address other than loopback was allowed by the caller.
     Endpoint::parse_dangerously_allowing_plaintext(&base_url).map_err(io::Error::other)
 }
 
@@ -290,8 +302,8 @@ mod tests {
     use std::net::{Shutdown, TcpStream};
     use std::time::Instant;
 
-    use http::StatusCode;
-    use http::header::RETRY_AFTER;
+    use http::header::{DATE, RETRY_AFTER};
+    use http::{HeaderValue, StatusCode};
 
     use super::*;
 
@@ -334,7 +346,7 @@ mod tests {
         (head, String::from_utf8(body).unwrap())
     }
 
-    /// Reads until the connection is closed, by whichever of its two ways.
+    /// Reads until the connection is closed or reset.
     fn rest(mut stream: TcpStream) -> String {
         let mut bytes = Vec::new();
         if let Err(error) = stream.read_to_end(&mut bytes) {
@@ -356,7 +368,7 @@ mod tests {
         assert_eq!(code(&ask(emulator).0), 200);
     }
 
-    /// A connection ends on a thread of the server's, which tells nobody.
+    /// Waits for the server's thread.
     #[track_caller]
     fn eventually(holds: impl Fn() -> bool) {
         let started = Instant::now();
@@ -366,14 +378,14 @@ mod tests {
         }
     }
 
-    fn impatient() -> Emulator {
+    fn with_short_read_timeout() -> Emulator {
         let mut builder = Emulator::builder();
-        builder.patience = Duration::from_millis(100);
+        builder.read_timeout = Duration::from_millis(100);
         builder.start().unwrap()
     }
 
     #[test]
-    fn starts_in_one_line_and_gives_a_token() {
+    fn grants_a_token_with_all_defaults() {
         let emulator = Emulator::start().unwrap();
         let address = emulator.address();
         assert!(address.ip().is_loopback());
@@ -391,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_and_stops_inside_a_runtime_too() {
+    fn starts_and_stops_inside_a_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
@@ -399,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_its_settings() {
+    fn applies_its_settings() {
         let emulator = Emulator::builder()
             .credentials(Credentials::new("me", "mine").unwrap())
             .expires_in(Duration::from_secs(5))
@@ -415,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn listens_beyond_loopback_only_when_told_to() {
+    fn listens_beyond_loopback_only_if_allowed() {
         let everywhere = Emulator::builder().listen("0.0.0.0:0".parse().unwrap());
         let error = everywhere.clone().start().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
@@ -431,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_one_that_a_client_can_use() {
+    fn endpoint_is_reachable_from_this_machine() {
         for (address, endpoint) in [
             ("127.0.0.1:81", "http://127.0.0.1:81"),
             ("0.0.0.0:81", "http://127.0.0.1:81"),
@@ -445,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_on_one_connection_get_the_script_in_order_then_the_issuer() {
+    fn script_comes_first_and_in_order() {
         let emulator = Emulator::start().unwrap();
         emulator.script([
             Reply::status(StatusCode::SERVICE_UNAVAILABLE).header(RETRY_AFTER, 3),
@@ -471,7 +483,21 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_body_is_promised_whole_and_ends_early() {
+    fn scripted_date_and_expires_in_win() {
+        let emulator = Emulator::builder().mode(Mode::ClockAhead).start().unwrap();
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let reply = Reply::token().header(DATE, HeaderValue::from_static(date));
+        emulator.script([reply.expires_in(Duration::from_secs(7))]);
+        let (head, body) = ask(&emulator);
+        assert!(head.contains(&format!("\r\ndate: {date}\r\n")), "{head}");
+        assert!(body.contains("\"expires_in\":7,"), "{body}");
+        let (_, body) = ask(&emulator);
+        assert!(body.contains("\"expires_in\":3600,"), "{body}");
+        assert_eq!(emulator.grants(), 2);
+    }
+
+    #[test]
+    fn torn_body_announces_its_whole_length() {
         let emulator = Emulator::start().unwrap();
         let reply = Reply::status(StatusCode::OK).body("0123456789");
         for (reply, expected) in [
@@ -503,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_comes_before_the_head_and_a_drip_after_it() {
+    fn delay_precedes_the_head_and_drip_follows_it() {
         let emulator = Emulator::start().unwrap();
         let ms = Duration::from_millis;
         let reply = Reply::status(StatusCode::OK).body("abcde").delay(ms(30));
@@ -522,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn hanging_up_is_no_answer_at_all() {
+    fn hung_up_sends_nothing() {
         let emulator = Emulator::start().unwrap();
         emulator.script([Reply::hung_up(), Reply::status(StatusCode::CONTINUE)]);
         assert_eq!(rest(send(&emulator, good())), "");
@@ -531,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn lives_on_after_whatever_bytes_arrive() {
+    fn survives_any_bytes() {
         let emulator = Emulator::start().unwrap();
         let head = "POST /admin/api/v1/Token HTTP/1.1\r\n";
         let long = format!("{head}X: {}\r\n\r\n", "x".repeat(70_000));
@@ -558,7 +584,7 @@ mod tests {
             many.as_bytes(),
         ] {
             let stream = send(&emulator, bytes);
-            // The server may have hung up already, and then there is nothing to shut down.
+            // The server may have closed the connection already.
             let _ = stream.shutdown(Shutdown::Write);
             rest(stream);
             serves(&emulator);
@@ -567,7 +593,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_body_is_answered_and_a_huge_one_ends_the_connection() {
+    fn large_body_is_refused_and_huge_one_ends_the_connection() {
         let emulator = Emulator::start().unwrap();
         let body = |size| post(Endpoint::TOKEN_PATH, &" ".repeat(size));
         let answer = |request: String| response(&mut send(&emulator, request));
@@ -583,8 +609,8 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_off_or_takes_too_long_is_closed() {
-        let emulator = impatient();
+    fn incomplete_requests_time_out() {
+        let emulator = with_short_read_timeout();
         let whole = good();
         for cut in [9, 60, whole.len() - 1] {
             assert_eq!(rest(send(&emulator, &whole[..cut])), "", "too long, {cut}");
@@ -592,13 +618,13 @@ mod tests {
             stream.shutdown(Shutdown::Write).unwrap();
             assert_eq!(rest(stream), "", "broken off, {cut}");
         }
-        // Of each three, one had a head that was whole.
+        // Of each three, one had a complete head.
         assert_eq!(emulator.requests(), 2);
         serves(&emulator);
     }
 
     #[test]
-    fn dropping_it_cuts_whatever_is_open() {
+    fn drop_closes_every_connection() {
         let emulator = Emulator::start().unwrap();
         let address = emulator.address();
         let forever = Duration::MAX;
@@ -626,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_client_that_goes_away_frees_its_connection() {
+    fn disconnected_client_frees_its_connection() {
         let emulator = Emulator::start().unwrap();
         emulator.script([Reply::stalled()]);
         // This handle's, the accepting task's, and one for each connection.

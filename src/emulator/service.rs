@@ -1,4 +1,4 @@
-//! What becomes of a connection, and of each request on it.
+//! Connections, and the requests on them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,27 +22,27 @@ use super::delivery::Delivery;
 use super::issuer::Issuer;
 use super::reply::Reply;
 
-/// Connections that are served at a time; others wait to be accepted.
+/// How many connections are served at a time; others wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
 
 /// The largest request head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// How much of a body is read before the connection is given up, in bytes. It is more than
+/// How much of a body is read before the connection is closed, in bytes. It is more than
 /// [`Issuer::MAX_BODY`], because a client that is still sending when its connection is closed may
-/// never see the 413.
+/// not see the 413.
 const MAX_DRAINED: usize = 1024 * 1024;
 
-/// How long to wait after a failed accept: what it lacks, a file descriptor say, takes time to
-/// come free, and nothing would be gained by asking in a loop.
+/// The pause after a failed accept: a missing resource, such as a file descriptor, takes time to
+/// come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(super) struct Service {
     issuer: Issuer,
     modes: Modes,
-    patience: Duration,
+    read_timeout: Duration,
     progress: Mutex<Progress>,
 }
 
@@ -54,12 +54,12 @@ struct Progress {
 }
 
 impl Service {
-    /// `patience` is how long a request's head may take, and then its body.
-    pub(super) fn new(issuer: Issuer, modes: Modes, patience: Duration) -> Self {
+    /// Takes `read_timeout` for the head of a request, and again for its body.
+    pub(super) fn new(issuer: Issuer, modes: Modes, read_timeout: Duration) -> Self {
         Self {
-            issuer: modes.instruct(issuer),
+            issuer,
             modes,
-            patience,
+            read_timeout,
             progress: Mutex::default(),
         }
     }
@@ -69,7 +69,7 @@ impl Service {
     }
 
     pub(super) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
-        // Collected first: the caller's iterator may well ask how many requests there were.
+        // Collected before the lock is taken: the caller's iterator may use the emulator.
         let replies: Vec<Reply> = replies.into_iter().collect();
         self.progress().script.extend(replies);
     }
@@ -82,7 +82,7 @@ impl Service {
         self.progress().ledger.grants()
     }
 
-    /// Accepts connections for ever.
+    /// Accepts connections until it is dropped.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
@@ -100,12 +100,12 @@ impl Service {
     }
 
     async fn serve(&self, stream: TcpStream) {
-        // Else a drip may come in lumps. Where it cannot be set, lumps it is.
+        // Otherwise the chunks of a drip may be merged; an error only costs that.
         let _ = stream.set_nodelay(true);
-        // How a connection ends is the client's affair; the server goes on.
+        // A failed connection concerns its client only.
         let _ = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.patience)
+            .header_read_timeout(self.read_timeout)
             .max_header_size(MAX_HEAD)
             .serve_connection(
                 TokioIo::new(stream),
@@ -118,25 +118,32 @@ impl Service {
     async fn answer(&self, request: Request<Incoming>) -> io::Result<Response<Delivery>> {
         let (serial, reply) = self.next();
         let (head, body) = request.into_parts();
-        let body = timeout(self.patience, read(body)).await??;
+        let body = timeout(self.read_timeout, read(body)).await??;
         let request = Request::from_parts(head, body);
-        if let Some(delay) = self.modes.delay() {
-            sleep(delay).await;
-        }
-        let mut response = reply.perform(|| self.issue(&request, serial)).await?;
+        let issue = |announced| self.issue(&request, serial, announced);
+        let mut response = reply.perform(issue).await?;
         if let Some(date) = self.modes.date(since_epoch()) {
             response.headers_mut().entry(DATE).or_insert(date);
         }
         Ok(response)
     }
 
-    fn issue(&self, request: &Request<Bytes>, serial: u64) -> Response<Bytes> {
+    fn issue(
+        &self,
+        request: &Request<Bytes>,
+        serial: u64,
+        announced: Option<Duration>,
+    ) -> Response<Bytes> {
+        let issuer = match announced {
+            Some(expires_in) => &self.issuer.announcing(expires_in),
+            None => &self.issuer,
+        };
         let now = self.modes.clock(since_epoch());
         let ledger = &mut self.progress().ledger;
-        ledger.answer(&self.modes, &self.issuer, request, now, serial)
+        ledger.answer(&self.modes, issuer, request, now, serial)
     }
 
-    /// Counts a request and takes its reply, in one go: the n-th request gets the n-th reply.
+    /// Counts a request and takes its reply under one lock: the n-th request gets the n-th reply.
     fn next(&self) -> (u64, Reply) {
         let mut progress = self.progress();
         progress.requests = progress.requests.saturating_add(1);
@@ -145,17 +152,17 @@ impl Service {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        // Every change in there is a single step, so a panic elsewhere leaves it sound.
+        // Each change is a single step, so a poisoned lock holds consistent data.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reads a body to its end, and keeps as much of it as shows the issuer that it is too large.
+/// Reads a body to its end, and keeps at most one byte more than [`Issuer::MAX_BODY`].
 async fn read(mut body: Incoming) -> io::Result<Bytes> {
     let mut kept = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
-        // A frame that is no data is trailers, which say nothing here.
+        // Trailers are ignored.
         let Ok(data) = frame.map_err(io::Error::other)?.into_data() else {
             continue;
         };
@@ -171,7 +178,7 @@ async fn read(mut body: Incoming) -> io::Result<Bytes> {
     Ok(kept.freeze())
 }
 
-/// The wall clock; one that is set before 1970 reads as 1970.
+/// Reads the wall clock; a time before 1970 reads as 1970.
 fn since_epoch() -> Duration {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
