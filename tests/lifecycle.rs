@@ -631,7 +631,7 @@ fn a_source_of_tokens_is_an_object<C: Callers>() {
     assert!(client.token().unwrap() == token);
     assert!(client.source_rejects(&token) && !client.source_rejects(&token));
     let source: Box<dyn BlockingTokenSource> = Box::new(StaticToken::new(token.clone()));
-    assert!(source.token().unwrap() == token && source.reject(&token));
+    assert!(source.token().unwrap() == token && !source.reject(&token));
 }
 
 #[test]

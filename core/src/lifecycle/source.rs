@@ -2,6 +2,7 @@
 
 use std::future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::protocol::Token;
@@ -11,46 +12,49 @@ type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'a>>
 
 /// Something that gives tokens, asynchronously.
 ///
-/// Take `&dyn TokenSource`, or an `Arc` of one, where your code needs a token: in production it
-/// is a client, in a unit test a [`StaticToken`]. The boxed future costs an allocation a call,
-/// which the client's own `token()` does not.
+/// Take an `impl TokenSource`, a `&dyn TokenSource` or an `Arc<dyn TokenSource>` where your code
+/// needs a token: in production it is a client, in a unit test a [`StaticToken`]. References, boxes
+/// and `Arc`s of a source are sources too. The boxed future costs an allocation per call, which the
+/// client's own `token()` does not.
 pub trait TokenSource: Send + Sync {
-    /// A token that can be used now.
+    /// Returns a token that can be used now.
     fn token(&self) -> Boxed<'_>;
 
-    /// Takes notice that `token` was refused where it was used (a downstream 401); tells whether
-    /// it was the token that would be given out next.
+    /// Reports that `token` was refused where it was used (a downstream 401). Returns whether it
+    /// is worth repeating the call with another token.
     fn reject(&self, token: &Token) -> bool;
 }
 
-/// Something that gives tokens, blocking the thread that asks: the twin of [`TokenSource`].
+/// Something that gives tokens, blocking the calling thread: the counterpart of [`TokenSource`].
 pub trait BlockingTokenSource: Send + Sync {
-    /// A token that can be used now.
+    /// Returns a token that can be used now.
     ///
     /// # Errors
     ///
     /// Whatever keeps the source from having one.
     fn token(&self) -> Result<Token, Error>;
 
-    /// Takes notice that `token` was refused where it was used (a downstream 401); tells whether
-    /// it was the token that would be given out next.
+    /// Reports that `token` was refused where it was used (a downstream 401). Returns whether it
+    /// is worth repeating the call with another token.
     fn reject(&self, token: &Token) -> bool;
 }
 
-/// One token, given out for ever: for tests, and for tokens that come from elsewhere.
+/// One token, given out without end: for tests, and for tokens that come from elsewhere.
 ///
-/// It looks at no clock, so it gives out an expired token as well as any other.
+/// It reads no clock, so it gives out an expired token as well as any other. It has no other token,
+/// so `reject` answers `false` and changes nothing.
 ///
 /// ```
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
 /// use meshconnect_auth_core::{BlockingTokenSource, StaticToken, Token};
 ///
-/// fn greet(source: &dyn BlockingTokenSource) -> Result<String, meshconnect_auth_core::Error> {
+/// fn greet(source: impl BlockingTokenSource) -> Result<String, meshconnect_auth_core::Error> {
 ///     Ok(format!("sent with {} bytes of token", source.token()?.id_token().len()))
 /// }
 ///
 /// let token = Token::new("for.a.test", std::time::SystemTime::UNIX_EPOCH)?;
-/// assert_eq!(greet(&StaticToken::new(token))?, "sent with 10 bytes of token");
+/// let source = StaticToken::new(token);
+/// assert_eq!(greet(&source)?, "sent with 10 bytes of token");
 /// # Ok(())
 /// # }
 /// ```
@@ -58,7 +62,7 @@ pub trait BlockingTokenSource: Send + Sync {
 pub struct StaticToken(Token);
 
 impl StaticToken {
-    /// A source that gives out this token.
+    /// Creates a source that gives out this token.
     #[must_use]
     pub fn new(token: Token) -> Self {
         Self(token)
@@ -70,8 +74,9 @@ impl TokenSource for StaticToken {
         Box::pin(future::ready(Ok(self.0.clone())))
     }
 
-    fn reject(&self, token: &Token) -> bool {
-        self.0 == *token
+    /// Returns `false`: there is no other token.
+    fn reject(&self, _: &Token) -> bool {
+        false
     }
 }
 
@@ -80,7 +85,92 @@ impl BlockingTokenSource for StaticToken {
         Ok(self.0.clone())
     }
 
-    fn reject(&self, token: &Token) -> bool {
-        self.0 == *token
+    /// Returns `false`: there is no other token.
+    fn reject(&self, _: &Token) -> bool {
+        false
+    }
+}
+
+/// Implements both traits for a pointer to a source.
+macro_rules! forward {
+    ($($pointer:ty),+) => {$(
+        impl<T: TokenSource + ?Sized> TokenSource for $pointer {
+            fn token(&self) -> Boxed<'_> {
+                T::token(self)
+            }
+
+            fn reject(&self, token: &Token) -> bool {
+                T::reject(self, token)
+            }
+        }
+
+        impl<T: BlockingTokenSource + ?Sized> BlockingTokenSource for $pointer {
+            fn token(&self) -> Result<Token, Error> {
+                T::token(self)
+            }
+
+            fn reject(&self, token: &Token) -> bool {
+                T::reject(self, token)
+            }
+        }
+    )+};
+}
+
+forward!(&T, Box<T>, Arc<T>);
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn token() -> Token {
+        Token::new("abc", SystemTime::UNIX_EPOCH).unwrap()
+    }
+
+    fn awaited(source: impl TokenSource) -> Token {
+        assert!(!source.reject(&token()));
+        let future = pin!(source.token());
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(token) => token.unwrap(),
+            Poll::Pending => panic!("a static token needs no wait"),
+        }
+    }
+
+    fn blocked(source: impl BlockingTokenSource) -> Token {
+        assert!(!source.reject(&token()));
+        source.token().unwrap()
+    }
+
+    #[test]
+    fn pointers_to_sources_are_sources() {
+        let source = StaticToken::new(token());
+        let dynamic: &dyn TokenSource = &source;
+        let shared: Arc<dyn TokenSource> = Arc::new(source.clone());
+        let boxed: Box<dyn TokenSource> = Box::new(Arc::clone(&shared));
+        for given in [
+            awaited(&source),
+            awaited(dynamic),
+            awaited(shared),
+            awaited(&boxed),
+            awaited(boxed),
+        ] {
+            assert_eq!(given, token());
+        }
+
+        let dynamic: &dyn BlockingTokenSource = &source;
+        let shared: Arc<dyn BlockingTokenSource> = Arc::new(source.clone());
+        let boxed: Box<dyn BlockingTokenSource> = Box::new(Arc::clone(&shared));
+        for given in [
+            blocked(&source),
+            blocked(dynamic),
+            blocked(shared),
+            blocked(&boxed),
+            blocked(boxed),
+        ] {
+            assert_eq!(given, token());
+        }
     }
 }
