@@ -1,7 +1,15 @@
-//! Tokens for Mesh Connect's Account Management API.
+#![doc = include_str!("guide/overview.md")]
+#![doc = ""]
+// The links of `guide`; see there.
+#![doc = include_str!("guide/links/always.md")]
+#![cfg_attr(feature = "async", doc = include_str!("guide/links/async.md"))]
+#![cfg_attr(feature = "blocking", doc = include_str!("guide/links/blocking.md"))]
+#![cfg_attr(feature = "emulator", doc = include_str!("guide/links/emulator.md"))]
+#![doc = include_str!("guide/links/docs_rs.md")]
 
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod guide;
 pub mod shared;
 
 pub use http;
@@ -17,9 +25,13 @@ pub use meshconnect_auth_core::{HttpSettings, MozillaRoots, Transport, Trust};
 #[cfg(feature = "async")]
 pub use meshconnect_auth_reqwest::{Client, ClientBuilder, reqwest};
 
-/// The blocking client: the same names as the async one at the crate's root, so that switching is
-/// one line.
+/// The blocking client over ureq, with the same names as the async client at the crate's root.
 #[cfg(feature = "blocking")]
 pub mod blocking {
     pub use meshconnect_auth_ureq::{Client, ClientBuilder, ureq};
 }
+
+/// Compiles and runs the README's examples.
+#[cfg(all(doctest, feature = "async", feature = "blocking", feature = "emulator"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
