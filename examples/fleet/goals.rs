@@ -35,7 +35,7 @@ use std::fmt::{self, Display, Formatter};
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::simulation::{ALL, OUTAGE, Record, hours};
+use super::simulation::{ALL, OUTAGE, Record, hours};
 
 /// The size of the fleet that the goals are set for.
 pub(crate) const REFERENCE: u32 = 20_000;

@@ -1,0 +1,41 @@
+//! The integration tests, as one binary: `cargo test --test it golden::` runs one topic.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unchecked_time_subtraction,
+    clippy::unnecessary_wraps,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, reads files, starts threads and looks at the clock"
+)]
+
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "__invariants")]
+mod corpus;
+mod dependencies;
+mod golden;
+#[cfg(feature = "__invariants")]
+mod graph;
+mod json_suite;
+#[cfg(feature = "__invariants")]
+mod model;
+#[cfg(all(feature = "__invariants", feature = "proptest"))]
+mod properties;
+mod scenarios;
+mod secrets;
+#[cfg(feature = "shared")]
+mod shared;
+#[cfg(feature = "shared")]
+mod stress;
+#[cfg(feature = "tracing")]
+mod tracing;
+mod values;

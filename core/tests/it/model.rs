@@ -1,0 +1,201 @@
+//! The machine against the second one.
+
+use std::env;
+use std::time::Duration;
+
+use meshconnect_auth_core::{Event, Need};
+use meshconnect_auth_properties::machine::{
+    self, Answer, BEGINNING, Clock, Edge, Move, Nudge, Op, Which, World,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn setting(name: &str, default: u32) -> u32 {
+    env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// How long the sequences of the exhaustive test are.
+fn depth() -> u32 {
+    setting("MACHINE_DEPTH", 5)
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(setting("MACHINE_CASES", 500))
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn any_operations_go_as_the_tables_say(
+        seed in any::<u64>(),
+        data in vec(any::<[u8; 3]>(), 1..60),
+    ) {
+        machine::run(&machine::operations(data.as_flattened()), seed);
+    }
+}
+
+/// What the exhaustive tests are made of.
+const ALPHABET: [Op; 20] = [
+    Op::Call(Need::Usable),
+    Op::Call(Need::Newer),
+    Op::Call(Need::For(Duration::from_secs(3_600))),
+    Op::Poll(0),
+    Op::Poll(1),
+    Op::Refresh,
+    Op::Answer(0, Answer::Token(Which::New, Some(100))),
+    Op::Answer(1, Answer::Token(Which::New, Some(20))),
+    Op::Answer(0, Answer::Token(Which::CachedToken, Some(100))),
+    Op::Answer(0, Answer::Status(500, None)),
+    Op::Answer(0, Answer::Status(403, Some(3))),
+    Op::Abandon(0),
+    Op::Reject(Which::CachedToken),
+    Op::NewCredentials { same_id: true },
+    Op::Set(Clock::Both, Move::To(Edge::MayRefresh, Nudge::At)),
+    Op::Set(Clock::Both, Move::To(Edge::Unusable, Nudge::At)),
+    Op::Set(Clock::Both, Move::To(Edge::FlightOver, Nudge::At)),
+    Op::Set(Clock::Both, Move::To(Edge::BackOffOver, Nudge::At)),
+    Op::Set(Clock::Both, Move::To(Edge::CooldownOver, Nudge::At)),
+    Op::Set(Clock::Wall, Move::On(Duration::from_secs(31))),
+];
+
+/// Every sequence of up to `depth` operations that goes on from `ops`. An operation that finds
+/// nothing to apply to changes nothing, so what goes on from there is not new. All but the longest
+/// end with a last caller. Tells how many there were.
+fn explore(begun: &World, ops: &mut Vec<Op>, depth: u32) -> u64 {
+    let replay = || {
+        let mut world = begun.anew();
+        for op in &*ops {
+            world.step(*op);
+        }
+        world
+    };
+    if depth == 0 {
+        return 1;
+    }
+    replay().settle();
+    let new: Vec<Op> = ALPHABET
+        .into_iter()
+        .filter(|op| replay().step(*op).is_some())
+        .collect();
+    let mut sequences = 1;
+    for op in new {
+        ops.push(op);
+        sequences += explore(begun, ops, depth - 1);
+        ops.pop();
+    }
+    sequences
+}
+
+#[test]
+fn every_short_sequence_goes_as_the_tables_say() {
+    let sequences = explore(&World::new(1), &mut Vec::new(), depth());
+    assert!(sequences > 100_000, "only {sequences} sequences were new");
+}
+
+/// The same two operations shorter, from where a short sequence does not get.
+#[test]
+fn every_short_sequence_that_begins_later_goes_as_the_tables_say() {
+    let to = |edge| Op::Set(Clock::Both, Move::To(edge, Nudge::At));
+    let call = Op::Call(Need::Usable);
+    let token = Op::Answer(0, Answer::Token(Which::New, Some(100)));
+    let granted = [call, token];
+    let next = [to(Edge::BackOffOver), Op::Poll(0)];
+    // Its first flight is still out.
+    let lost = [&[call, to(Edge::FlightOver), Op::Poll(0)], &next[..]].concat();
+    let refreshing = [&lost[..], &[token, to(Edge::MayRefresh), Op::Refresh]].concat();
+    let expired = [&refreshing[..], &[to(Edge::Unusable)]].concat();
+    let failed = [Op::Answer(0, Answer::Status(503, None)), next[0], next[1]];
+    let last_attempt = [&[call], &failed[..], &failed[..]].concat();
+    let holding = [call, Op::Answer(0, Answer::Status(403, Some(20)))];
+    let probing = [&holding[..], &[to(Edge::CooldownOver), call]].concat();
+    let rejected = [
+        &granted[..],
+        &[Op::Reject(Which::CachedToken)],
+        &granted[..],
+    ]
+    .concat();
+    for begun in [&refreshing, &expired, &last_attempt, &probing, &rejected] {
+        let sequences = explore(&World::new(1), &mut begun.clone(), depth() - 2);
+        assert!(
+            sequences > 1_000,
+            "only {sequences} sequences after {begun:?} were new"
+        );
+    }
+}
+
+/// A token stays rejected when an earlier flight brings it, or someone hands it in, as long as it
+/// is one of the last eight.
+#[test]
+fn the_last_eight_rejected_tokens_are_remembered() {
+    let hour = Duration::from_secs(3_600);
+    for rejections in 1..=10 {
+        for back in 0..rejections {
+            let again = Which::Former(back);
+            let answer = Op::Answer(0, Answer::Token(again, Some(100)));
+            for again in [answer, Op::HandIn(again, hour)] {
+                let mut ops = vec![Op::Call(Need::Usable)];
+                for _ in 0..rejections {
+                    ops.extend([Op::HandIn(Which::New, hour), Op::Reject(Which::CachedToken)]);
+                }
+                ops.push(again);
+                machine::run(&ops, 1);
+            }
+        }
+    }
+}
+
+/// The second machine takes any draw that is in its range. All of them together fill it.
+#[test]
+fn what_is_drawn_fills_its_range() {
+    let call = Op::Call(Need::Usable);
+    let answer = |status, retry_after| Op::Answer(0, Answer::Status(status, retry_after));
+    let again = [
+        Op::Set(Clock::Both, Move::To(Edge::CooldownOver, Nudge::At)),
+        call,
+    ];
+    let refused = answer(403, None);
+    let granted = [call, Op::Answer(0, Answer::Token(Which::New, Some(1_000)))];
+    for (ops, least, most) in [
+        // Equal jitter of a back-off, and of the second cooldown.
+        (&[call, answer(500, None)][..], 250, 500),
+        (&[call, answer(429, None)], 500, 1_000),
+        (
+            &[&[call, refused], &again[..], &[refused]].concat(),
+            1_000,
+            2_000,
+        ),
+        // `Retry-After`, and a tenth or a second more.
+        (&[call, answer(503, Some(20))], 20_000, 22_000),
+        (&[call, answer(503, Some(3))], 3_000, 4_000),
+        (&[call, answer(403, Some(100))], 100_000, 110_000),
+        // The refresh point: a quarter of the lifetime before its end, or a tenth earlier.
+        (&granted, 650_000, 750_000),
+    ] {
+        let drawn = (0..200).map(|seed| {
+            let mut world = World::new(seed);
+            let told = ops.iter().filter_map(|op| world.step(*op)).last().unwrap();
+            let delay = told.iter().find_map(|event| match event {
+                Event::Retry { delay, .. } | Event::Failed { delay, .. } => Some(*delay),
+                _ => None,
+            });
+            let next_refresh = || world.machine().cached_token().unwrap().next_refresh().mono;
+            let time = delay.unwrap_or_else(|| next_refresh().saturating_sub(BEGINNING.mono));
+            time.as_millis()
+        });
+        let drawn: Vec<u128> = drawn.collect();
+        let (shortest, longest) = (*drawn.iter().min().unwrap(), *drawn.iter().max().unwrap());
+        let tenth = (most - least) / 10;
+        assert!(
+            (least..=least + tenth).contains(&shortest),
+            "{ops:?}: {shortest} ms"
+        );
+        assert!(
+            (most - tenth..=most).contains(&longest),
+            "{ops:?}: {longest} ms"
+        );
+    }
+}

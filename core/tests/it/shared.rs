@@ -1,0 +1,1173 @@
+//! The rules at the top of `lifecycle/shared.rs`, each with a test that fails without it. Above
+//! each test stands what was broken to see it fail.
+//!
+//! Time is virtual. Where a thread really has to be woken, the machine's own limits are an hour, so
+//! that a lost wake-up runs into the watchdog instead of passing slowly.
+
+use std::future;
+use std::hint;
+use std::mem;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use http::{Response, StatusCode};
+use meshconnect_auth_core::{
+    Attempt, BodyBuffer, CachedToken, Config, Credentials, Endpoint, Error, ErrorKind, Event,
+    Exchange, Hit, Machine, Moment, Need, Phase, Shared, SharedStep, Ticket, Token, TransportError,
+    TransportErrorKind, Waiter,
+};
+
+const START: Moment = Moment {
+    mono: Duration::from_secs(1000),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How long a test may take before it counts as hanging.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
+type Answer = Result<Response<Vec<u8>>, Error>;
+
+fn at(seconds: u64) -> Moment {
+    START.after(Duration::from_secs(seconds))
+}
+
+fn just_before(moment: Moment) -> Moment {
+    Moment {
+        mono: moment.mono - Duration::from_nanos(1),
+        wall: moment.wall - Duration::from_nanos(1),
+    }
+}
+
+fn credentials(client_id: &str) -> Credentials {
+    Credentials::new(client_id, "secret").unwrap()
+}
+
+/// The defaults without jitter: a token of an hour is refreshed at 2700 s and usable to 3570 s.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.refresh_jitter_percent = 0;
+    config
+}
+
+/// No flight ends by itself within the time of a test.
+fn patient() -> Config {
+    let mut config = config();
+    config.attempt_timeout = HOUR;
+    config.acquisition_timeout = 2 * HOUR;
+    config
+}
+
+fn machine(config: Config) -> Machine {
+    let exchange = Exchange::new(Endpoint::default(), credentials("client"));
+    Machine::new(config, exchange, 7)
+}
+
+fn shared(config: Config) -> Shared {
+    Shared::new(machine(config), None)
+}
+
+/// Shared by an observer that may use what it observes.
+fn observed(config: Config, observer: impl Fn(&Shared, &Event) + Send + Sync + 'static) -> Shared {
+    let own = Arc::new(OnceLock::<Shared>::new());
+    let theirs = Arc::clone(&own);
+    let shared = Shared::new(
+        machine(config),
+        Some(Box::new(move |event| {
+            observer(theirs.get().unwrap(), event);
+        })),
+    );
+    own.set(shared.clone()).unwrap();
+    shared
+}
+
+fn granted(id_token: &str, seconds: u64) -> Answer {
+    let body = format!(
+        r#"{{"status":"ok","content":{{"id_token":"{id_token}","expires_in":{seconds}}}}}"#
+    );
+    Ok(Response::new(body.into_bytes()))
+}
+
+fn refused(status: u16) -> Answer {
+    let mut response = Response::new(Vec::new());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    Ok(response)
+}
+
+fn torn() -> Answer {
+    Err(TransportError::with_detail(TransportErrorKind::Broken, "torn").into())
+}
+
+fn attempt(shared: &Shared, now: Moment, ticket: &Ticket) -> Attempt {
+    match shared.poll(now, ticket) {
+        SharedStep::Send(attempt) => attempt,
+        other => panic!("no attempt but {other:?}"),
+    }
+}
+
+fn first_attempt(shared: &Shared, now: Moment) -> Attempt {
+    attempt(shared, now, &shared.ticket(Need::Usable))
+}
+
+fn waiter(shared: &Shared, now: Moment, ticket: &Ticket) -> Waiter {
+    match shared.poll(now, ticket) {
+        SharedStep::Wait(waiter) => waiter,
+        other => panic!("no wait but {other:?}"),
+    }
+}
+
+fn failure(shared: &Shared, now: Moment, ticket: &Ticket) -> Error {
+    match shared.poll(now, ticket) {
+        SharedStep::Failed(error) => error,
+        other => panic!("no failure but {other:?}"),
+    }
+}
+
+/// Has it hold a token of an hour.
+fn fetch(shared: &Shared, now: Moment, id_token: &str) {
+    first_attempt(shared, now).finish(now, granted(id_token, 3600));
+    assert_eq!(hit(shared, now).token.id_token(), id_token);
+}
+
+fn hit(shared: &Shared, now: Moment) -> Hit {
+    shared.hit(now).expect("a hit")
+}
+
+/// Whether a hit would go on to take the lock.
+fn due(shared: &Shared, now: Moment) -> bool {
+    hit(shared, now).refresh_due
+}
+
+/// Whether it would return at once.
+fn is_woken(waiter: Waiter) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    pin!(waiter.changed()).poll(&mut context).is_ready()
+}
+
+fn wakes_everyone<T>(shared: &Shared, what: &str, change: impl FnOnce() -> T) -> T {
+    let waiters = [(); 3].map(|()| shared.changed(HOUR));
+    let done = change();
+    for waiter in waiters {
+        assert!(is_woken(waiter), "{what} left someone asleep");
+    }
+    done
+}
+
+fn wakes_nobody<T>(shared: &Shared, what: &str, act: impl FnOnce() -> T) -> T {
+    let waiter = shared.changed(HOUR);
+    let done = act();
+    assert!(!is_woken(waiter), "{what} woke someone");
+    done
+}
+
+/// Fails where `act` would hang.
+fn within<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, end) = mpsc::channel();
+    let thread = thread::spawn(move || done.send(act()));
+    match end.recv_timeout(WATCHDOG) {
+        Ok(value) => value,
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("{what} hangs"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            panic::resume_unwind(thread.join().expect_err("it sends before it ends"))
+        }
+    }
+}
+
+/// A panic that leaves no words on the screen.
+fn go_off() {
+    panic::resume_unwind(Box::new("on purpose"));
+}
+
+fn block_on<T>(task: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut task = pin!(task);
+    loop {
+        match task.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+// The hit path.
+
+/// Caught: a snapshot that `new` does not publish.
+#[test]
+fn a_token_that_is_handed_in_is_a_hit_at_once() {
+    let mut machine = machine(config());
+    let expiry = at(3600).system_time().unwrap();
+    machine.handle_token(START, Token::new("handed-in", expiry).unwrap());
+    let shared = Shared::new(machine, None);
+    assert_eq!(hit(&shared, START).token.id_token(), "handed-in");
+    assert_eq!(hit(&shared.clone(), START).token.id_token(), "handed-in");
+    assert_eq!(
+        shared.cached_token().unwrap().token().id_token(),
+        "handed-in"
+    );
+}
+
+/// Caught: a hit that does not look at `usable_until`; one that looks at a single clock; a
+/// `refresh_due` that is always false; the dates of `expires_at` in the snapshot.
+#[test]
+fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
+    let shared = shared(config());
+    assert!(shared.hit(START).is_none());
+    let attempt = first_attempt(&shared, START);
+    assert!(shared.hit(START).is_none());
+    attempt.finish(START, granted("one", 3600));
+
+    let apart = |mono, wall| Moment {
+        mono: at(mono).mono,
+        wall: at(wall).wall,
+    };
+    for (now, expected) in [
+        (at(0), Some(false)),
+        (just_before(at(2700)), Some(false)),
+        (at(2700), Some(true)),
+        (apart(2700, 0), Some(true)),
+        (apart(0, 2700), Some(true)),
+        (just_before(at(3570)), Some(true)),
+        (at(3570), None),
+        (apart(3570, 0), None),
+        (apart(0, 3570), None),
+    ] {
+        let hit = shared.hit(now).map(|hit| {
+            assert_eq!(hit.token.id_token(), "one");
+            hit.refresh_due
+        });
+        assert_eq!(hit, expected, "{now:?}");
+    }
+}
+
+/// Caught: an `next_refresh` that a refresh in flight does not move on; one that a failed refresh does
+/// not move on; one that an abandoned refresh leaves moved on.
+#[test]
+fn hits_during_a_refresh_and_its_delay_take_no_lock() {
+    let shared = shared(config());
+    fetch(&shared, START, "one");
+    assert!(shared.refresh(just_before(at(2700))).is_none());
+
+    let attempt = shared.refresh(at(2700)).expect("a refresh");
+    for now in [at(2700), at(2701), just_before(at(2710))] {
+        assert!(!due(&shared, now), "in flight at {now:?}");
+    }
+    let now = at(2701);
+    assert!(shared.refresh(now).is_none());
+    drop(attempt);
+    assert!(
+        due(&shared, now),
+        "a refresh that was given back is due again"
+    );
+
+    // The first delay is a second.
+    let attempt = shared.refresh(now).expect("a refresh");
+    attempt.finish(now, refused(403));
+    assert!(!due(&shared, just_before(at(2702))));
+    assert!(shared.refresh(just_before(at(2702))).is_none());
+    assert!(due(&shared, at(2702)));
+
+    let now = at(2702);
+    let attempt = shared.refresh(now).expect("a refresh");
+    let mut answer = refused(503).unwrap();
+    answer.headers_mut().insert("retry-after", 100.into());
+    attempt.finish(now, Ok(answer));
+    let end = now.after(shared.status(now).cooldown_left.expect("a cooldown"));
+    assert!(end.mono >= at(2802).mono);
+    assert!(!due(&shared, just_before(end)));
+    assert!(due(&shared, end));
+
+    let attempt = shared.refresh(end).expect("a refresh");
+    attempt.finish(end, granted("two", 3600));
+    let hit = hit(&shared, end);
+    assert_eq!((hit.token.id_token(), hit.refresh_due), ("two", false));
+}
+
+/// A flight's deadline is the monotonic clock's alone, so a wall clock that is set forward does not
+/// end it, and every hit would ask in vain until then.
+///
+/// Caught: an `next_refresh` that the wall clock can reach before the flight's deadline.
+#[test]
+fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
+    let shared = shared(config());
+    fetch(&shared, START, "one");
+    let attempt = shared.refresh(at(2700)).expect("a refresh");
+    let now = Moment {
+        mono: at(2701).mono,
+        wall: at(2760).wall,
+    };
+    assert!(shared.refresh(now).is_none());
+    assert!(!due(&shared, now));
+    drop(attempt);
+    assert!(due(&shared, now));
+}
+
+/// Caught: the cached token's own `next_refresh` as the snapshot's, which knows nothing of an acquisition,
+/// of its back-off or of a cooldown; the back-off or the cooldown left out alone.
+#[test]
+fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
+    let shared = shared(config());
+    fetch(&shared, START, "one");
+    let now = at(3000);
+    assert!(due(&shared, now));
+    let ticket = shared.ticket(Need::Newer);
+
+    let is_in_flight = attempt(&shared, now, &ticket);
+    assert!(!due(&shared, now) && !due(&shared, just_before(at(3010))));
+    is_in_flight.finish(now, torn());
+    assert!(matches!(shared.status(now).phase, Phase::BackingOff { .. }));
+    assert!(!due(&shared, now) && !due(&shared, at(3001)));
+
+    let is_in_flight = attempt(&shared, at(3001), &ticket);
+    assert!(!due(&shared, at(3001)));
+    is_in_flight.finish(at(3002), refused(403));
+    let end = at(3002).after(shared.status(at(3002)).cooldown_left.expect("a cooldown"));
+    assert!(!due(&shared, just_before(end)));
+    assert!(due(&shared, end));
+    assert!(shared.refresh(end).is_some());
+}
+
+/// Whatever happens, the snapshot says what the machine says, and a hit that says that a refresh is
+/// due is the last one to say so. While both clocks go together, it comes within a second of when
+/// a refresh would be sent; where they do not, it may come later.
+///
+/// Caught: most of the above and below; a refresh beside an acquisition.
+#[test]
+fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
+    for seed in 0..400 {
+        let mut rng = Rng::with_seed(seed);
+        let shared = shared(config());
+        let clocks_jump = seed % 2 == 1;
+        let mut now = START;
+        let mut attempts: Vec<Attempt> = Vec::new();
+        let mut tickets: Vec<Ticket> = Vec::new();
+        for step in 0..60 {
+            let what = rng.u8(0..12);
+            match what {
+                0 | 1 => now = now.after(Duration::from_millis(rng.u64(0..20_000))),
+                2 if clocks_jump => now.mono += Duration::from_secs(rng.u64(0..60)),
+                3 if clocks_jump => {
+                    now.wall = now.wall + Duration::from_secs(rng.u64(0..60)) - HOUR / 120;
+                }
+                4 => now = now.after(Duration::from_secs(rng.u64(0..1200))),
+                5 | 6 => {
+                    let need = [Need::Usable, Need::Newer, Need::For(HOUR / 4)];
+                    tickets.push(shared.ticket(rng.choice(need).unwrap()));
+                    let ticket = rng.choice(&tickets).unwrap();
+                    if let SharedStep::Send(attempt) = shared.poll(now, ticket) {
+                        attempts.push(attempt);
+                    }
+                }
+                7 | 8 if !attempts.is_empty() => {
+                    let attempt = attempts.swap_remove(rng.usize(0..attempts.len()));
+                    let id_token = format!("t{}", rng.u8(0..6));
+                    let answer = match rng.u8(0..8) {
+                        0..=4 => granted(&id_token, rng.u64(1..4000)),
+                        5 => torn(),
+                        6 => refused(403),
+                        _ => refused(503),
+                    };
+                    attempt.finish(now, answer);
+                }
+                9 if !attempts.is_empty() => {
+                    drop(attempts.swap_remove(rng.usize(0..attempts.len())));
+                }
+                10 => {
+                    if let Some(cached) = shared.cached_token() {
+                        assert!(shared.reject(now, cached.token()));
+                    }
+                }
+                11 if rng.bool() => {
+                    shared.set_credentials(credentials(rng.choice(["client", "other"]).unwrap()));
+                }
+                _ => {}
+            }
+            let context = format!("seed {seed}, step {step}, did {what}, now {now:?}");
+            let usable = shared.status(now).token_left.is_some();
+            let cached = shared.cached_token().filter(|_| usable);
+            let hit = shared.hit(now);
+            assert_eq!(
+                hit.as_ref().map(|hit| &hit.token),
+                cached.as_ref().map(CachedToken::token),
+                "{context}"
+            );
+            if hit.is_some_and(|hit| hit.refresh_due) {
+                // It may be a deadline that is noticed, instead of a attempt that is given.
+                attempts.extend(shared.refresh(now));
+                assert!(!due(&shared, now), "asked again and again: {context}");
+            } else if usable && !clocks_jump {
+                let soon = shared.hit(now.after(Duration::from_secs(1)));
+                let told = soon.is_none_or(|hit| hit.refresh_due);
+                assert!(
+                    told || shared.refresh(now).is_none(),
+                    "nobody was told: {context}"
+                );
+            }
+        }
+    }
+}
+
+/// Everyone attempts, gives back and fetches, and each token has a higher number than those before.
+/// Nobody may see a lower one than has been there.
+///
+/// Caught: a snapshot that is taken inside the lock and published after it, in most runs.
+#[test]
+fn no_change_brings_an_older_token_back() {
+    let back = within("hits among changes", || {
+        let shared = shared(config());
+        fetch(&shared, START, "0");
+        let numbers = AtomicU32::new(1);
+        let highest = AtomicU32::new(0);
+        let back = AtomicU32::new(0);
+        let call = || {
+            for turn in 0..30_000 {
+                match shared.poll(START, &shared.ticket(Need::Newer)) {
+                    SharedStep::Send(attempt) if turn % 4 == 0 => {
+                        let number = numbers.fetch_add(1, Ordering::SeqCst);
+                        attempt.finish(START, granted(&number.to_string(), 3600));
+                        highest.fetch_max(number, Ordering::SeqCst);
+                    }
+                    // A attempt goes straight back.
+                    other => drop(other),
+                }
+                let highest = highest.load(Ordering::SeqCst);
+                let number = hit(&shared, START).token.id_token().parse().unwrap();
+                back.fetch_add(u32::from(highest > number), Ordering::SeqCst);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(call);
+            }
+        });
+        back.load(Ordering::SeqCst)
+    });
+    assert_eq!(back, 0);
+}
+
+// Waking.
+
+/// The observer is called between the lock's end and the poll's: the only place where a change can
+/// be put without luck. What remains of the gap is left to the race below.
+///
+/// Caught: a listener registered after `change` has returned.
+#[test]
+fn a_change_right_after_the_poll_that_says_wait_wakes_it() {
+    within("an observer that makes a change", || {
+        let shared = observed(config(), |shared, event| {
+            if matches!(event, Event::Retry { .. }) {
+                shared.set_credentials(credentials("client"));
+            }
+        });
+        let ticket = shared.ticket(Need::Usable);
+        let attempt = attempt(&shared, START, &ticket);
+        // The deadline is noticed by a poll, which then has to wait for the back-off.
+        assert!(is_woken(waiter(&shared, at(10), &ticket)));
+        drop(attempt);
+    });
+}
+
+/// Nothing else would, once the last client has gone.
+///
+/// Caught: no `Drop`.
+#[test]
+fn the_end_wakes_who_waits_for_a_change() {
+    let shared = shared(config());
+    let (waiter, clone) = (shared.changed(HOUR), shared.clone());
+    drop(shared);
+    drop(clone);
+    assert!(is_woken(waiter));
+}
+
+/// Everyone polls, over and over, until the answer is there. Whatever was told to wait before that
+/// has to be woken by it, since nothing comes after. On a machine that has better things to do, a
+/// round takes long, and fewer have to do.
+///
+/// Caught: a listener registered right after the lock's end.
+#[test]
+fn a_change_at_the_time_of_the_poll_that_says_wait_wakes_it() {
+    const CALLERS: usize = 4;
+    let missed = within("a poll that races with a change", || {
+        let shared = shared(patient());
+        let step = Barrier::new(CALLERS);
+        let missed = AtomicU32::new(0);
+        let (begun, over) = (Instant::now(), AtomicBool::new(false));
+        let call = |caller: usize| {
+            for round in 0..500 {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let ticket = shared.ticket(Need::Usable);
+                let first = (caller == 0).then(|| attempt(&shared, START, &ticket));
+                step.wait();
+                if let Some(attempt) = first {
+                    for _ in 0..round % 50 * 20 {
+                        hint::spin_loop();
+                    }
+                    attempt.finish(START, granted("one", 3600));
+                }
+                let mut waiters = Vec::new();
+                while let SharedStep::Wait(waiter) = shared.poll(START, &ticket) {
+                    waiters.push(waiter);
+                }
+                step.wait();
+                for waiter in waiters {
+                    let asleep = !is_woken(waiter);
+                    missed.fetch_add(u32::from(asleep), Ordering::SeqCst);
+                }
+                if step.wait().is_leader() {
+                    assert!(shared.reject(START, &hit(&shared, START).token));
+                    // No cooldown shall come of it.
+                    shared.set_credentials(credentials("client"));
+                    over.store(begun.elapsed() > WATCHDOG / 4, Ordering::SeqCst);
+                }
+                step.wait();
+            }
+        };
+        thread::scope(|scope| {
+            for caller in 0..CALLERS {
+                scope.spawn(move || call(caller));
+            }
+        });
+        missed.load(Ordering::SeqCst)
+    });
+    assert_eq!(missed, 0);
+}
+
+/// Caught: `notify(1)`; a `finish` that publishes and does not notify; a stamp without the state.
+#[test]
+fn every_outcome_wakes_everyone() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let say = |answer, now, what: &str| {
+        let attempt = wakes_everyone(&shared, "an attempt", || attempt(&shared, now, &ticket));
+        wakes_everyone(&shared, what, || attempt.finish(now, answer));
+    };
+    say(torn(), START, "a failed attempt");
+    say(torn(), at(1), "a second failed attempt");
+    say(torn(), at(3), "a failed acquisition");
+    failure(&shared, at(3), &ticket);
+    let ticket = shared.ticket(Need::Usable);
+    let attempt = attempt(&shared, at(10), &ticket);
+    wakes_everyone(&shared, "a grant", || {
+        attempt.finish(at(10), granted("one", 3600));
+    });
+
+    let now = at(2800);
+    let attempt = wakes_everyone(&shared, "a refresh", || shared.refresh(now).unwrap());
+    wakes_everyone(&shared, "a failed refresh", || attempt.finish(now, torn()));
+    let now = at(2900);
+    let attempt = shared.refresh(now).unwrap();
+    wakes_everyone(&shared, "the same token again", || {
+        attempt.finish(now, granted("one", 3600));
+    });
+    assert_eq!(hit(&shared, now).token.id_token(), "one");
+    let now = at(3000);
+    let attempt = shared.refresh(now).unwrap();
+    wakes_everyone(&shared, "a refreshed token", || {
+        attempt.finish(now, granted("two", 3600));
+    });
+    assert_eq!(hit(&shared, now).token.id_token(), "two");
+}
+
+/// Caught: an abandon past `change`, and so without a notification; none at all.
+#[test]
+fn an_abandoned_flight_wakes_everyone_and_goes_to_the_next() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let first = attempt(&shared, START, &ticket);
+    let waits = waiter(&shared, START, &ticket);
+    wakes_everyone(&shared, "an abandoned first attempt", || drop(first));
+    assert!(is_woken(waits));
+
+    attempt(&shared, START, &ticket).finish(START, torn());
+    let second = attempt(&shared, at(1), &ticket);
+    let waits = waiter(&shared, at(1), &ticket);
+    wakes_everyone(&shared, "an abandoned retry", || drop(second));
+    assert!(is_woken(waits));
+    attempt(&shared, at(1), &ticket).finish(at(1), granted("one", 3600));
+
+    let ahead = shared.refresh(at(2800)).unwrap();
+    wakes_everyone(&shared, "an abandoned refresh", || drop(ahead));
+    assert!(shared.refresh(at(2800)).is_some());
+}
+
+/// Caught: a stamp without the cached token's flight (the same token again is news to whoever needs
+/// a newer one); without its life (the same token with a sooner end, out of an older flight, is
+/// still a hit after that end).
+#[test]
+fn a_late_grant_wakes_everyone() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let late = attempt(&shared, START, &ticket);
+    let waits = waiter(&shared, at(10), &ticket);
+    wakes_everyone(&shared, "a late grant", || {
+        late.finish(at(10), granted("one", 3600));
+    });
+    assert!(is_woken(waits));
+    assert_eq!(hit(&shared, at(10)).token.id_token(), "one");
+
+    let newer = shared.ticket(Need::Newer);
+    let now = at(100);
+    let late = attempt(&shared, now, &newer);
+    let now = at(110);
+    let waits = waiter(&shared, now, &newer);
+    wakes_everyone(&shared, "a late grant of the same token", || {
+        late.finish(now, granted("one", 3600));
+    });
+    assert!(is_woken(waits));
+    assert!(matches!(shared.poll(now, &newer), SharedStep::Ready(_)));
+
+    let newer = shared.ticket(Need::Newer);
+    let late = attempt(&shared, at(200), &newer);
+    drop(waiter(&shared, at(210), &newer));
+    attempt(&shared, at(212), &newer).finish(at(212), granted("two", 3600));
+    wakes_everyone(&shared, "a late word of a sooner end", || {
+        late.finish(at(213), granted("two", 100));
+    });
+    assert!(shared.hit(at(280)).is_some() && shared.hit(at(290)).is_none());
+}
+
+/// Caught: `set_credentials` past `change`, publishing or not; a stamp without the generation; an
+/// outcome that counts whatever its generation; an abandon that frees whatever flies.
+#[test]
+fn new_credentials_wake_everyone() {
+    let shared = shared(config());
+    wakes_everyone(&shared, "new credentials, nothing going on", || {
+        shared.set_credentials(credentials("client"));
+    });
+
+    let ticket = shared.ticket(Need::Usable);
+    let old = attempt(&shared, START, &ticket);
+    let waits = waiter(&shared, START, &ticket);
+    wakes_everyone(&shared, "new credentials in flight", || {
+        shared.set_credentials(credentials("client"));
+    });
+    assert!(is_woken(waits));
+    let new = attempt(&shared, START, &ticket);
+    wakes_nobody(&shared, "an answer to old credentials", || {
+        old.finish(START, granted("old", 3600));
+    });
+    assert!(shared.hit(START).is_none());
+    new.finish(START, granted("new", 3600));
+
+    shared.set_credentials(credentials("client"));
+    assert_eq!(hit(&shared, START).token.id_token(), "new");
+    wakes_everyone(&shared, "another client id", || {
+        shared.set_credentials(credentials("another"));
+    });
+    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
+
+    // What is given back for old credentials frees nothing.
+    let old = attempt(&shared, START, &ticket);
+    shared.set_credentials(credentials("client"));
+    let new = attempt(&shared, START, &ticket);
+    wakes_nobody(&shared, "an old flight given back", || drop(old));
+    drop(waiter(&shared, START, &ticket));
+    drop(new);
+}
+
+/// Caught: `reject` past `change`, publishing or not; a snapshot that is published after the
+/// observers were called.
+#[test]
+fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
+    let seen = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&seen);
+    let shared = observed(config(), move |shared, event| match event {
+        Event::Refreshed { .. } => assert!(shared.hit(START).is_some()),
+        Event::Rejected { .. } => {
+            assert!(shared.hit(START).is_none());
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        _ => {}
+    });
+    fetch(&shared, START, "one");
+    let one = hit(&shared, START).token;
+    wakes_nobody(&shared, "a rejection of an unknown token", || {
+        let other = Token::new("other", one.expires_at()).unwrap();
+        assert!(!shared.reject(START, &other));
+    });
+    assert!(shared.hit(START).is_some());
+    wakes_everyone(&shared, "a rejection", || {
+        assert!(shared.reject(START, &one));
+    });
+    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
+    assert!(!shared.reject(START, &one));
+
+    fetch(&shared, at(1), "two");
+    let two = hit(&shared, at(1)).token;
+    wakes_everyone(&shared, "a second rejection", || {
+        assert!(shared.reject(at(1), &two));
+    });
+    assert_eq!(seen.load(Ordering::SeqCst), 2);
+    let error = failure(&shared, at(1), &shared.ticket(Need::Usable));
+    assert_eq!(error.kind(), ErrorKind::TokenRejected);
+}
+
+/// Caught: a stamp without the number of flights: the acquisition ends and the next begins in one
+/// poll, so that the state looks the same.
+#[test]
+fn an_acquisition_that_ends_quietly_wakes_everyone() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let forgotten = attempt(&shared, START, &ticket);
+    let waits = waiter(&shared, START, &ticket);
+    let late_comer = shared.ticket(Need::Usable);
+    let next = wakes_everyone(&shared, "a quiet end", || {
+        attempt(&shared, at(40), &late_comer)
+    });
+    assert!(is_woken(waits));
+    drop(waiter(&shared, at(40), &ticket));
+    drop((next, forgotten));
+}
+
+/// Caught: a `change` that always notifies, with which any two who wait keep each other awake; one
+/// that notifies before it changes anything.
+#[test]
+fn what_changes_nothing_wakes_nobody() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let is_in_flight = attempt(&shared, START, &ticket);
+    wakes_nobody(&shared, "looking", || {
+        drop((
+            shared.ticket(Need::Newer),
+            shared.hit(START),
+            shared.cached_token(),
+        ));
+        drop((shared.status(START), shared.clone()));
+    });
+    wakes_nobody(&shared, "a poll that waits", || {
+        waiter(&shared, START, &ticket).limit()
+    });
+    wakes_nobody(&shared, "a refresh of nothing", || {
+        assert!(shared.refresh(START).is_none());
+    });
+    drop(waiter(&shared, at(10), &ticket));
+    wakes_nobody(&shared, "a late failure", || {
+        is_in_flight.finish(at(10), torn());
+    });
+    attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
+    wakes_nobody(&shared, "a poll that is answered", || {
+        assert!(matches!(shared.poll(at(11), &ticket), SharedStep::Ready(_)));
+        assert!(shared.refresh(at(11)).is_none());
+    });
+}
+
+/// Caught: a waiter that registers when it begins to wait.
+#[test]
+fn a_waiter_is_woken_by_what_came_before_it_waits() {
+    within("a waiter that was woken before it waits", || {
+        let shared = shared(patient());
+        let ticket = shared.ticket(Need::Usable);
+        let is_in_flight = attempt(&shared, START, &ticket);
+        let waiters = [(); 2].map(|()| waiter(&shared, START, &ticket));
+        is_in_flight.finish(START, granted("one", 3600));
+        let [thread, task] = waiters;
+        assert_eq!(thread.limit(), HOUR);
+        thread.block();
+        block_on(task.changed());
+    });
+}
+
+/// Caught: a `block` without its limit.
+#[test]
+fn block_returns_at_its_limit() {
+    within("a waiter with a limit", || {
+        let shared = shared(config());
+        let limit = Duration::from_millis(30);
+        let begun = Instant::now();
+        shared.changed(limit).block();
+        assert!(begun.elapsed() >= limit);
+        shared.changed(Duration::ZERO).block();
+    });
+}
+
+/// It would not compile otherwise.
+#[test]
+fn everything_goes_to_other_threads() {
+    fn goes<T: Send + 'static>(value: T) -> T {
+        value
+    }
+    fn shares<T: Send + Sync + Clone + 'static>(_: &T) {}
+    let shared = shared(config());
+    shares(&shared);
+    let ticket = goes(shared.ticket(Need::Usable));
+    let attempt = goes(attempt(&shared, START, &ticket));
+    let next = goes(shared.poll(START, &ticket));
+    let SharedStep::Wait(waiter) = next else {
+        panic!("{next:?}");
+    };
+    let changed = goes(goes(waiter).changed());
+    drop(attempt);
+    within("a future that was woken", || block_on(changed));
+}
+
+// Leads.
+
+type Loss = fn(Attempt);
+
+/// How a attempt may be lost, in a thread and in a task.
+const LOSSES: [(&str, Loss); 6] = [
+    ("dropped", drop),
+    ("lost in a panic", |attempt| {
+        let lost = catch_unwind(AssertUnwindSafe(|| {
+            let _attempt = attempt;
+            go_off();
+        }));
+        assert!(lost.is_err());
+    }),
+    ("lost with a thread", |attempt| {
+        let thread = thread::spawn(|| {
+            let _attempt = attempt;
+            go_off();
+        });
+        assert!(thread.join().is_err());
+    }),
+    ("in a task that is cancelled", |attempt| {
+        let mut task = Box::pin(async move {
+            let _attempt = attempt;
+            future::pending::<()>().await;
+        });
+        assert!(poll_once(task.as_mut()).is_pending());
+        drop(task);
+    }),
+    ("in a task that is never polled", |attempt| {
+        drop(async move { attempt.finish(START, granted("never", 3600)) });
+    }),
+    ("in a task that panics", |attempt| {
+        let mut task = Box::pin(async move {
+            let _attempt = attempt;
+            go_off();
+        });
+        assert!(catch_unwind(AssertUnwindSafe(|| poll_once(task.as_mut()))).is_err());
+    }),
+];
+
+fn poll_once<F: Future>(task: Pin<&mut F>) -> Poll<F::Output> {
+    task.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Caught: a `Attempt` without its `Drop`; a `Drop` that tells nobody; one that does nothing while
+/// its thread panics; `notify(1)`.
+#[test]
+fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
+    for (how, lose) in LOSSES {
+        within(how, move || {
+            let shared = shared(patient());
+            let ticket = shared.ticket(Need::Usable);
+            let lost = attempt(&shared, START, &ticket);
+            let (waits, waiting) = mpsc::channel();
+            let callers: Vec<_> = (0..6)
+                .map(|caller| {
+                    let (shared, ticket, waits) = (shared.clone(), ticket.clone(), waits.clone());
+                    let call = move || {
+                        loop {
+                            match shared.poll(START, &ticket) {
+                                SharedStep::Ready(token) => return token,
+                                SharedStep::Failed(error) => panic!("{error}"),
+                                SharedStep::Send(attempt) => {
+                                    attempt.finish(START, granted("next", 3600))
+                                }
+                                SharedStep::Wait(waiter) => {
+                                    waits.send(()).unwrap();
+                                    if caller % 2 == 0 {
+                                        waiter.block();
+                                    } else {
+                                        block_on(waiter.changed());
+                                    }
+                                }
+                            }
+                        }
+                    };
+                    thread::spawn(call)
+                })
+                .collect();
+            for _ in &callers {
+                waiting.recv().unwrap();
+            }
+            lose(lost);
+            for caller in callers {
+                assert_eq!(caller.join().unwrap().id_token(), "next");
+            }
+        });
+    }
+}
+
+/// Whoever forgets a attempt only makes the others wait for its deadline.
+///
+/// Caught: a machine that does not notice the deadline of an attempt.
+#[test]
+fn the_deadline_of_a_forgotten_lead_is_the_last_resort() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let forgotten = attempt(&shared, START, &ticket);
+    // The HTTP client's own time-out comes a little before the deadline.
+    assert_eq!(forgotten.timeout(), Duration::from_millis(9750));
+    mem::forget(forgotten);
+    assert_eq!(
+        waiter(&shared, at(4), &ticket).limit(),
+        Duration::from_secs(6)
+    );
+    // Then comes a back-off, then the next attempt.
+    drop(waiter(&shared, at(10), &ticket));
+    attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
+    assert!(shared.hit(at(11)).is_some());
+}
+
+/// Caught: a response that is read inside the lock.
+#[test]
+fn a_response_is_read_outside_of_the_lock() {
+    struct Curious(Shared);
+    impl From<Curious> for BodyBuffer {
+        fn from(body: Curious) -> Self {
+            assert!(matches!(
+                body.0.status(START).phase,
+                Phase::Acquiring { .. }
+            ));
+            granted("one", 3600).unwrap().into_body().into()
+        }
+    }
+    within("reading a response", || {
+        let shared = shared(config());
+        let attempt = first_attempt(&shared, START);
+        assert_eq!(attempt.max_body(), BodyBuffer::DEFAULT_LIMIT);
+        assert_eq!(attempt.request().method(), http::Method::POST);
+        attempt.finish(START, Ok(Response::new(Curious(shared.clone()))));
+        assert!(shared.hit(START).is_some());
+    });
+}
+
+/// Caught: a `finish` that takes the flight out of the attempt before it has read the response.
+#[test]
+fn a_response_that_panics_gives_the_flight_back() {
+    struct Bomb;
+    impl From<Bomb> for BodyBuffer {
+        fn from(_: Bomb) -> Self {
+            go_off();
+            BodyBuffer::from(Vec::new())
+        }
+    }
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let lost = attempt(&shared, START, &ticket);
+    let waits = waiter(&shared, START, &ticket);
+    let finish = AssertUnwindSafe(|| lost.finish(START, Ok(Response::new(Bomb))));
+    assert!(catch_unwind(finish).is_err());
+    assert!(is_woken(waits));
+    drop(attempt(&shared, START, &ticket));
+}
+
+// Poison.
+
+/// A lifetime that no arithmetic survives, which [`Config::check`] would have refused, is the only
+/// way to a panic inside the lock.
+///
+/// Caught: a lock that is unwrapped.
+#[test]
+fn poison_is_ignored() {
+    let mut config = config();
+    config.fallback_lifetime = Duration::MAX;
+    config.max_lifetime = Duration::MAX;
+    config.refresh_ahead_percent = 200;
+    assert!(config.check().is_err());
+    let shared = shared(config);
+    let ticket = shared.ticket(Need::Usable);
+    let answer = br#"{"status":"ok","content":{"id_token":"for-ever"}}"#.to_vec();
+    let lost = attempt(&shared, START, &ticket);
+    let panicking = shared.clone();
+    let thread = thread::spawn(move || lost.finish(START, Ok(Response::new(answer))));
+    assert!(thread.join().is_err(), "nothing was poisoned");
+
+    // All is as it was before, and goes on.
+    assert!(matches!(
+        panicking.status(START).phase,
+        Phase::Acquiring { .. }
+    ));
+    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
+    drop(waiter(&shared, START, &ticket));
+    drop(waiter(&shared, at(10), &ticket));
+    attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 10));
+    let token = hit(&shared, at(11)).token;
+    assert!(
+        shared
+            .refresh(at(11))
+            .is_some_and(|attempt| attempt.timeout() > Duration::ZERO)
+    );
+    assert!(shared.reject(at(11), &token));
+    shared.set_credentials(credentials("client"));
+}
+
+// Observers.
+
+/// Caught: events that are not taken; observers called within the lock; a `reject` past `change`.
+#[test]
+fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
+    within("an observer that calls back", || {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&seen);
+        let shared = observed(config(), move |shared, event| {
+            told.lock().unwrap().push(format!("{event:?}"));
+            let ticket = shared.ticket(Need::For(Duration::ZERO));
+            drop((
+                shared.hit(START),
+                shared.cached_token(),
+                shared.status(START),
+            ));
+            if let Event::Refreshed { .. } = event {
+                assert!(shared.refresh(START).is_none());
+                assert!(matches!(shared.poll(START, &ticket), SharedStep::Ready(_)));
+                let other = Token::new("other", START.system_time().unwrap()).unwrap();
+                assert!(!shared.reject(START, &other));
+            }
+            if let Event::Rejected { .. } = event {
+                // Causes events in turn.
+                drop(attempt(shared, START, &ticket));
+                shared.set_credentials(credentials("client"));
+            }
+        });
+        let ticket = shared.ticket(Need::Usable);
+        attempt(&shared, START, &ticket).finish(START, torn());
+        attempt(&shared, at(1), &ticket).finish(at(1), granted("one", 3600));
+        let token = hit(&shared, at(1)).token;
+        assert!(shared.reject(at(1), &token));
+        let attempt = first_attempt(&shared, at(2));
+        attempt.finish(at(2), refused(403));
+
+        let seen = seen.lock().unwrap();
+        let names: Vec<_> = seen
+            .iter()
+            .map(|event| event.split(' ').next().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "Attempt",
+                "Retry",
+                "Attempt",
+                "Refreshed",
+                "Rejected",
+                "Attempt",
+                "Attempt",
+                "Failed",
+                "CachedToken"
+            ]
+        );
+    });
+}
+
+/// Caught: a attempt that is made after `change`, so that its flight is lost when the observer panics
+/// over it.
+#[test]
+fn an_observer_that_panics_gives_the_flight_back() {
+    within("an observer that panics", || {
+        let armed = Arc::new(AtomicBool::new(false));
+        let arm = Arc::clone(&armed);
+        let shared = observed(config(), move |_, event| {
+            if matches!(event, Event::Attempt { .. }) && armed.swap(false, Ordering::SeqCst) {
+                go_off();
+            }
+        });
+        let ticket = shared.ticket(Need::Usable);
+        arm.store(true, Ordering::SeqCst);
+        assert!(catch_unwind(AssertUnwindSafe(|| shared.poll(START, &ticket))).is_err());
+        assert_eq!(shared.status(START).phase, Phase::Idle);
+        fetch(&shared, START, "one");
+
+        let now = at(2800);
+        arm.store(true, Ordering::SeqCst);
+        assert!(catch_unwind(AssertUnwindSafe(|| shared.refresh(now))).is_err());
+        assert_eq!(shared.status(now).phase, Phase::Idle, "a refresh");
+        assert!(due(&shared, now));
+    });
+}
+
+/// A panic within a panic ends the process, so observers are left alone until it is over.
+///
+/// Caught: observers called while their thread panics.
+#[test]
+fn what_happens_during_a_panic_is_told_after_it() {
+    struct Rejects(Shared, Token);
+    impl Drop for Rejects {
+        fn drop(&mut self) {
+            assert!(self.0.reject(START, &self.1));
+        }
+    }
+    let seen = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&seen);
+    let shared = observed(config(), move |_, event| {
+        if matches!(event, Event::Rejected { .. }) {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    fetch(&shared, START, "one");
+    let rejects = Rejects(shared.clone(), hit(&shared, START).token);
+    let unwinding = catch_unwind(AssertUnwindSafe(|| {
+        let _rejects = rejects;
+        go_off();
+    }));
+    assert!(unwinding.is_err());
+    assert!(shared.hit(START).is_none());
+    assert_eq!(seen.load(Ordering::SeqCst), 0);
+    fetch(&shared, START, "two");
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+}
+
+// Looking.
+
+/// Caught: a `cached` that is always none.
+#[test]
+fn cached_token_and_status_say_what_is_going_on() {
+    let shared = shared(config());
+    let status = shared.status(START);
+    assert_eq!(status.phase, Phase::Idle);
+    assert_eq!(status.client_id.as_str(), "client");
+    assert!(status.token_left.is_none() && status.last_error.is_none());
+    assert!(shared.cached_token().is_none());
+
+    let ticket = shared.ticket(Need::Usable);
+    let is_in_flight = attempt(&shared, START, &ticket);
+    assert!(matches!(
+        shared.status(START).phase,
+        Phase::Acquiring { attempt: 1, .. }
+    ));
+    is_in_flight.finish(START, torn());
+    assert!(matches!(
+        shared.status(START).phase,
+        Phase::BackingOff { attempts: 1, .. }
+    ));
+    let is_in_flight = attempt(&shared, at(1), &ticket);
+    is_in_flight.finish(at(1), refused(403));
+    let status = shared.status(at(1));
+    assert_eq!(status.phase, Phase::Idle);
+    assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Rejected);
+    assert_eq!(status.cooldown_left, Some(Duration::from_secs(1)));
+
+    fetch(&shared, at(2), "one");
+    assert_eq!(shared.status(at(2)).token_left, Some(HOUR));
+    let cached = shared.cached_token().unwrap();
+    assert_eq!(
+        (cached.next_refresh(), cached.usable_until()),
+        (at(2702), at(3572))
+    );
+    // It is cached when it is of no more use, too.
+    assert!(shared.hit(at(4000)).is_none() && shared.cached_token().is_some());
+
+    let ahead = shared.refresh(at(2702));
+    assert_eq!(shared.status(at(2702)).phase, Phase::Refreshing);
+    drop(ahead);
+    shared.set_credentials(credentials("another"));
+    assert_eq!(shared.status(at(2702)).client_id.as_str(), "another");
+}

@@ -1,0 +1,218 @@
+//! What `tracing` is told, by a subscriber that writes everything down: one span for all attempts
+//! of an acquisition, one without a parent for a refresh ahead, and no words of a server.
+
+use std::fmt::{Debug, Write as _};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use meshconnect_auth_core::{
+    Attempt, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared, SharedStep,
+};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+const START: Moment = Moment {
+    mono: Duration::from_secs(1000),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+#[derive(Default)]
+struct Page {
+    lines: Vec<String>,
+    spans: Vec<&'static str>,
+    /// The spans that are entered, innermost last.
+    within: Vec<u64>,
+}
+
+/// Writes down every span and event, with the span that it happens in.
+#[derive(Clone, Default)]
+struct Notebook(Arc<Mutex<Page>>);
+
+struct Fields(String);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+impl Page {
+    fn current(&self) -> &'static str {
+        let named = |id: &u64| self.spans[usize::try_from(id - 1).unwrap()];
+        self.within.last().map_or("-", named)
+    }
+}
+
+impl Subscriber for Notebook {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut page = self.0.lock().unwrap();
+        let name = span.metadata().name();
+        let root = if span.is_root() { ", a root" } else { "" };
+        page.lines.push(format!("span {name}{root}"));
+        page.spans.push(name);
+        Id::from_u64(page.spans.len().try_into().unwrap())
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields(String::new());
+        event.record(&mut fields);
+        let mut page = self.0.lock().unwrap();
+        let line = format!(
+            "{} in {}:{}",
+            event.metadata().level(),
+            page.current(),
+            fields.0
+        );
+        page.lines.push(line);
+    }
+
+    fn enter(&self, span: &Id) {
+        self.0.lock().unwrap().within.push(span.into_u64());
+    }
+
+    fn exit(&self, _: &Id) {
+        self.0.lock().unwrap().within.pop();
+    }
+}
+
+impl Notebook {
+    /// What was written since the last time.
+    fn page(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().lines)
+    }
+
+    fn current(&self) -> &'static str {
+        self.0.lock().unwrap().current()
+    }
+}
+
+fn credentials() -> Credentials {
+    Credentials::new("id", "secret").unwrap()
+}
+
+fn shared() -> Shared {
+    let exchange = Exchange::new(Endpoint::default(), credentials());
+    Shared::new(Machine::new(Config::default(), exchange, 7), None)
+}
+
+fn attempt(shared: &Shared, now: Moment) -> Attempt {
+    match shared.poll(now, &shared.ticket(Need::Usable)) {
+        SharedStep::Send(attempt) => attempt,
+        next => panic!("{next:?}"),
+    }
+}
+
+fn finish(attempt: Attempt, now: Moment, status: StatusCode, body: &str) {
+    let mut response = Response::new(body.as_bytes());
+    *response.status_mut() = status;
+    attempt.finish(now, Ok(response));
+}
+
+const GRANTED: &str = r#"{"status":"ok","content":{"id_token":"abc","expires_in":3600}}"#;
+const ANOTHER: &str = r#"{"status":"ok","content":{"id_token":"def","expires_in":3600}}"#;
+const REFUSED: &str = r#"{"status":"serverFailure","message":"words of a server","errorHash":"#;
+
+#[test]
+fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
+    let notebook = Notebook::default();
+    let _guard = tracing::subscriber::set_default(notebook.clone());
+    let shared = shared();
+
+    let first = attempt(&shared, START);
+    assert_eq!(
+        notebook.page(),
+        [
+            "span acquire_token",
+            "DEBUG in acquire_token: message=asking for a token, attempt 1"
+        ]
+    );
+    // Whatever the HTTP client tells, it tells within it; afterwards nobody does.
+    assert_eq!(first.in_span(|| notebook.current()), "acquire_token");
+    let sent = first.in_span_async(std::future::poll_fn(|_| Poll::Ready(notebook.current())));
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(pin!(sent).poll(&mut context), Poll::Ready("acquire_token"));
+    assert_eq!(notebook.current(), "-");
+
+    let failed = format!("{REFUSED}\"a-hash\"}}");
+    finish(first, START, StatusCode::SERVICE_UNAVAILABLE, &failed);
+    let page = notebook.page();
+    let [retry] = &page[..] else {
+        panic!("{page:?}")
+    };
+    for part in [
+        "WARN in acquire_token:",
+        "message=attempt 1 failed",
+        "kind=Rejected",
+        "status=503",
+        "error_hash=\"a-hash\"",
+        "delay=",
+    ] {
+        assert!(retry.contains(part), "{part} is not in {retry}");
+    }
+    assert!(!retry.contains("words of a server"), "{retry}");
+
+    let later = START.after(Duration::from_secs(5));
+    finish(attempt(&shared, later), later, StatusCode::OK, GRANTED);
+    assert_eq!(
+        notebook.page(),
+        [
+            "DEBUG in acquire_token: message=asking for a token, attempt 2",
+            "DEBUG in acquire_token: message=got a token, good for 3600s"
+        ]
+    );
+
+    // What is told of no acquisition is told in none.
+    let cached = shared.cached_token().unwrap().token().clone();
+    assert!(shared.reject(later, &cached));
+    assert_eq!(
+        notebook.page(),
+        ["DEBUG in -: message=the token was rejected"]
+    );
+    finish(attempt(&shared, later), later, StatusCode::OK, ANOTHER);
+    assert_eq!(notebook.page()[0], "span acquire_token");
+
+    let much_later = later.after(Duration::from_secs(3000));
+    let ahead = shared.refresh(much_later).unwrap();
+    assert_eq!(ahead.in_span(|| notebook.current()), "refresh_ahead");
+    finish(ahead, much_later, StatusCode::OK, ANOTHER);
+    let page = notebook.page();
+    assert_eq!(page[0], "span refresh_ahead, a root");
+    assert!(page[2].starts_with("DEBUG in refresh_ahead:"), "{page:?}");
+    assert!(page[2].contains("got the token that is cached"), "{page:?}");
+    shared.set_credentials(credentials());
+    let cached = shared.cached_token().unwrap().token().clone();
+    assert!(shared.reject(much_later, &cached));
+    assert_eq!(
+        notebook.page(),
+        ["DEBUG in -: message=the token was rejected"]
+    );
+}
+
+#[test]
+fn a_failure_ends_its_span() {
+    let notebook = Notebook::default();
+    let _guard = tracing::subscriber::set_default(notebook.clone());
+    let shared = shared();
+    finish(attempt(&shared, START), START, StatusCode::FORBIDDEN, "");
+    let page = notebook.page();
+    assert_eq!(page.len(), 4, "{page:?}");
+    assert!(page[2].starts_with("WARN in acquire_token: message=no token could be had"));
+    assert!(page[3].starts_with("WARN in -: message=nothing will be sent for"));
+
+    let after_the_cooldown = START.after(Duration::from_secs(100));
+    drop(attempt(&shared, after_the_cooldown));
+    assert_eq!(notebook.page()[0], "span acquire_token");
+}

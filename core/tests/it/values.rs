@@ -1,0 +1,347 @@
+//! The values that users hold, seen from outside: what they are made from, and what they tell.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use meshconnect_auth_core::{
+    ApiResult, AuthenticationStatus, BlockingTokenSource, ClientAdminTokenRequest, Config,
+    Credentials, Endpoint, Error, ErrorKind, Exchange, Grant, Machine, MediaType, Moment, Need,
+    OAuthTokenResponse, Phase, StaticToken, Step, Token, TokenSource,
+};
+
+const NOW: Moment = Moment {
+    mono: Duration::from_secs(5),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+fn exchange() -> Exchange {
+    Exchange::new(
+        Endpoint::default(),
+        Credentials::new("id", "secret").unwrap(),
+    )
+}
+
+fn token(id: &str) -> Token {
+    Token::new(id, SystemTime::UNIX_EPOCH).unwrap()
+}
+
+#[test]
+fn a_static_token_survives_its_rejection() {
+    let source = StaticToken::new(token("abc"));
+    let cached: &dyn BlockingTokenSource = &source;
+    assert_eq!(cached.token().unwrap(), token("abc"));
+    assert!(!cached.reject(&token("abc")) && !cached.reject(&token("abd")));
+    assert_eq!(cached.token().unwrap(), token("abc"));
+
+    let cached: &dyn TokenSource = &source;
+    let mut ready = pin!(cached.token());
+    let mut context = Context::from_waker(Waker::noop());
+    match ready.as_mut().poll(&mut context) {
+        Poll::Ready(given) => assert_eq!(given.unwrap(), token("abc")),
+        Poll::Pending => panic!("there is nothing to wait for"),
+    }
+    assert!(!cached.reject(&token("abc")) && !cached.reject(&token("abd")));
+}
+
+#[test]
+fn an_endpoint_is_read_like_any_other_value() {
+    let endpoint: Endpoint = "https://example.com/base".parse().unwrap();
+    assert_eq!(
+        endpoint,
+        Endpoint::parse("https://example.com/base").unwrap()
+    );
+    let error = "http://example.com".parse::<Endpoint>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    let endless = format!("https://example.com/{}", "a".repeat(70_000));
+    let error = endless.parse::<Endpoint>().unwrap_err();
+    assert!(error.to_string().contains("is not a URL: "), "{error}");
+}
+
+#[test]
+fn a_request_goes_under_the_media_type_that_was_set() {
+    let sent_as = |exchange: Exchange| exchange.request().headers()[CONTENT_TYPE].clone();
+    assert_eq!(sent_as(exchange()), "application/json");
+    assert_eq!(
+        sent_as(exchange().with_media_type(MediaType::TEXT_JSON)),
+        "text/json"
+    );
+    let vendor = MediaType::application_suffix("vnd.x").unwrap();
+    let exchange = exchange();
+    assert_eq!(
+        sent_as(exchange.clone().with_media_type(vendor)),
+        "application/vnd.x+json"
+    );
+    assert_eq!(
+        format!("{:?}", exchange.request().body()),
+        "RequestBody(41 bytes)"
+    );
+    assert_eq!(sent_as(exchange), "application/json", "a clone is its own");
+}
+
+#[test]
+fn an_exchange_knows_where_it_goes_and_prints_no_secret() {
+    let endpoint = Endpoint::parse("https://example.com/base").unwrap();
+    let exchange = Exchange::new(
+        endpoint.clone(),
+        Credentials::new("an-id", "hidden").unwrap(),
+    );
+    assert_eq!(exchange.endpoint(), &endpoint);
+    let printed = format!("{exchange:?}");
+    for part in [
+        "Exchange { endpoint: ",
+        "example.com/base",
+        "an-id",
+        "RequestBody(",
+    ] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+    assert!(!printed.contains("hidden"), "{printed}");
+}
+
+fn granted(content: &str) -> Grant {
+    let body = format!(r#"{{"status":"ok","content":{{{content}}}}}"#);
+    exchange()
+        .parse(Response::new(body.into_bytes()), NOW)
+        .unwrap()
+}
+
+#[test]
+fn a_grant_and_its_token_tell_all_but_the_token() {
+    let grant = granted(r#""id_token":"hidden","expires_in":60,"status":"available""#);
+    assert_eq!(grant.status(), Some(&AuthenticationStatus::Available));
+    assert_eq!(grant.lifetime(), Duration::from_secs(60));
+    assert_eq!(
+        format!("{grant:?}"),
+        "Grant { lifetime: 60s, status: Some(Available), .. }"
+    );
+    let token = grant.into_token(NOW);
+    assert_eq!(token.unverified_claims(), None);
+    let printed = format!("{token:?}");
+    assert!(
+        printed.starts_with("Token { expires_at: SystemTime"),
+        "{printed}"
+    );
+    assert!(
+        printed.ends_with("status: Some(Available), .. }"),
+        "{printed}"
+    );
+
+    // {"exp":20,"iat":10.5}
+    let jwt = granted(r#""id_token":"e30.eyJleHAiOjIwLCJpYXQiOjEwLjV9.c","expires_in":60"#);
+    assert_eq!(jwt.status(), None);
+    let claims = jwt.into_token(NOW).unverified_claims().unwrap();
+    assert_eq!((claims.exp, claims.iat), (Some(20), Some(10)));
+}
+
+#[test]
+fn only_a_lifetime_that_nobody_told_is_made_up() {
+    let mut config = Config::default();
+    config.fallback_lifetime = Duration::from_secs(100);
+    for (content, lifetime) in [
+        (r#""id_token":"a","expires_in":60"#, 60),
+        (r#""id_token":"a""#, 100),
+    ] {
+        let mut machine = Machine::new(config.clone(), exchange(), 1);
+        let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
+            panic!("nothing is cached")
+        };
+        machine.handle_outcome(NOW, transmit.flight, Ok(granted(content)));
+        let left = machine.status(NOW).token_left;
+        assert_eq!(left, Some(Duration::from_secs(lifetime)), "{content}");
+    }
+}
+
+/// A deserializer that owns its strings reads the schemas as well as one that lends them.
+#[test]
+fn the_schemas_are_read_from_values_too() {
+    let value = serde_json::json!({
+        "status": "ok",
+        "message": "a message",
+        "content": {"id_token": "abc", "expires_in": "60", "newer": [null, true, 1, -1, 0.5, "x"]},
+    });
+    let envelope: ApiResult<OAuthTokenResponse> = serde_json::from_value(value).unwrap();
+    let content = envelope.content.unwrap();
+    assert_eq!(content.id_token.as_deref(), Some("abc"));
+    assert_eq!(content.expires_in, Some(60));
+    assert_eq!(envelope.message.as_deref(), Some("a message"));
+}
+
+#[test]
+fn a_schema_says_what_it_expected() {
+    for (json, says) in [
+        ("[]", "expected an ApiResult object"),
+        (r#"{"content":[]}"#, "expected an OAuthTokenResponse object"),
+        (
+            r#"{"content":{"expires_in":[]}}"#,
+            "expected an integer or a string of digits",
+        ),
+        (r#"{"message":1}"#, "expected a string"),
+    ] {
+        let error = serde_json::from_str::<ApiResult<OAuthTokenResponse>>(json).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn schemas_print_all_but_the_secrets() {
+    let request = ClientAdminTokenRequest {
+        client_id: "an-id".into(),
+        client_secret: "hidden".into(),
+    };
+    assert_eq!(
+        format!("{request:?}"),
+        "ClientAdminTokenRequest { client_id: \"an-id\", .. }"
+    );
+    let json = r#"{"id_token":"hidden","expires_in":60,"status":"available"}"#;
+    let content: OAuthTokenResponse = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        format!("{content:?}"),
+        "OAuthTokenResponse { expires_in: Some(60), status: Some(Available), .. }"
+    );
+}
+
+fn refused() -> Error {
+    let body = r#"{"status":"badRequest","message":"a message","displayMessage":"for a person",
+        "errorHash":"hash","errorType":"type","errorData":{"a":1},"teamCode":"code"}"#;
+    let response = Response::builder()
+        .status(StatusCode::BAD_REQUEST)
+        .header(CONTENT_TYPE, "application/json")
+        .header(DATE, "Fri, 15 Jan 2027 08:00:00 GMT")
+        .header(RETRY_AFTER, "60")
+        .header(WWW_AUTHENTICATE, "Bearer realm=\"x\"")
+        .header("x-request-id", "an-id")
+        .body(body.as_bytes())
+        .unwrap();
+    exchange().parse(response, NOW).unwrap_err()
+}
+
+#[test]
+fn an_error_tells_all_that_a_support_ticket_needs() {
+    let error = refused();
+    assert_eq!(error.content_type(), Some("application/json"));
+    assert_eq!(error.date(), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
+    assert_eq!(error.retry_at(), Some(NOW.after(Duration::from_secs(60))));
+    assert_eq!(
+        format!("{error:#}"),
+        [
+            &error.to_string(),
+            "display message: for a person",
+            "error type: type",
+            "error hash: hash",
+            "error data: {\"a\":1}",
+            "team code: code",
+            "ask again at: Fri, 15 Jan 2027 08:01:00 GMT",
+            "www-authenticate: Bearer realm=\"x\"",
+            "date: Fri, 15 Jan 2027 08:00:00 GMT",
+            "x-request-id: an-id",
+        ]
+        .join("\n  ")
+    );
+
+    let page = Response::builder()
+        .status(StatusCode::BAD_GATEWAY)
+        .header(CONTENT_TYPE, "text/html")
+        .body(&b"<p>down</p>"[..])
+        .unwrap();
+    let error = exchange().parse(page, NOW).unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        format!("{error}\n  content-type: text/html\n  body: <p>down</p>")
+    );
+}
+
+#[test]
+fn an_error_prints_what_it_is_and_how_often_was_asked() {
+    let error = refused();
+    assert_eq!(error.attempts(), 1);
+    assert_eq!(Error::configuration("x").attempts(), 0);
+    let printed = format!("{error:?}");
+    for part in ["Error { kind: Rejected", "a message", "attempts: 1"] {
+        assert!(printed.contains(part), "{part} is not in {printed}");
+    }
+
+    let mut machine = Machine::new(Config::default(), exchange(), 1);
+    let ticket = machine.ticket(Need::Usable);
+    let mut now = NOW;
+    let error = loop {
+        match machine.poll(now, &ticket) {
+            Step::Send(transmit) => {
+                let answer = Response::builder().status(500).body(Vec::new()).unwrap();
+                let outcome = transmit.flight.parse(answer, now);
+                machine.handle_outcome(now, transmit.flight, outcome);
+            }
+            Step::Wait(time) => now = now.after(time),
+            Step::Failed(error) => break error,
+            Step::Ready(token) => panic!("{token:?}"),
+        }
+    };
+    assert_eq!(error.attempts(), 3);
+}
+
+/// An HTTP-date ends with the year 9999, and httpdate panics beyond it.
+#[test]
+fn a_date_that_cannot_be_written_is_not() {
+    const LAST: Duration = Duration::from_secs(253_370_764_800);
+    for (wait, is_told) in [(59, true), (60, false), (61, false)] {
+        let received = Moment {
+            wall: LAST - Duration::from_secs(60),
+            ..NOW
+        };
+        let response = Response::builder()
+            .status(StatusCode::TOO_MANY_REQUESTS)
+            .header(RETRY_AFTER, wait)
+            .body(Vec::new())
+            .unwrap();
+        let error = exchange().parse(response, received).unwrap_err();
+        assert_eq!(
+            error.retry_at().unwrap().wall - received.wall,
+            Duration::from_secs(wait)
+        );
+        assert_eq!(
+            format!("{error:#}").contains("ask again at"),
+            is_told,
+            "{wait}"
+        );
+    }
+}
+
+#[test]
+fn a_machine_knows_its_endpoint_and_no_time_before_the_last() {
+    let endpoint = Endpoint::parse("https://example.com/base").unwrap();
+    let exchange = Exchange::new(endpoint.clone(), Credentials::new("id", "secret").unwrap());
+    let mut machine = Machine::new(Config::default(), exchange, 1);
+    assert_eq!(machine.endpoint(), &endpoint);
+
+    let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
+        panic!("nothing is cached")
+    };
+    let answer = Response::builder().status(500).body(Vec::new()).unwrap();
+    let outcome = transmit.flight.parse(answer, NOW);
+    machine.handle_outcome(NOW, transmit.flight, outcome);
+    let earlier = Moment {
+        mono: Duration::ZERO,
+        ..NOW
+    };
+    assert!(matches!(
+        machine.status(NOW).phase,
+        Phase::BackingOff { .. }
+    ));
+    assert_eq!(machine.status(earlier).phase, machine.status(NOW).phase);
+}
+
+#[test]
+fn a_machine_prints_where_it_is_and_no_secret() {
+    let mut machine = Machine::new(Config::default(), exchange(), 1);
+    let printed = format!("{machine:?}");
+    assert!(printed.starts_with("Machine { cached: None, flights: 0, failures: 0"));
+    let Step::Send(transmit) = machine.poll(NOW, &machine.ticket(Need::Usable)) else {
+        panic!("nothing is cached")
+    };
+    let printed = format!("{machine:?} {:?}", transmit.flight);
+    assert!(printed.contains("flights: 1") && printed.contains("Flight { number: 1, sent: "));
+    assert!(!printed.contains("secret"));
+}

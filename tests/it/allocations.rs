@@ -1,0 +1,244 @@
+//! How often memory is asked for: pinned, because a figure that creeps up is never noticed.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use allocation_counter::{AllocationInfo, measure};
+use http::{HeaderMap, Response, StatusCode};
+use meshconnect_auth::shared::{Shared, SharedStep};
+use meshconnect_auth::{
+    BodyBuffer, Client, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Token,
+    blocking,
+};
+
+const NOW: Moment = Moment {
+    mono: Duration::from_secs(1000),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+fn credentials() -> Credentials {
+    Credentials::new("a-client-id", "a-client-secret").unwrap()
+}
+
+fn exchange() -> Exchange {
+    Exchange::new(Endpoint::default(), credentials())
+}
+
+fn token() -> Token {
+    let expiry = SystemTime::now() + Duration::from_secs(3600);
+    Token::new("handed.in.token", expiry).unwrap()
+}
+
+fn counted<T>(act: impl FnOnce() -> T) -> (T, AllocationInfo) {
+    let mut done = None;
+    let info = measure(|| done = Some(act()));
+    (done.unwrap(), info)
+}
+
+/// The body of a good answer with a JWT in it.
+fn granted(id_token: &str) -> Vec<u8> {
+    format!(
+        r#"{{"content":{{"id_token":"{id_token}","expires_in":3600,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
+    )
+    .into_bytes()
+}
+
+const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpYXQiOjE4MDAwMDAwMDAsImV4cCI6MTgwMDAwMzYwMH0.sig";
+
+fn answer(status: StatusCode, body: &[u8]) -> Response<BodyBuffer> {
+    let mut response = Response::new(BodyBuffer::from(body));
+    *response.status_mut() = status;
+    response
+}
+
+#[test]
+fn a_hit_asks_for_nothing() {
+    let cached = |client: &Client| {
+        let mut call = pin!(client.token());
+        match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(token) => token.unwrap().header_value().clone(),
+            Poll::Pending => panic!("a hit waits for nobody"),
+        }
+    };
+    let client = Client::builder(credentials())
+        .initial_token(token())
+        .build()
+        .unwrap();
+    let (header, info) = counted(|| cached(&client));
+    assert_eq!(
+        (header, info.count_total),
+        (token().header_value().clone(), 0)
+    );
+
+    let client = blocking::Client::builder(credentials())
+        .initial_token(token())
+        .build()
+        .unwrap();
+    let (header, info) = counted(|| client.token().unwrap().header_value().clone());
+    assert_eq!(
+        (header, info.count_total),
+        (token().header_value().clone(), 0)
+    );
+}
+
+#[test]
+fn a_request_asks_for_its_uri_and_its_headers() {
+    let exchange = exchange();
+    let (request, info) = counted(|| exchange.request());
+    assert!(request.body().as_ref().starts_with(b"{\"clientId\""));
+    assert!(info.count_total <= 2, "{info:?}");
+}
+
+/// The token's buffer, its owner, and what its clones share.
+#[test]
+fn a_grant_asks_for_the_token_alone() {
+    let exchange = exchange();
+    for id_token in ["opaque", JWT] {
+        let answer = answer(StatusCode::OK, &granted(id_token));
+        let (token, info) = counted(|| exchange.parse(answer, NOW).unwrap().into_token(NOW));
+        assert_eq!(token.id_token(), id_token);
+        assert!(info.count_total <= 3, "{info:?}");
+        assert!(
+            info.bytes_total < 512 + 2 * id_token.len() as u64,
+            "{info:?}"
+        );
+    }
+}
+
+/// Bodies at the limit of 64 KiB, made to be costly.
+fn costly() -> Vec<(&'static str, Vec<u8>)> {
+    const SIZE: usize = 64 * 1024;
+    let good = |before: &str, piece: &str, after: &str| {
+        let fixed = before.len() + after.len();
+        let body = [before, &piece.repeat((SIZE - fixed) / piece.len()), after].concat();
+        body.into_bytes()
+    };
+    let rest = r#""status":"ok","content":{"id_token":"a.b.c","expires_in":60}}"#;
+    let member = |piece: &str| good(r#"{"x":["#, piece, &format!("0],{rest}"));
+    vec![
+        ("objects", member("{},")),
+        ("numbers", member("1,")),
+        ("strings", member("\"\",")),
+        ("members", good("{", r#""x":0,"#, rest)),
+        ("escaped members", good("{", r#""\u0078":0,"#, rest)),
+        (
+            "escaped members, skipped",
+            good(r#"{"x":{"#, r#""\u0078":0,"#, &format!("\"y\":0}},{rest}")),
+        ),
+        (
+            "escaped members of the content",
+            good(
+                r#"{"status":"ok","content":{"id_token":"a.b.c","expires_in":60"#,
+                r#","\u0078":0"#,
+                "}}",
+            ),
+        ),
+        ("a string", good(r#"{"x":""#, "x", &format!("\",{rest}"))),
+        ("nesting", {
+            let deep = format!("{}{},", "[".repeat(100), "]".repeat(100));
+            member(&deep)
+        }),
+        ("space", good("{", " ", rest)),
+        (
+            "a token",
+            good(
+                r#"{"status":"ok","content":{"id_token":""#,
+                "x",
+                r#"","expires_in":60}}"#,
+            ),
+        ),
+        (
+            "a message",
+            good(r#"{"message":""#, "x", &format!("\",{rest}")),
+        ),
+        (
+            "an escaped message",
+            good(r#"{"message":""#, r"\n", &format!("\",{rest}")),
+        ),
+        (
+            "an escaped string",
+            good(r#"{"x":""#, r"\u0041", &format!("\",{rest}")),
+        ),
+        (
+            "data of an error",
+            good(r#"{"errorData":[""#, "x", &format!("\"],{rest}")),
+        ),
+    ]
+}
+
+#[test]
+fn no_body_makes_a_grant_ask_for_much() {
+    let exchange = exchange();
+    for (name, body) in costly() {
+        let answer = answer(StatusCode::OK, &body);
+        let (token, info) = counted(|| exchange.parse(answer, NOW).unwrap().into_token(NOW));
+        assert!(info.count_total <= 8, "{name}: {info:?}");
+        let most = 1024 + 2 * token.id_token().len() as u64;
+        assert!(info.bytes_total <= most, "{name}: {info:?}");
+    }
+}
+
+/// What a mint asks for from its answer on: the token as above, what everyone sees of it, and what
+/// is told to whoever listens.
+#[test]
+fn to_hold_a_token_asks_for_little_more() {
+    let shared = Shared::new(Machine::new(Config::default(), exchange(), 1), None);
+    let mut now = NOW;
+    for id_token in ["the-first", "the-second", "the-third"] {
+        now = now.after(Duration::from_secs(3500));
+        let attempt = match shared.poll(now, &shared.ticket(Need::Newer)) {
+            SharedStep::Send(attempt) => attempt,
+            next => panic!("{next:?}"),
+        };
+        let answer = answer(StatusCode::OK, &granted(id_token));
+        let ((), info) = counted(|| attempt.finish(now, Ok(answer)));
+        assert_eq!(shared.hit(now).unwrap().token.id_token(), id_token);
+        assert!(info.count_total <= 4, "{info:?}");
+    }
+}
+
+/// An answer that is no grant, or whose words have to be searched for secrets, may cost more: up
+/// to twenty times the body, and no piece of memory for each of its pieces.
+#[test]
+fn no_body_makes_a_refusal_ask_for_much() {
+    let exchange = exchange();
+    let mut refused = Vec::new();
+    for (name, mut body) in costly() {
+        refused.push((name, StatusCode::INTERNAL_SERVER_ERROR, body.clone()));
+        body.pop();
+        refused.push((name, StatusCode::OK, body));
+    }
+    let unknown = [
+        br#"{"status":"ok","content":{"id_token":"a.b.c","status":""#,
+        "x".repeat(64 * 1000).as_bytes(),
+        br#""}}"#,
+    ]
+    .concat();
+    refused.push(("an unknown status", StatusCode::OK, unknown));
+    for (name, status, body) in refused {
+        let size = body.len() as u64;
+        let answer = answer(status, &body);
+        let (result, info) = counted(|| exchange.parse(answer, NOW));
+        let granted = name == "an unknown status";
+        assert_eq!(result.is_ok(), granted, "{name}, {status}");
+        assert!(info.count_total <= 100, "{name}, {status}: {info:?}");
+        assert!(info.bytes_max <= 20 * size, "{name}, {status}: {info:?}");
+    }
+}
+
+/// A body that comes in pieces is copied as it grows; one that is announced is not.
+#[test]
+fn an_announced_body_is_one_buffer() {
+    let body = granted(JWT);
+    let headers: HeaderMap = [(http::header::CONTENT_LENGTH, body.len().into())]
+        .into_iter()
+        .collect();
+    let (buffer, info) = counted(|| {
+        let mut buffer = BodyBuffer::new(64 * 1024, &headers);
+        assert!(body.chunks(16).all(|piece| buffer.push(piece)));
+        buffer
+    });
+    assert_eq!(buffer.remaining(), 64 * 1024 - body.len());
+    assert_eq!(info.count_total, 1, "{info:?}");
+}

@@ -1,0 +1,226 @@
+//! What the environment may change, and what it may not: proxies and trust. Variables belong to a
+//! process, so each case is a child process of the program.
+
+mod unix {
+    use std::process::{Command, Output, Stdio};
+    use std::time::Duration;
+
+    use crate::support::files::{CaFile, Directory};
+    use crate::support::process::output_within;
+    use crate::support::server::{Server, answer};
+    use crate::support::tls::Ca;
+    use crate::support::{EXAMPLE_200, SECRET, TOKEN};
+
+    const PROXY_VARIABLES: [&str; 6] = [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ];
+
+    fn token(transport: &str, base_url: &str, variables: &[(&str, &str)]) -> Output {
+        command(transport, base_url, variables).output().unwrap()
+    }
+
+    fn command(transport: &str, base_url: &str, variables: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshconnect-auth"));
+        command
+            .args([
+                "token",
+                "--timeout",
+                "5s",
+                "--max-attempts",
+                "1",
+                "--allow-plaintext",
+            ])
+            .args(["--transport", transport, "--base-url", base_url])
+            .env_clear()
+            .env("MESHCONNECT_CLIENT_ID", "id")
+            .env("MESHCONNECT_CLIENT_SECRET", SECRET)
+            .envs(variables.iter().copied());
+        command
+    }
+
+    fn words(output: &Output) -> (Option<i32>, String) {
+        let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+        assert!(
+            !stderr.contains(SECRET) && !stderr.contains(TOKEN),
+            "{stderr}"
+        );
+        (output.status.code(), stderr)
+    }
+
+    fn for_each_transport(case: impl Fn(&str)) {
+        case("async");
+        case("blocking");
+    }
+
+    #[test]
+    fn no_proxy_sees_a_loopback_request() {
+        for_each_transport(|transport| {
+            let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let ca = Ca::new();
+            let file = CaFile::new(&format!("loopback-{transport}.pem"), &ca);
+            let plain = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let tls = ca.server("localhost");
+            let encrypted = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+            let url = proxy.http();
+            let mut variables = PROXY_VARIABLES.map(|name| (name, url.as_str())).to_vec();
+            variables.push(("SSL_CERT_FILE", file.path()));
+            for server in [plain.http(), encrypted.https()] {
+                let output = token(transport, &server, &variables);
+                assert_eq!(
+                    words(&output),
+                    (Some(0), String::new()),
+                    "{transport}, {server}"
+                );
+                assert_eq!(output.stdout, format!("{TOKEN}\n").into_bytes());
+            }
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn no_proxy_sees_a_plaintext_request() {
+        for_each_transport(|transport| {
+            let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let url = proxy.http();
+            let variables = PROXY_VARIABLES.map(|name| (name, url.as_str()));
+            let output = token(transport, "http://plain.invalid", &variables);
+            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn a_proxy_for_https_is_used_and_sees_no_secret() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+            let url = proxy.http();
+            for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+                let output = token(transport, "https://proxied.invalid", &[(name, &url)]);
+                let (code, stderr) = words(&output);
+                assert_eq!(code, Some(4), "{transport}, {name}: {stderr}");
+                assert!(
+                    stderr.contains("no connection"),
+                    "{transport}, {name}: {stderr}"
+                );
+            }
+            let requests = proxy.requests();
+            assert_eq!(requests.len(), 4, "{transport}");
+            for request in requests {
+                assert!(
+                    request.starts_with("CONNECT proxied.invalid:443 "),
+                    "{request}"
+                );
+                assert!(!request.contains(SECRET), "{request}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_proxy_that_is_none_falls_back_on_no_other() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let url = proxy.http();
+            let variables = [("HTTPS_PROXY", "socks9://x y"), ("HTTP_PROXY", &url)];
+            let output = token(transport, "https://proxied.invalid", &variables);
+            let (code, stderr) = words(&output);
+            // reqwest goes without one, and then the name cannot be resolved.
+            let expected = if transport == "async" { 4 } else { 2 };
+            assert_eq!(code, Some(expected), "{transport}: {stderr}");
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_told_apart() {
+        for_each_transport(|transport| {
+            let output = token(transport, "https://no-such-host.invalid", &[]);
+            let (code, stderr) = words(&output);
+            assert_eq!(code, Some(4), "{transport}: {stderr}");
+            assert!(
+                stderr.contains("could not be resolved"),
+                "{transport}: {stderr}"
+            );
+        });
+    }
+
+    /// Whoever calls a CGI program sets `HTTP_PROXY` by a request header named `Proxy`.
+    #[test]
+    fn the_proxy_variable_of_plain_http_is_never_used() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let url = proxy.http();
+            let variables = [
+                ("HTTP_PROXY", url.as_str()),
+                ("http_proxy", url.as_str()),
+                ("REQUEST_METHOD", "GET"),
+            ];
+            let output = token(transport, "https://proxied.invalid", &variables);
+            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn no_proxy_names_hosts_that_are_asked_directly() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let url = proxy.http();
+            let variables = [
+                ("HTTPS_PROXY", url.as_str()),
+                ("NO_PROXY", "other.example,proxied.invalid"),
+            ];
+            let output = token(transport, "https://proxied.invalid", &variables);
+            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn the_platforms_certificates_are_trusted_and_their_lack_is_explained() {
+        for_each_transport(|transport| {
+            let ca = Ca::new();
+            let file = CaFile::new(&format!("platform-{transport}.pem"), &ca);
+            let other = CaFile::new(&format!("other-{transport}.pem"), &Ca::new());
+            let tls = ca.server("localhost");
+            let server = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+            for (trusted, expected) in [
+                (file.path(), 0),
+                (other.path(), 4),
+                ("/nonexistent/certificates", 4),
+            ] {
+                let variables = [("SSL_CERT_FILE", trusted), ("SSL_CERT_DIR", "/nonexistent")];
+                let (code, stderr) = words(&token(transport, &server.https(), &variables));
+                assert_eq!(code, Some(expected), "{transport}, {trusted}: {stderr}");
+                let explained = stderr.contains("certificate could not be verified")
+                    && stderr.contains("SSL_CERT_FILE");
+                assert_eq!(explained, expected == 4, "{transport}, {trusted}: {stderr}");
+            }
+        });
+    }
+
+    /// A file that nobody writes stands for a disk that does not answer. `build()` does not read
+    /// it. The async client does before it connects, and its call ends in time all the same; the
+    /// blocking one not before there is somebody to talk to.
+    #[test]
+    fn certificates_that_do_not_come_hold_up_nobody() {
+        let directory = Directory::new("certificates");
+        let fifo = directory.fifo();
+        let variables = [("SSL_CERT_FILE", fifo.to_str().unwrap())];
+        for (transport, expected) in [
+            ("async", "did not answer in time"),
+            ("blocking", "no connection"),
+        ] {
+            let mut command = command(transport, "https://127.0.0.1:1", &variables);
+            let child = command.stderr(Stdio::piped()).spawn().unwrap();
+            let ended = Duration::from_secs(20);
+            let (code, stderr) = words(&output_within(ended, child).expect(transport));
+            assert_eq!(code, Some(4), "{transport}: {stderr}");
+            assert!(stderr.contains(expected), "{transport}: {stderr}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! How much memory a waiter and a client take, and that time adds nothing to it. `--nocapture`
+//! shows the figures, which are of bytes that were asked for by the thread that did it all.
+
+use std::env;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::{Duration, SystemTime};
+
+use allocation_counter::{AllocationInfo, measure};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{Response, StatusCode};
+use meshconnect_auth::shared::{Attempt, Shared, SharedStep};
+use meshconnect_auth::{
+    Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Machine, Moment,
+    Need, Token, Transport, TransportErrorKind, blocking,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::support::EXAMPLE_200;
+use crate::support::server::{Server, answer};
+use crate::support::tls::Ca;
+
+fn credentials() -> Credentials {
+    Credentials::new("a-client-id", "a-client-secret").unwrap()
+}
+
+fn shared() -> Shared {
+    let exchange = Exchange::new(Endpoint::default(), credentials());
+    Shared::new(Machine::new(Config::default(), exchange, 1), None)
+}
+
+fn token() -> Token {
+    let expiry = SystemTime::now() + Duration::from_secs(3600);
+    Token::new("handed.in.token", expiry).unwrap()
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The bytes that each of so many takes, for as long as it is kept, its own size included.
+fn bytes_each<T>(count: usize, mut make: impl FnMut() -> T) -> usize {
+    let mut kept = Vec::with_capacity(count);
+    let info = measure(|| kept.extend((0..count).map(|_| make())));
+    usize::try_from(info.bytes_current).unwrap() / count + size_of::<T>()
+}
+
+/// What each of a hundred takes is what each of ten thousand takes.
+fn bytes_each_of_many<T>(what: &str, most: usize, mut make: impl FnMut() -> T) {
+    let each = [100, 10_000].map(|count| bytes_each(count, &mut make));
+    println!("{what}: {each:?} bytes each of 100 and of 10,000, at most {most}");
+    let [few, many] = each;
+    assert!(few.abs_diff(many) <= few / 50, "{what}: {few} {many}");
+    assert!(many <= most, "{what}: {many}");
+}
+
+const NOW: Moment = Moment {
+    mono: Duration::from_secs(1000),
+    wall: Duration::from_secs(1_800_000_000),
+};
+
+/// All that a blocked thread has besides its stack.
+#[test]
+fn a_waiter_takes_little() {
+    let shared = shared();
+    let ticket = shared.ticket(Need::Usable);
+    let SharedStep::Send(_attempt) = shared.poll(NOW, &ticket) else {
+        panic!("nobody else attempts");
+    };
+    bytes_each_of_many("waiter", 128, || match shared.poll(NOW, &ticket) {
+        SharedStep::Wait(waiter) => waiter,
+        next => panic!("{next:?}"),
+    });
+}
+
+#[test]
+fn a_call_that_waits_takes_little() {
+    // Nothing is sent: the runtime is entered, and not run.
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let client = Client::builder(credentials()).build().unwrap();
+    let call = || -> Pin<Box<dyn Future<Output = _>>> {
+        let client = client.clone();
+        let mut call = Box::pin(async move { client.token().await });
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        call
+    };
+    let _leader = call();
+    bytes_each_of_many("async call that waits", 1024, call);
+}
+
+#[test]
+fn an_idle_client_takes_little() {
+    let asynchronous = || {
+        let client = Client::builder(credentials()).initial_token(token());
+        client.build().unwrap()
+    };
+    let blocking = || {
+        let client = blocking::Client::builder(credentials()).initial_token(token());
+        client.build().unwrap()
+    };
+    // What is made once per process, or per thread.
+    drop((asynchronous(), blocking()));
+    bytes_each_of_many("idle async client", 4096, asynchronous);
+    bytes_each_of_many("idle blocking client", 6144, blocking);
+}
+
+/// A server that gives a token: over https, if there is a CA for it.
+fn answering(ca: Option<&Ca>) -> (Server, Endpoint) {
+    let answer = answer("200 OK", "", EXAMPLE_200);
+    let (server, base_url) = match ca {
+        None => {
+            let server = Server::say(answer);
+            let base_url = server.http();
+            (server, base_url)
+        }
+        Some(ca) => {
+            let server = Server::say_over_tls(ca.server("localhost"), answer);
+            let base_url = server.https();
+            (server, base_url)
+        }
+    };
+    (server, Endpoint::parse(&base_url).unwrap())
+}
+
+/// Over https with one CA; whose certificates are the platform's is another question.
+#[test]
+fn a_client_that_has_asked_takes_little() {
+    let runtime = runtime();
+    let ca = Ca::new();
+    for (scheme, ca, most) in [
+        ("http", None, [32 * 1024, 8 * 1024]),
+        ("https", Some(&ca), [32 * 1024, 32 * 1024]),
+    ] {
+        let (_server, endpoint) = answering(ca);
+        let asynchronous = || {
+            let client: Client = build(&endpoint, ca);
+            runtime.block_on(async {
+                client.token().await.unwrap();
+                // The connection's task sees that nobody needs it any more.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            });
+            client
+        };
+        let blocking = || {
+            let client: blocking::Client = build(&endpoint, ca);
+            client.token().unwrap();
+            client
+        };
+        drop((asynchronous(), blocking()));
+        for (name, most, each) in [
+            ("async", most[0], bytes_each(20, asynchronous)),
+            ("blocking", most[1], bytes_each(20, blocking)),
+        ] {
+            println!(
+                "{name} client that has asked over {scheme}: {each} bytes each of 20, at most {most}"
+            );
+            assert!(each <= most, "{name} over {scheme}: {each}");
+        }
+    }
+}
+
+/// What the platform's certificates add, where it has any: in the blocking client, whose thread is
+/// the one that loads them. The handshake then fails, but they stay.
+#[test]
+fn the_platforms_certificates_take_no_more_than_they_must() {
+    let (_server, endpoint) = answering(Some(&Ca::new()));
+    let blocking = || {
+        let client: blocking::Client = build(&endpoint, None);
+        let error = client.token().unwrap_err();
+        let expected = ErrorKind::Transport(TransportErrorKind::Certificate);
+        assert_eq!(error.kind(), expected);
+        client
+    };
+    drop(blocking());
+    let each = bytes_each(3, blocking);
+    println!("blocking client with the platform's certificates: {each} bytes each of 3");
+    assert!(each <= 1024 * 1024, "{each}");
+}
+
+fn build<C: Transport>(endpoint: &Endpoint, ca: Option<&Ca>) -> C {
+    let mut config = Config::default();
+    config.attempts = 1;
+    let builder = ClientBuilder::new(credentials()).config(config);
+    let builder = builder.endpoint(endpoint.clone());
+    match ca {
+        Some(ca) => builder.root_certificate_der(ca.der.clone()),
+        None => builder,
+    }
+    .build()
+    .unwrap()
+}
+
+/// The body of a good answer with a JWT in it, another one for each number.
+fn granted(number: u64) -> Vec<u8> {
+    let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iat":1800000000,"jti":"{number:09}"}}"#));
+    let id_token = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl");
+    let body = format!(
+        r#"{{"content":{{"id_token":"{id_token}","expires_in":3600,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
+    );
+    body.into_bytes()
+}
+
+/// A client that runs for a hundred years holds no more than one that has run for a month.
+#[test]
+fn nothing_grows_with_the_number_of_refreshes() {
+    const EARLY: u64 = 1000;
+    let rounds = env::var("GROWTH_REFRESHES").map_or(100_000, |rounds| rounds.parse().unwrap());
+    let shared = shared();
+    let (mut number, mut now) = (0_u64, NOW);
+    let mut refresh = || {
+        number += 1;
+        now = now.after(Duration::from_secs(3300));
+        let attempt: Attempt = match shared.refresh(now) {
+            Some(attempt) => attempt,
+            None => match shared.poll(now, &shared.ticket(Need::Usable)) {
+                SharedStep::Send(attempt) => attempt,
+                next => panic!("{next:?}"),
+            },
+        };
+        // Each third fails, and of the others, each fifth token is refused where it is used.
+        let mut response = Response::new(granted(number));
+        if number.is_multiple_of(3) {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        attempt.finish(now, Ok(response));
+        if number.is_multiple_of(5)
+            && let Some(hit) = shared.hit(now)
+        {
+            shared.reject(now, &hit.token);
+        }
+    };
+    let mut live =
+        |rounds: u64| -> AllocationInfo { measure(|| (0..rounds).for_each(|_| refresh())) };
+    // Both end at the same point of what repeats.
+    assert!(
+        rounds > EARLY && rounds % 15 == EARLY % 15,
+        "GROWTH_REFRESHES should be a power of ten, larger than {EARLY}; it is {rounds}"
+    );
+    let early = live(EARLY);
+    let late = live(rounds - EARLY);
+    println!(
+        "after {EARLY} refreshes: {} bytes in {} pieces; after {rounds}: {} and {} more",
+        early.bytes_current, early.count_current, late.bytes_current, late.count_current
+    );
+    assert_eq!((late.bytes_current, late.count_current), (0, 0));
+    assert!(late.bytes_max <= early.bytes_max, "{early:?} {late:?}");
+}

@@ -1,0 +1,57 @@
+//! Against the real service, with one's own credentials; never run unless asked for:
+//!
+//! ```sh
+//! MESHCONNECT_CLIENT_ID=… MESHCONNECT_CLIENT_SECRET=… \
+//!     cargo test --all-features --test live -- --ignored
+//! ```
+//!
+//! `MESHCONNECT_BASE_URL` sends it elsewhere.
+
+use std::env;
+use std::time::SystemTime;
+
+use meshconnect_auth::{Client, Credentials, Endpoint, Error, Token, blocking};
+
+fn credentials() -> Credentials {
+    let variable = |name| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+    Credentials::new(
+        variable("MESHCONNECT_CLIENT_ID"),
+        variable("MESHCONNECT_CLIENT_SECRET"),
+    )
+    .unwrap()
+}
+
+fn endpoint() -> Endpoint {
+    env::var("MESHCONNECT_BASE_URL").map_or_else(
+        |_| Endpoint::default(),
+        |base_url| Endpoint::parse(&base_url).unwrap(),
+    )
+}
+
+fn check(result: Result<Token, Error>) {
+    let token = result.unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(token.expires_at() > SystemTime::now());
+    assert!(!token.id_token().is_empty());
+}
+
+#[test]
+#[ignore = "asks the real service; needs credentials"]
+fn the_async_client_gets_a_token() {
+    let client = Client::builder(credentials())
+        .endpoint(endpoint())
+        .build()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    check(runtime.unwrap().block_on(client.token()));
+}
+
+#[test]
+#[ignore = "asks the real service; needs credentials"]
+fn the_blocking_client_gets_a_token() {
+    let client = blocking::Client::builder(credentials())
+        .endpoint(endpoint())
+        .build();
+    check(client.unwrap().token());
+}

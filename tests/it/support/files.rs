@@ -1,0 +1,63 @@
+//! Files for as long as a test.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::tls::Ca;
+
+/// A directory of its own for each that is made.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn new(name: &str) -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{number}"));
+        // What a run left that was killed.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn file(&self, name: impl AsRef<OsStr>, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.join(name.as_ref());
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn fifo(&self) -> PathBuf {
+        let path = self.0.join("fifo");
+        let made = Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A file with a CA's certificate.
+pub struct CaFile {
+    path: PathBuf,
+    _directory: Directory,
+}
+
+impl CaFile {
+    pub fn new(name: &str, ca: &Ca) -> Self {
+        let directory = Directory::new(name);
+        Self {
+            path: directory.file("ca.pem", &ca.pem),
+            _directory: directory,
+        }
+    }
+
+    pub fn path(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+}
