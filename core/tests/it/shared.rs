@@ -1062,7 +1062,7 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
                 "Attempt",
                 "Attempt",
                 "Failed",
-                "CachedToken"
+                "CooldownStarted"
             ]
         );
     });
