@@ -12,7 +12,11 @@ use meshconnect_auth::emulator::{Emulator, Reply};
 use serde_json::{Value, json};
 
 use crate::support::files::Directory;
+#[cfg(unix)]
 use crate::support::process::{kill, until};
+#[cfg(unix)]
+use crate::support::program::SIGNALS;
+use crate::support::program::{TRANSPORTS, program, start};
 
 const BASE_URL: &str = "MESHCONNECT_BASE_URL";
 const CLIENT_ID: &str = "MESHCONNECT_CLIENT_ID";
@@ -21,8 +25,6 @@ const CLIENT_SECRET: &str = "MESHCONNECT_CLIENT_SECRET";
 const ID: &str = "me";
 const SECRET: &str = "canary-secret-\u{e9}";
 const TOKEN: &str = "canary-token";
-
-const TRANSPORTS: [&str; 2] = ["async", "blocking"];
 
 fn emulator() -> Emulator {
     let credentials = Credentials::new(ID, SECRET).unwrap();
@@ -51,12 +53,6 @@ fn granted() -> Reply {
     )
 }
 
-fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_meshconnect-auth"));
-    command.env_clear().args(args).stdin(Stdio::null());
-    command
-}
-
 /// `meshconnect-auth token`, with all that it takes to get one from `emulator`.
 fn token(emulator: &Emulator, args: &[&str]) -> Command {
     let mut command = program(&["token"]);
@@ -76,14 +72,6 @@ struct Ended {
 
 fn run(command: &mut Command) -> Ended {
     Ended::new(command.output().unwrap())
-}
-
-fn start(command: &mut Command) -> Child {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 impl Ended {
@@ -655,8 +643,6 @@ fn an_emulator_that_cannot_work_exits_with_2() {
 #[cfg(unix)]
 mod signals {
     use super::*;
-
-    const SIGNALS: [(&str, i32, &str); 2] = [("-INT", 130, "SIGINT"), ("-TERM", 143, "SIGTERM")];
 
     #[test]
     fn a_signal_ends_a_request() {

@@ -32,14 +32,10 @@ use meshconnect_auth::emulator::{Emulator, Reply};
 
 use crate::support::files::Directory;
 use crate::support::process::{kill, until};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_meshconnect-auth");
+use crate::support::program::{PROGRAM, SIGNALS, TRANSPORTS, program, start};
 
 const ID: &str = "me";
 const SECRET: &str = "canary-secret-0123456789";
-
-const TRANSPORTS: [&str; 2] = ["async", "blocking"];
-const SIGNALS: [(&str, i32, &str); 2] = [("-INT", 130, "SIGINT"), ("-TERM", 143, "SIGTERM")];
 
 /// The program's own time-outs are far longer; what ends within this did not wait for one.
 const SOON: Duration = Duration::from_secs(4);
@@ -50,12 +46,6 @@ fn emulator() -> Emulator {
 
 fn builder() -> meshconnect_auth::emulator::EmulatorBuilder {
     Emulator::builder().credentials(Credentials::new(ID, SECRET).unwrap())
-}
-
-fn program(args: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.env_clear().args(args).stdin(Stdio::null());
-    command
 }
 
 /// `meshconnect-auth token` against `base_url`, with good credentials.
@@ -73,14 +63,6 @@ fn token_with_file(emulator: &Emulator, file: impl AsRef<OsStr>) -> Command {
     let mut command = token(&emulator.endpoint().to_string(), "async");
     command.arg("--client-secret-file").arg(file);
     command
-}
-
-fn start(command: &mut Command) -> Child {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 struct Ended {

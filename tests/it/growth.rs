@@ -15,11 +15,10 @@ use meshconnect_auth::{
     Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Machine, Moment,
     Need, Token, Transport, TransportErrorKind, blocking,
 };
-use tokio::runtime::{Builder, Runtime};
 
-use crate::support::EXAMPLE_200;
 use crate::support::server::{Server, answer};
 use crate::support::tls::Ca;
+use crate::support::{EXAMPLE_200, runtime};
 
 fn credentials() -> Credentials {
     Credentials::new("a-client-id", "a-client-secret").unwrap()
@@ -33,10 +32,6 @@ fn shared() -> Shared {
 fn token() -> Token {
     let expiry = SystemTime::now() + Duration::from_secs(3600);
     Token::new("handed.in.token", expiry).unwrap()
-}
-
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// The bytes that each of so many takes, for as long as it is kept, its own size included.

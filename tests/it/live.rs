@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! MESHCONNECT_CLIENT_ID=… MESHCONNECT_CLIENT_SECRET=… \
-//!     cargo test --all-features --test live -- --ignored
+//!     cargo test --all-features --test it live:: -- --ignored
 //! ```
 //!
 //! `MESHCONNECT_BASE_URL` sends it elsewhere.

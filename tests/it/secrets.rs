@@ -21,8 +21,8 @@ use std::time::{Duration, SystemTime};
 use crate::support::process::{alone, in_own_process};
 use crate::support::search::{Search, encodings, json};
 use crate::support::server::{Server, answer};
-use crate::support::tls::{Ca, provider};
-use crate::support::{now, runtime};
+use crate::support::tls::Ca;
+use crate::support::{now, reqwest_builder, runtime};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::AUTHORIZATION;
@@ -767,7 +767,9 @@ fn the_header_is_sensitive_still_in_each_clients_own_request() {
     assert!(is_sensitive(request.headers()));
     hides("reqwest::Request", &format!("{request:?}"));
     // Where a caller puts it into a request of their own.
-    let builder = own_reqwest()
+    let builder = reqwest_builder()
+        .build()
+        .unwrap()
         .get("http://127.0.0.1:1")
         .header(AUTHORIZATION, bearer.header_value().clone());
     let request = builder.build().unwrap();
@@ -794,14 +796,4 @@ fn the_header_is_sensitive_still_in_each_clients_own_request() {
     let seen = seen.lock().unwrap().take().unwrap();
     assert!(is_sensitive(&seen));
     hides("ureq's headers", &format!("{seen:?}"));
-}
-
-fn own_reqwest() -> reqwest::Client {
-    let tls = rustls::ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls);
-    builder.build().unwrap()
 }

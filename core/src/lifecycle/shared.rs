@@ -1,6 +1,6 @@
 //! One machine for many callers, threads and tasks alike. The only locks of this crate are here.
 //!
-//! The rules, each of which a test in `tests/shared.rs` fails without:
+//! The rules, each of which a test in `tests/it/shared.rs` fails without:
 //!
 //! - the machine's lock is never held over IO, and never while anyone else's code runs;
 //! - a waiter's listener is registered inside the lock of the poll that told it to wait, so that

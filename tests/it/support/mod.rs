@@ -15,6 +15,8 @@ macro_rules! for_both {
 
 pub mod files;
 pub mod process;
+#[cfg(feature = "cli")]
+pub mod program;
 pub mod search;
 pub mod server;
 pub mod tls;
