@@ -879,7 +879,7 @@ fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
                                 SharedStep::Ready(token) => return token,
                                 SharedStep::Failed(error) => panic!("{error}"),
                                 SharedStep::Send(attempt) => {
-                                    attempt.finish(START, granted("next", 3600))
+                                    attempt.finish(START, granted("next", 3600));
                                 }
                                 SharedStep::Wait(waiter) => {
                                     waits.send(()).unwrap();
