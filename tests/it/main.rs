@@ -21,6 +21,7 @@
 #[macro_use]
 #[allow(
     dead_code,
+    unused_imports,
     unused_macros,
     reason = "each set of features compiles other tests, which use other helpers"
 )]

@@ -6,6 +6,7 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::process::runs_alone;
 use crate::support::{SECRET, credentials, reqwest_builder, runtime};
 use http::StatusCode;
 use meshconnect_auth::emulator::{Emulator, Reply};
@@ -147,6 +148,9 @@ fn check(notebook: &Notebook) {
 /// with what a support ticket needs.
 #[test]
 fn an_acquisition_is_one_span_and_its_failure_is_told() {
+    if !runs_alone(an_acquisition_is_one_span_and_its_failure_is_told) {
+        return;
+    }
     let emulator = Emulator::builder()
         .credentials(credentials())
         .start()
@@ -211,6 +215,9 @@ impl reqwest::dns::Resolve for Resolver {
 
 #[test]
 fn the_async_client_tells() {
+    if !runs_alone(the_async_client_tells) {
+        return;
+    }
     check(&told_by(|emulator, config| {
         let http = reqwest_builder()
             .pool_max_idle_per_host(0)
@@ -227,6 +234,9 @@ fn the_async_client_tells() {
 
 #[test]
 fn the_blocking_client_tells() {
+    if !runs_alone(the_blocking_client_tells) {
+        return;
+    }
     check(&told_by(|emulator, config| {
         let agent = ureq::Agent::config_builder().middleware(
             |request: http::Request<ureq::SendBody<'_>>,

@@ -28,6 +28,8 @@ mod graph;
 mod json_suite;
 #[cfg(feature = "__invariants")]
 mod model;
+#[cfg(feature = "tracing")]
+mod process;
 #[cfg(all(feature = "__invariants", feature = "proptest"))]
 mod properties;
 mod scenarios;

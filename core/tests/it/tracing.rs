@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::process::runs_alone;
 use http::{Response, StatusCode};
 use meshconnect_auth_core::{
     Attempt, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared, SharedStep,
@@ -127,6 +128,9 @@ const REFUSED: &str = r#"{"status":"serverFailure","message":"words of a server"
 
 #[test]
 fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
+    if !runs_alone(an_acquisition_is_one_span_and_a_refresh_ahead_another) {
+        return;
+    }
     let notebook = Notebook::default();
     let _guard = tracing::subscriber::set_default(notebook.clone());
     let shared = shared();
@@ -203,6 +207,9 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
 
 #[test]
 fn a_failure_ends_its_span() {
+    if !runs_alone(a_failure_ends_its_span) {
+        return;
+    }
     let notebook = Notebook::default();
     let _guard = tracing::subscriber::set_default(notebook.clone());
     let shared = shared();

@@ -23,18 +23,20 @@ fn name_of<T>() -> &'static str {
     path.split_once("::").map_or(path, |(_, name)| name)
 }
 
-/// Runs the body of `test` in a process of its own, for a test that changes what belongs to the
-/// process, as a logger does.
-pub fn in_own_process<T>(test: T, body: impl FnOnce()) {
+/// Whether this process runs `test` and nothing else. If not, one that does is started and has to
+/// end well. For tests that change what belongs to the process: a logger, or a subscriber, which
+/// other threads that reach one of its events first can switch off.
+pub fn runs_alone<T>(test: T) -> bool {
     let name = name_of::<T>();
     if env::var_os(ALONE).is_some_and(|alone| alone == name) {
-        return body();
+        return true;
     }
     let output = alone(test).env(ALONE, name).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let failed = String::from_utf8_lossy(&output.stderr);
     let ran = output.status.success() && said.contains("1 passed");
     assert!(ran, "{name}, alone: {said}\n{failed}");
+    false
 }
 
 /// Waits for what another process does, of which nothing tells but what it has done.
