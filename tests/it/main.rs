@@ -40,7 +40,7 @@ mod behaviour;
 mod cli;
 #[cfg(all(feature = "cli", unix))]
 mod cli_faults;
-#[cfg(feature = "__invariants")]
+#[cfg(feature = "emulator")]
 mod emulator_corpus;
 #[cfg(all(feature = "cli", feature = "webpki-roots", unix))]
 mod environment;

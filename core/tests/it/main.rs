@@ -19,18 +19,14 @@
 
 #[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "__invariants")]
 mod corpus;
 mod dependencies;
 mod golden;
-#[cfg(feature = "__invariants")]
 mod graph;
 mod json_suite;
-#[cfg(feature = "__invariants")]
 mod model;
 #[cfg(feature = "tracing")]
 mod process;
-#[cfg(all(feature = "__invariants", feature = "proptest"))]
 mod properties;
 mod scenarios;
 mod secrets;
