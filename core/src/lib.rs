@@ -12,7 +12,8 @@
 //! - *When to send*: [`Machine`] decides from state and time whether to use the token, refresh it
 //!   ahead, fetch, wait, retry or cooldown back; `Shared` (feature `shared`) is one machine for many
 //!   callers, threads and tasks alike; [`TokenSource`] is what a user's code takes.
-//! - *A client of your own*: `ClientBuilder` (feature `client`) makes whatever is a `Transport`.
+//! - *Settings that every client reads alike*: [`Proxy`] reads the proxy variables, and
+//!   [`read_pem_certificates`] root certificates.
 //! - *What went wrong*: one [`Error`] that says who has to do something about it.
 //! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`], [`ClientAdminTokenRequest`].
 //!
@@ -106,8 +107,6 @@
 //! copy what they send and receive. Nothing in here shows either of them under `Debug` or
 //! `Display`, and what a server echoes is masked before it becomes part of an error.
 
-#[cfg(feature = "client")]
-mod client;
 mod config;
 mod error;
 mod json;
@@ -116,8 +115,6 @@ mod moment;
 mod protocol;
 mod wire;
 
-#[cfg(feature = "client")]
-pub use client::{ClientBuilder, HttpSettings, MozillaRoots, Transport, Trust};
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
 #[cfg(feature = "shared")]
@@ -129,7 +126,7 @@ pub use lifecycle::{
 pub use moment::Moment;
 pub use protocol::{
     BodyBuffer, Claims, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType,
-    RequestBody, Token,
+    Proxy, RequestBody, Token, read_pem_certificates,
 };
 pub use wire::{
     ApiResult, ApiResultStatus, AuthenticationStatus, ClientAdminTokenRequest, OAuthTokenResponse,

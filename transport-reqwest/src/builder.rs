@@ -1,92 +1,417 @@
-//! The HTTP client: what goes without saying, and is said.
+//! Settings for a client.
 
-use std::panic;
-use std::sync::{Arc, OnceLock};
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
-use meshconnect_auth_core::{Error, HttpSettings, TransportError, TransportErrorKind, Trust};
-use reqwest::{Url, redirect, retry};
-use tokio::task;
+use meshconnect_auth_core::{
+    Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Proxy, Shared, Token,
+};
 
-use crate::failure;
-use crate::tls;
+use crate::client::Client;
+use crate::clock;
+use crate::http::{self, Http, Settings};
+use crate::tls::Trust;
 
-/// The HTTP client, made when it is first needed.
-pub(crate) struct Http {
-    /// Where every request goes; reqwest would read it anew for each.
-    pub(crate) url: Url,
-    client: OnceLock<reqwest::Client>,
-    settings: Arc<HttpSettings<reqwest::Client>>,
+/// Settings for a [`Client`]. All but the credentials have defaults.
+///
+/// ```
+/// use meshconnect_auth_core::{Credentials, Endpoint};
+/// use meshconnect_auth_reqwest::ClientBuilder;
+///
+/// let client = ClientBuilder::new(Credentials::new("id", "secret")?)
+///     .endpoint(Endpoint::parse("https://gateway.example/mesh")?)
+///     .build()?;
+/// assert_eq!(client.endpoint().to_string(), "https://gateway.example/mesh");
+/// # Ok::<_, meshconnect_auth_core::Error>(())
+/// ```
+#[must_use]
+pub struct ClientBuilder {
+    credentials: Credentials,
+    endpoint: Endpoint,
+    config: Config,
+    initial_token: Option<Token>,
+    observer: Option<Box<dyn Fn(&Event) + Send + Sync>>,
+    /// The root certificates that were set, or what is wrong with them.
+    roots: Option<Result<Trust, Error>>,
+    http_client: Option<reqwest::Client>,
 }
 
-impl Http {
-    pub(crate) fn new(mut settings: HttpSettings<reqwest::Client>) -> Result<Self, Error> {
-        // Its URLs are stricter about international names.
-        let url = settings.endpoint.token_uri().to_string().parse();
-        let url = url.map_err(|error| {
-            let what = format!("the base URL is none that reqwest can use: {error}");
-            Error::configuration(what)
-        })?;
-        Ok(Self {
-            url,
-            client: settings
-                .client
-                .take()
-                .map_or_else(OnceLock::new, OnceLock::from),
-            settings: Arc::new(settings),
-        })
-    }
-
-    /// The client. The first time, the platform's certificates are read from its files, which
-    /// must not hold up the runtime.
-    pub(crate) async fn client(&self) -> Result<&reqwest::Client, TransportError> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+impl ClientBuilder {
+    /// Begins a client for `credentials`, at the real service unless told otherwise.
+    ///
+    /// ```
+    /// use meshconnect_auth_core::Credentials;
+    /// use meshconnect_auth_reqwest::ClientBuilder;
+    ///
+    /// let client = ClientBuilder::new(Credentials::new("id", "secret")?).build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            endpoint: Endpoint::default(),
+            config: Config::default(),
+            initial_token: None,
+            observer: None,
+            roots: None,
+            http_client: None,
         }
-        let settings = Arc::clone(&self.settings);
-        let made = if settings.endpoint.is_https() && matches!(settings.trust, Trust::Platform) {
-            let making = task::spawn_blocking(move || client(&settings)).await;
-            making.map_err(|error| match error.try_into_panic() {
-                Ok(panic) => panic::resume_unwind(panic),
-                Err(error) => TransportError::new(TransportErrorKind::Broken, &error),
-            })?
-        } else {
-            client(&settings)
+    }
+
+    /// Sets the base URL of the API. Default: [`Endpoint::PRODUCTION`].
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::{Credentials, Endpoint};
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let client = Client::builder(credentials)
+    ///     .endpoint(Endpoint::parse("http://127.0.0.1:8080")?)
+    ///     .build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn endpoint(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = endpoint;
+        self
+    }
+
+    /// Sets time-outs, attempts, waits, cooldowns, and when to refresh. Default:
+    /// [`Config::default`]. [`build`](Self::build) refuses what [`Config::check`] refuses.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::{Config, Credentials};
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let mut config = Config::default();
+    /// config.attempts = 5;
+    /// let client = Client::builder(credentials).config(config).build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets a function that is called at every [`Event`], for metrics. Default: none.
+    ///
+    /// It is called by the thread or task that caused the event, outside of all locks: it should
+    /// be quick, and must not wait for a token.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let client = Client::builder(credentials)
+    ///     .observer(|event| println!("{event}"))
+    ///     .build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// Sets a token to begin with, from another process or from an earlier run of this one.
+    /// Default: none. It is used until its own expiry; an expired one is ignored.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # use meshconnect_auth_core::{Credentials, Token};
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let token = Token::new("a.b.c", SystemTime::now() + Duration::from_secs(600))?;
+    /// let client = Client::builder(credentials).initial_token(token.clone()).build()?;
+    /// assert_eq!(client.cached_token(), Some(token));
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn initial_token(mut self, token: Token) -> Self {
+        self.initial_token = Some(token);
+        self
+    }
+
+    /// Trusts the certificate authorities in `pem` and no others. Default: those of the platform.
+    /// The last call that sets root certificates counts.
+    ///
+    /// [`build`](Self::build) fails if a certificate cannot be read or something else than
+    /// certificates is in `pem`, and says where: see [`read_pem_certificates`].
+    ///
+    /// [`read_pem_certificates`]: meshconnect_auth_core::read_pem_certificates
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let builder = Client::builder(credentials).root_certificates_pem("no certificate");
+    /// let error = builder.build().unwrap_err();
+    /// assert!(error.to_string().contains("hold no certificate"));
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots = Some(Trust::pem(pem.as_ref()));
+        self
+    }
+
+    /// Trusts this certificate authority and no other. Default: those of the platform. The last
+    /// call that sets root certificates counts. [`build`](Self::build) fails if the certificate
+    /// cannot be read.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let builder = Client::builder(credentials).root_certificate_der(b"no certificate");
+    /// let error = builder.build().unwrap_err();
+    /// assert!(error.to_string().contains("cannot be read"));
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn root_certificate_der(mut self, der: impl AsRef<[u8]>) -> Self {
+        self.roots = Some(Trust::der(der.as_ref()));
+        self
+    }
+
+    /// Trusts Mozilla's root certificates, compiled in, for machines and containers that have no
+    /// certificates. Default: those of the platform. The last call that sets root certificates
+    /// counts.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let client = Client::builder(credentials).webpki_roots().build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    #[cfg(feature = "webpki-roots")]
+    pub fn webpki_roots(mut self) -> Self {
+        self.roots = Some(Ok(Trust::mozilla()));
+        self
+    }
+
+    /// Sends with an HTTP client of your own, such as one with a client certificate or another TLS
+    /// stack. Default: one that is made with the settings of this builder.
+    ///
+    /// The attempt's time-out and the body's limit stay this crate's. The rest is yours: see the
+    /// [crate's page](crate#with-an-own-client). A client that follows redirects takes the secret
+    /// along, and a proxy sees a secret that is sent in plain http.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_reqwest::{Client, reqwest};
+    /// # fn client(own: reqwest::Client) -> Result<(), meshconnect_auth_core::Error> {
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let client = Client::builder(credentials).http_client(own).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Makes the client. It needs no runtime.
+    ///
+    /// The environment's proxy variables are read here (see [`Proxy::for_endpoint`]), but not with
+    /// an HTTP client of your own. Nothing is sent and no file is read: the platform's certificates
+    /// are loaded when the first connection needs them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) where a
+    /// setting cannot work: see [`Config::check`]; root certificates that cannot be read, or that
+    /// are set together with an HTTP client of your own; a proxy variable that cannot be read.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::{Config, Credentials, ErrorKind};
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let mut config = Config::default();
+    /// config.attempts = 0;
+    /// let error = Client::builder(credentials).config(config).build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Configuration);
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn build(self) -> Result<Client, Error> {
+        self.build_with(|name| env::var_os(name))
+    }
+
+    /// `variable` looks a variable of the environment up.
+    fn build_with(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Client, Error> {
+        self.config.check()?;
+        let roots = self.roots.transpose()?;
+        let proxy = match &self.http_client {
+            Some(_) if roots.is_some() => {
+                return Err(Error::configuration(
+                    "root certificates are set together with an HTTP client of your own, which has \
+                     its own; set them there",
+                ));
+            }
+            Some(_) => None,
+            None => Proxy::for_endpoint(&self.endpoint, variable)?,
         };
-        // Of two that were made at once, one is as good as the other; to wait for the other's
-        // would be to wait for its runtime.
-        let made = made?;
-        Ok(self.client.get_or_init(|| made))
+        let settings = Settings {
+            endpoint: self.endpoint.clone(),
+            config: self.config.clone(),
+            trust: roots.unwrap_or(Trust::Platform),
+            proxy: proxy.as_ref().map(http::proxy).transpose()?,
+        };
+        let http = Http::new(settings, self.http_client)?;
+        let exchange = Exchange::new(self.endpoint, self.credentials);
+        let mut machine = Machine::new(self.config, exchange, seed());
+        if let Some(token) = self.initial_token {
+            machine.handle_token(clock::now(), token);
+        }
+        Ok(Client::new(Shared::new(machine, self.observer), http))
     }
 }
 
-fn client(settings: &HttpSettings<reqwest::Client>) -> Result<reqwest::Client, TransportError> {
-    // For plain http there is no TLS to be done, but left alone, reqwest would load the platform's
-    // certificates.
-    let https = settings.endpoint.is_https();
-    let nobody = Trust::Only(Vec::new());
-    let tls = tls::config(if https { &settings.trust } else { &nobody }).map_err(|error| {
-        let kind = TransportErrorKind::of_tls(&error);
-        TransportError::new(kind.unwrap_or(TransportErrorKind::Tls), &error)
-    })?;
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .referer(false)
-        .https_only(https)
-        .http1_only()
-        .http1_max_headers(128)
-        // Another crate's features must not make it ask for compression.
-        .no_gzip()
-        .no_brotli()
-        .no_zstd()
-        .no_deflate()
-        .connect_timeout(settings.config.connect_timeout)
-        // Tokens are an hour apart: a pooled connection would be dead by then, and it dies with
-        // the runtime that made it.
-        .pool_max_idle_per_host(0);
-    if !settings.endpoint.allows_proxy() {
-        builder = builder.no_proxy();
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("credentials", &self.credentials)
+            .field("endpoint", &self.endpoint)
+            .field("config", &self.config)
+            .field("initial_token", &self.initial_token)
+            .finish_non_exhaustive()
     }
-    builder.build().map_err(failure::of)
+}
+
+/// Returns a number that no other client draws, so that a fleet does not ask all at once.
+fn seed() -> u64 {
+    // The keys of a new hasher are random: all that a seed needs, and no dependency.
+    RandomState::new().hash_one(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use meshconnect_auth_core::ErrorKind;
+
+    use super::*;
+
+    /// A certificate authority that signs nothing.
+    const PEM: &str = include_str!("ca.pem");
+
+    fn builder() -> ClientBuilder {
+        Client::builder(Credentials::new("an-id", "a-secret-to-hide").unwrap())
+    }
+
+    fn token(life: u64) -> Token {
+        let end = SystemTime::now() + Duration::from_secs(life);
+        Token::new("handed.in.token", end).unwrap()
+    }
+
+    /// Why it cannot be built, in an environment with one variable.
+    fn refused(builder: ClientBuilder, variable: (&str, &str)) -> String {
+        let lookup = |name: &str| (name == variable.0).then(|| variable.1.into());
+        let error = builder.build_with(lookup).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        error.to_string()
+    }
+
+    #[test]
+    fn has_defaults() {
+        let client = builder().build_with(|_| None).unwrap();
+        assert_eq!(client.endpoint(), &Endpoint::default());
+        assert_eq!(client.cached_token(), None);
+    }
+
+    #[test]
+    fn passes_settings_on() {
+        let endpoint = Endpoint::parse("http://127.0.0.1:4000").unwrap();
+        let builder = builder()
+            .endpoint(endpoint.clone())
+            .initial_token(token(600));
+        let client = builder.build_with(|_| None).unwrap();
+        assert_eq!(client.endpoint(), &endpoint);
+        assert_eq!(client.cached_token().unwrap().id_token(), "handed.in.token");
+    }
+
+    #[test]
+    fn ignores_an_expired_token() {
+        let token = Token::new("handed.in.token", SystemTime::UNIX_EPOCH).unwrap();
+        let client = builder().initial_token(token).build_with(|_| None).unwrap();
+        assert_eq!(client.cached_token(), None);
+    }
+
+    #[test]
+    fn the_last_root_certificates_count() {
+        let good = builder()
+            .root_certificates_pem("none")
+            .root_certificates_pem(PEM.repeat(2));
+        assert!(good.build_with(|_| None).is_ok());
+        let bad = builder()
+            .root_certificates_pem(PEM)
+            .root_certificates_pem("none");
+        assert!(refused(bad, ("", "")).contains("hold no certificate"));
+    }
+
+    #[test]
+    fn refuses_what_cannot_work() {
+        let mut config = Config::default();
+        config.attempts = 0;
+        let not_x509 = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let one_is_bad = format!("{PEM}{not_x509}");
+        let proxy = ("HTTPS_PROXY", "http://user:hidden@proxy:80\n");
+        for (builder, variable, says) in [
+            (builder().config(config), ("", ""), "attempt"),
+            (
+                builder().root_certificates_pem(one_is_bad),
+                ("", ""),
+                "block 2 (line 12) cannot be read",
+            ),
+            (
+                builder().root_certificate_der(PEM),
+                ("", ""),
+                "cannot be read",
+            ),
+            (
+                own(builder().root_certificates_pem(PEM)),
+                ("", ""),
+                "set them there",
+            ),
+            (builder(), proxy, "HTTPS_PROXY"),
+            (builder(), ("NO_PROXY", "a"), ""),
+        ] {
+            if says.is_empty() {
+                assert!(
+                    builder
+                        .build_with(|_| Some("http://proxy:80".into()))
+                        .is_ok()
+                );
+                continue;
+            }
+            let words = refused(builder, variable);
+            assert!(words.contains(says) && !words.contains("hidden"), "{words}");
+        }
+    }
+
+    /// An HTTP client of one's own has proxies of its own, and a loopback host has none.
+    #[test]
+    fn reads_no_proxy_that_is_not_used() {
+        let broken = |_: &str| Some("not a proxy".into());
+        assert!(own(builder()).build_with(broken).is_ok());
+        let loopback = Endpoint::parse("https://localhost").unwrap();
+        assert!(builder().endpoint(loopback).build_with(broken).is_ok());
+    }
+
+    #[test]
+    fn shows_no_secret() {
+        let shown = format!(
+            "{:?}",
+            builder()
+                .initial_token(token(600))
+                .root_certificates_pem(PEM)
+        );
+        assert!(!shown.contains("a-secret-to-hide") && !shown.contains("handed.in.token"));
+        for part in ["an-id", "api.meshconnect.com", "attempts"] {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+    }
+
+    fn own(builder: ClientBuilder) -> ClientBuilder {
+        let tls = crate::tls::config(Trust::nobody()).unwrap();
+        let own = reqwest::Client::builder().tls_backend_preconfigured(tls);
+        builder.http_client(own.build().unwrap())
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
@@ -12,13 +11,14 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
-    Attempt, BodyBuffer, ClientBuilder, Credentials, Endpoint, Error, HttpSettings, Moment, Need,
-    RequestBody, Shared, SharedStep, Status, Token, TokenSource, Transport,
+    Attempt, BodyBuffer, Credentials, Endpoint, Error, Need, RequestBody, Shared, SharedStep,
+    Status, Token, TokenSource,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::builder::Http;
+use crate::builder::ClientBuilder;
+use crate::http::Http;
 use crate::{clock, failure};
 
 /// How often a call tries to have its request sent by a runtime that gives each away.
@@ -52,8 +52,15 @@ pub struct Client {
 
 impl Client {
     /// Begins a client for `credentials`, at the real service unless told otherwise.
-    pub fn builder(credentials: Credentials) -> ClientBuilder<Self> {
+    pub fn builder(credentials: Credentials) -> ClientBuilder {
         ClientBuilder::new(credentials)
+    }
+
+    pub(crate) fn new(shared: Shared, http: Http) -> Self {
+        Self {
+            shared,
+            http: Arc::new(http),
+        }
     }
 
     /// A token that can be used now: the one that is cached, nearly always and at once, else a new
@@ -97,7 +104,7 @@ impl Client {
     /// once. Where that is refused too, nothing more is asked of the service for a while.
     #[allow(clippy::must_use_candidate)] // most who reject ask for another token either way
     pub fn reject(&self, token: &Token) -> bool {
-        self.shared.reject(Self::now(), token)
+        self.shared.reject(clock::now(), token)
     }
 
     /// Goes on with other credentials. The cached token stays if the client id is the same.
@@ -115,13 +122,7 @@ impl Client {
     /// What is going on, for a health check or a debug page. It holds no secret.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.shared.status(Self::now())
-    }
-
-    /// Waits until a new token has come or the [`status`](Self::status) has turned, however long
-    /// that takes.
-    pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.shared.changed(Duration::MAX).changed()
+        self.shared.status(clock::now())
     }
 
     /// Where this client sends its requests.
@@ -133,7 +134,7 @@ impl Client {
     async fn obtain(&self, need: Need) -> Result<Token, Error> {
         let ready = self
             .shared
-            .ready(clock::last_tick(), need, || self.refresh_ahead());
+            .ready(clock::now(), need, || self.refresh_ahead());
         if let Some(token) = ready {
             return Ok(token);
         }
@@ -146,7 +147,7 @@ impl Client {
         let ticket = self.shared.ticket(need);
         let mut given_away = 0_u32;
         loop {
-            match self.shared.poll(Self::now(), &ticket) {
+            match self.shared.poll(clock::now(), &ticket) {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
                 // A runtime that is shutting down takes no task, for as often as it is tried.
@@ -172,7 +173,7 @@ impl Client {
     fn refresh_ahead(&self) {
         // Outside of a runtime the token is given all the same; someone else will refresh it.
         if let Ok(runtime) = Handle::try_current()
-            && let Some(attempt) = self.shared.refresh(Self::now())
+            && let Some(attempt) = self.shared.refresh(clock::now())
         {
             self.spawn(&runtime, attempt);
         }
@@ -188,7 +189,7 @@ impl Client {
             // In no second task: those who wait would have to wait for its turn as well.
             let response = caught(attempt.in_span_async(sending)).await;
             attempt.finish(
-                Self::now(),
+                clock::now(),
                 response.unwrap_or_else(|| Err(runtime_error())),
             );
         });
@@ -221,27 +222,6 @@ fn runtime_error() -> Error {
     )
 }
 
-impl Transport for Client {
-    type HttpClient = reqwest::Client;
-
-    fn now() -> Moment {
-        clock::now()
-    }
-
-    fn seed() -> u64 {
-        // The keys of a new hasher are random: all that a seed needs, and no dependency.
-        RandomState::new().hash_one(())
-    }
-
-    fn build(shared: Shared, settings: HttpSettings<reqwest::Client>) -> Result<Self, Error> {
-        let http = Arc::new(Http::new(settings)?);
-        Ok(Self { shared, http })
-    }
-}
-
-#[cfg(feature = "webpki-roots")]
-impl meshconnect_auth_core::MozillaRoots for Client {}
-
 impl TokenSource for Client {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + '_>> {
         Box::pin(Self::token(self))
@@ -268,6 +248,7 @@ async fn exchange(
     timeout: Duration,
     limit: usize,
 ) -> Result<Response<BodyBuffer>, Error> {
+    let _hold = clock::hold_paused_time(timeout);
     let client = http.client().await?;
     let (head, body) = request.into_parts();
     let mut request = reqwest::Request::new(head.method, http.url.clone());

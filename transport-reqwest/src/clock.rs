@@ -1,46 +1,46 @@
 //! Reads both clocks, which the core does not.
 
-#[cfg(target_os = "linux")]
-pub(crate) use linux::{last_tick, now};
-#[cfg(not(target_os = "linux"))]
-pub(crate) use {now as last_tick, other::now};
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Sender};
+use std::time::{self, Duration, SystemTime};
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use meshconnect_auth_core::Moment;
-    use rustix::time::{ClockId, clock_gettime};
-    use std::time::Duration;
+use meshconnect_auth_core::Moment;
+use tokio::task;
+use tokio::time::Instant;
 
-    pub(crate) fn now() -> Moment {
-        let (mono, wall) = (read(ClockId::Monotonic), read(ClockId::Realtime));
-        Moment { mono, wall }
-    }
+/// A paused clock of a runtime that is older than the origin shows a time before it.
+const LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// The same clocks at the kernel's last tick, ten milliseconds ago at most, several times as
-    /// fast. For hits alone: what takes the time of a request can have the exact ones.
-    #[inline] // with the hit: see `Shared::hit`
-    pub(crate) fn last_tick() -> Moment {
-        Moment {
-            mono: read(ClockId::MonotonicCoarse),
-            wall: read(ClockId::RealtimeCoarse),
-        }
-    }
-
-    #[inline]
-    fn read(clock: ClockId) -> Duration {
-        // Before 1970 is 1970.
-        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
-    }
+/// Reads tokio's clock, which a test can pause and advance, and `std`'s wall clock.
+#[inline] // with the hit: see `Shared::hit`
+pub(crate) fn now() -> Moment {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(|| Instant::from_std(time::Instant::now()));
+    let now = Instant::now();
+    let ahead = now.checked_add(LEAD).unwrap_or(now);
+    Moment::new(ahead.saturating_duration_since(*ORIGIN), SystemTime::now())
 }
 
-#[cfg(not(target_os = "linux"))]
-mod other {
-    use meshconnect_auth_core::Moment;
-    use std::sync::LazyLock;
-    use std::time::{Instant, SystemTime};
+/// Holds paused time, for as long as it exists.
+pub(crate) struct Hold(
+    #[expect(dead_code, reason = "the other end waits until it is dropped")] Sender<()>,
+);
 
-    pub(crate) fn now() -> Moment {
-        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-        Moment::new(ORIGIN.elapsed(), SystemTime::now())
-    }
+/// Keeps the runtime from advancing its paused time while a server is waited for, at most for
+/// `limit` of real time. Returns nothing where time is not paused.
+///
+/// Tokio advances paused time to the next timer whenever all tasks wait, be it for a socket, so
+/// every time-out would end at once. It does not while a blocking task runs.
+pub(crate) fn hold_paused_time(limit: Duration) -> Option<Hold> {
+    is_paused().then(|| {
+        let (hold, held) = mpsc::channel();
+        task::spawn_blocking(move || held.recv_timeout(limit));
+        Hold(hold)
+    })
+}
+
+/// Whether tokio's clock stands still while `std`'s goes on.
+fn is_paused() -> bool {
+    const READINGS: usize = 1000;
+    let (paused, begun) = (Instant::now(), time::Instant::now());
+    (0..READINGS).any(|_| time::Instant::now() > begun) && Instant::now() == paused
 }

@@ -22,10 +22,10 @@ mod builder;
 mod client;
 mod clock;
 mod failure;
+mod http;
 mod tls;
 
+pub use builder::ClientBuilder;
 pub use client::Client;
-#[doc(inline)]
-pub use meshconnect_auth_core::ClientBuilder;
 /// The HTTP client, for those who bring an own one: its version must be this.
 pub use reqwest;

@@ -2,13 +2,48 @@
 
 use std::sync::Arc;
 
-use meshconnect_auth_core::Trust;
+use meshconnect_auth_core::{Error, read_pem_certificates};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::{ClientConfig, Error, RootCertStore};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
+/// Whose certificates are accepted.
+#[derive(Clone)]
+pub(crate) enum Trust {
+    /// Those that the platform trusts, which are loaded when the first connection needs them.
+    Platform,
+    /// Those that these roots vouch for.
+    Only(RootCertStore),
+}
+
+impl Trust {
+    pub(crate) fn pem(pem: &[u8]) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        read_pem_certificates(pem, |der| roots.add(der.into()))?;
+        Ok(Self::Only(roots))
+    }
+
+    pub(crate) fn der(der: &[u8]) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(der.into()).map_err(|error| {
+            Error::configuration(format!("the root certificate cannot be read: {error}"))
+        })?;
+        Ok(Self::Only(roots))
+    }
+
+    #[cfg(feature = "webpki-roots")]
+    pub(crate) fn mozilla() -> Self {
+        Self::Only(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
+    }
+
+    /// Trusts nobody, for a client that does no TLS.
+    pub(crate) fn nobody() -> Self {
+        Self::Only(RootCertStore::empty())
+    }
+}
+
 /// The whole TLS configuration, so that no other crate's features can change a part of it.
-pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
+pub(crate) fn config(trust: Trust) -> Result<ClientConfig, rustls::Error> {
     let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
@@ -16,19 +51,7 @@ pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
         Trust::Platform => builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Verifier::new(provider)?)),
-        #[cfg(feature = "webpki-roots")]
-        Trust::Mozilla => {
-            let roots = webpki_roots::TLS_SERVER_ROOTS.iter().cloned();
-            builder.with_root_certificates(roots.collect::<RootCertStore>())
-        }
-        #[cfg(not(feature = "webpki-roots"))]
-        Trust::Mozilla => builder.with_root_certificates(RootCertStore::empty()),
-        Trust::Only(certificates) => {
-            let mut roots = RootCertStore::empty();
-            let certificates = certificates.iter().map(|der| der.as_slice().into());
-            roots.add_parsable_certificates(certificates);
-            builder.with_root_certificates(roots)
-        }
+        Trust::Only(roots) => builder.with_root_certificates(roots),
     };
     Ok(builder.with_no_client_auth())
 }

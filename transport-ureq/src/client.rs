@@ -1,7 +1,6 @@
 //! The calls.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -10,13 +9,13 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use meshconnect_auth_core::{
-    Attempt, BlockingTokenSource, BodyBuffer, ClientBuilder, Credentials, Endpoint, Error,
-    HttpSettings, Moment, Need, Shared, SharedStep, Status, Token, Transport,
+    Attempt, BlockingTokenSource, BodyBuffer, Credentials, Endpoint, Error, Need, Shared,
+    SharedStep, Status, Token,
 };
-use ureq::Agent;
 use zeroize::Zeroizing;
 
-use crate::builder::Http;
+use crate::builder::ClientBuilder;
+use crate::http::Http;
 use crate::{clock, failure};
 
 /// Gives tokens, blocking the thread that asks where it must, and keeps them fresh.
@@ -45,8 +44,15 @@ pub struct Client {
 
 impl Client {
     /// Begins a client for `credentials`, at the real service unless told otherwise.
-    pub fn builder(credentials: Credentials) -> ClientBuilder<Self> {
+    pub fn builder(credentials: Credentials) -> ClientBuilder {
         ClientBuilder::new(credentials)
+    }
+
+    pub(crate) fn new(shared: Shared, http: Http) -> Self {
+        Self {
+            shared,
+            http: Arc::new(http),
+        }
     }
 
     /// A token that can be used now: the one that is cached, nearly always and at once, else a new
@@ -89,7 +95,7 @@ impl Client {
     /// once. Where that is refused too, nothing more is asked of the service for a while.
     #[allow(clippy::must_use_candidate)] // most who reject ask for another token either way
     pub fn reject(&self, token: &Token) -> bool {
-        self.shared.reject(Self::now(), token)
+        self.shared.reject(clock::now(), token)
     }
 
     /// Goes on with other credentials. The cached token stays if the client id is the same.
@@ -107,14 +113,7 @@ impl Client {
     /// What is going on, for a health check or a debug page. It holds no secret.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.shared.status(Self::now())
-    }
-
-    /// Blocks until a new token has come or the [`status`](Self::status) has turned, at most for
-    /// `limit`; tells whether anything has. What happened before this call is not waited for.
-    #[allow(clippy::must_use_candidate)] // who waits looks at the state either way
-    pub fn changed(&self, limit: Duration) -> bool {
-        self.shared.changed(limit).block()
+        self.shared.status(clock::now())
     }
 
     /// Where this client sends its requests.
@@ -126,13 +125,13 @@ impl Client {
     fn obtain(&self, need: Need) -> Result<Token, Error> {
         let ready = self
             .shared
-            .ready(clock::last_tick(), need, || self.refresh_ahead());
+            .ready(clock::now(), need, || self.refresh_ahead());
         if let Some(token) = ready {
             return Ok(token);
         }
         let ticket = self.shared.ticket(need);
         loop {
-            match self.shared.poll(Self::now(), &ticket) {
+            match self.shared.poll(clock::now(), &ticket) {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
                 SharedStep::Send(attempt) => run_attempt(&self.http, attempt),
@@ -144,7 +143,7 @@ impl Client {
     }
 
     fn refresh_ahead(&self) {
-        let Some(attempt) = self.shared.refresh(Self::now()) else {
+        let Some(attempt) = self.shared.refresh(clock::now()) else {
             return;
         };
         let http = Arc::clone(&self.http);
@@ -155,27 +154,6 @@ impl Client {
             .spawn(move || run_attempt(&http, attempt));
     }
 }
-
-impl Transport for Client {
-    type HttpClient = Agent;
-
-    fn now() -> Moment {
-        clock::now()
-    }
-
-    fn seed() -> u64 {
-        // The keys of a new hasher are random: all that a seed needs, and no dependency.
-        RandomState::new().hash_one(())
-    }
-
-    fn build(shared: Shared, settings: HttpSettings<Agent>) -> Result<Self, Error> {
-        let http = Arc::new(Http::new(settings)?);
-        Ok(Self { shared, http })
-    }
-}
-
-#[cfg(feature = "webpki-roots")]
-impl meshconnect_auth_core::MozillaRoots for Client {}
 
 impl BlockingTokenSource for Client {
     fn token(&self) -> Result<Token, Error> {
@@ -205,7 +183,7 @@ fn run_attempt(http: &Http, attempt: Attempt) {
              certificates that it needs for https (its tls_config)",
         ))
     });
-    attempt.finish(Client::now(), response);
+    attempt.finish(clock::now(), response);
 }
 
 /// Sends one request and reads its answer, whatever that is.

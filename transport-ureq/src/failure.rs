@@ -1,7 +1,8 @@
 //! What ureq's errors mean.
 
-use std::error;
+use std::error::Error;
 use std::io;
+use std::iter;
 
 use http::Uri;
 use meshconnect_auth_core::{TransportError, TransportErrorKind};
@@ -24,14 +25,31 @@ pub(crate) fn of(error: ureq::Error) -> TransportError {
 }
 
 /// rustls hides its errors in those of the stream that it reads from.
-fn of_tls_or(
-    otherwise: TransportErrorKind,
-    error: &(dyn error::Error + 'static),
-) -> TransportError {
-    TransportError::new(
-        TransportErrorKind::of_tls(error).unwrap_or(otherwise),
-        error,
-    )
+fn of_tls_or(otherwise: TransportErrorKind, error: &(dyn Error + 'static)) -> TransportError {
+    TransportError::new(tls_kind(error).unwrap_or(otherwise), error)
+}
+
+/// What an error of rustls below this one says of the certificate or the handshake; nothing, if
+/// there is none.
+fn tls_kind(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
+    match chain(error).find_map(|error| error.downcast_ref())? {
+        // `General` is how the platform's verifier says that it found no root certificate.
+        rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
+            Some(TransportErrorKind::Certificate)
+        }
+        _ => Some(TransportErrorKind::Tls),
+    }
+}
+
+/// An error and its sources, also through an `io::Error`, whose own source passes over the error
+/// that it wraps.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        }
+    })
 }
 
 fn kind(error: &ureq::Error) -> TransportErrorKind {
@@ -108,5 +126,29 @@ mod tests {
             let words = error.to_string();
             assert_eq!(of(error).kind(), kind, "{words}");
         }
+    }
+
+    #[test]
+    fn finds_errors_of_rustls_wherever_they_hide() {
+        use rustls::{AlertDescription, CertificateError, Error};
+        for (error, kind) in [
+            (
+                Error::InvalidCertificate(CertificateError::Expired),
+                TransportErrorKind::Certificate,
+            ),
+            (
+                Error::General("no root certificate".into()),
+                TransportErrorKind::Certificate,
+            ),
+            (
+                Error::AlertReceived(AlertDescription::HandshakeFailure),
+                TransportErrorKind::Tls,
+            ),
+        ] {
+            assert_eq!(tls_kind(&error), Some(kind), "{error}");
+            let hidden = io::Error::other(io::Error::other(error));
+            assert_eq!(tls_kind(&hidden), Some(kind), "{hidden}");
+        }
+        assert_eq!(tls_kind(&io::Error::other("broken pipe")), None);
     }
 }

@@ -18,8 +18,6 @@ mod trace;
 
 pub use cached_token::CachedToken;
 pub use event::Event;
-#[cfg(feature = "client")]
-pub(crate) use event::Observer;
 pub use machine::Machine;
 #[cfg(feature = "shared")]
 pub use shared::{Attempt, Hit, Shared, SharedStep, Waiter};

@@ -35,6 +35,7 @@ use super::freshness::{has_come, until};
 use super::machine::Machine;
 use super::status::Status;
 use super::step::{Flight, Need, Step, Ticket, Transmit};
+use crate::config::Config;
 use crate::error::Error;
 use crate::moment::Moment;
 use crate::protocol::{BodyBuffer, Credentials, Endpoint, RequestBody, Token};
@@ -42,7 +43,34 @@ use crate::protocol::{BodyBuffer, Credentials, Endpoint, RequestBody, Token};
 /// One [`Machine`] for many callers. A clone shares it.
 ///
 /// A call asks whether a token is [`ready`](Self::ready); where none is, it takes a
-/// [`ticket`](Self::ticket) and [`poll`](Self::poll)s until there is a token or an error.
+/// [`ticket`](Self::ticket) and [`poll`](Self::poll)s until there is a token or an error:
+///
+/// ```
+/// # use meshconnect_auth_core::{Error, Attempt, Moment, Need, SharedStep, Shared, Token};
+/// # fn now() -> Moment { Moment { mono: Default::default(), wall: Default::default() } }
+/// # fn send_ahead(attempt: Option<Attempt>) {}
+/// # fn send(attempt: &Attempt) -> Result<http::Response<Vec<u8>>, Error> { Ok(Default::default()) }
+/// fn token(shared: &Shared, need: Need) -> Result<Token, Error> {
+///     if let Some(token) = shared.ready(now(), need, || send_ahead(shared.refresh(now()))) {
+///         return Ok(token); // nearly always
+///     }
+///     let ticket = shared.ticket(need);
+///     loop {
+///         match shared.poll(now(), &ticket) {
+///             SharedStep::Ready(token) => return Ok(token),
+///             SharedStep::Failed(error) => return Err(error),
+///             SharedStep::Wait(waiter) => {
+///                 waiter.block(); // or await its `changed()`, for at most its `limit()`
+///             }
+///             SharedStep::Send(attempt) => {
+///                 // At most `attempt.max_body()` bytes, within `attempt.timeout()`.
+///                 let response = attempt.in_span(|| send(&attempt));
+///                 attempt.finish(now(), response);
+///             }
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Shared(Arc<Inner>);
 
@@ -216,11 +244,6 @@ impl Shared {
         self.0.lock().status(now)
     }
 
-    /// Waits for the next change of any kind, at most for `limit`.
-    pub fn changed(&self, limit: Duration) -> Waiter {
-        self.waiter(limit)
-    }
-
     /// Made before anything can panic, so that the flight is given back then.
     fn attempt(&self, transmit: Transmit) -> Attempt {
         Attempt {
@@ -349,8 +372,15 @@ impl Attempt {
         Self::timeout_within(self.timeout)
     }
 
+    /// Returns the [`timeout`](Self::timeout) of every attempt that the end of its acquisition does
+    /// not cut short.
+    #[must_use]
+    pub fn usual_timeout(config: &Config) -> Duration {
+        Self::timeout_within(config.attempt_timeout.min(config.acquisition_timeout))
+    }
+
     /// The [`timeout`](Self::timeout) of a flight that ends after so long.
-    pub(crate) fn timeout_within(flight: Duration) -> Duration {
+    fn timeout_within(flight: Duration) -> Duration {
         flight.saturating_sub(flight.div_f64(20.0).min(Duration::from_millis(250)))
     }
 

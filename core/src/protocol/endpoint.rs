@@ -56,7 +56,7 @@ impl Endpoint {
 
     fn new(base_url: &str, plaintext: bool) -> Result<Self, Error> {
         let parts = split(base_url)?;
-        let host = check_host(parts.host)?;
+        let host = check_host(parts.host).map_err(refuse)?;
         let port = check_port(parts.port, parts.https)?;
         let path = check_path(parts.path)?;
         if !parts.https && !host.loopback && !plaintext {
@@ -148,8 +148,9 @@ struct Parts<'a> {
     path: &'a str,
 }
 
-struct Host {
-    text: String,
+/// A host that all clients read alike.
+pub(super) struct Host {
+    pub(super) text: String,
     loopback: bool,
 }
 
@@ -207,9 +208,10 @@ fn split(base_url: &str) -> Result<Parts<'_>, Error> {
     })
 }
 
-fn check_host(host: &str) -> Result<Host, Error> {
+/// Returns the host in its canonical form, or what is wrong with it.
+pub(super) fn check_host(host: &str) -> Result<Host, &'static str> {
     if host.is_empty() {
-        return Err(refuse("has no host"));
+        return Err("has no host");
     }
     if let Some(inner) = host
         .strip_prefix('[')
@@ -217,7 +219,7 @@ fn check_host(host: &str) -> Result<Host, Error> {
     {
         let address: Ipv6Addr = inner
             .parse()
-            .map_err(|_| refuse("has a host in brackets that is no IPv6 address"))?;
+            .map_err(|_| "has a host in brackets that is no IPv6 address")?;
         return Ok(Host {
             text: format!("[{address}]"),
             loopback: address.is_loopback(),
@@ -235,7 +237,7 @@ fn check_host(host: &str) -> Result<Host, Error> {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     });
     if !well_formed || text.len() > 253 {
-        return Err(refuse("has a host that is no host name"));
+        return Err("has a host that is no host name");
     }
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Ok(Host {
@@ -250,9 +252,7 @@ fn check_host(host: &str) -> Result<Host, Error> {
     if last.bytes().all(|byte| byte.is_ascii_digit())
         || hex.bytes().all(|byte| byte.is_ascii_hexdigit())
     {
-        return Err(refuse(
-            "has a host that ends in a number and is no dotted quad",
-        ));
+        return Err("has a host that ends in a number and is no dotted quad");
     }
     Ok(Host {
         loopback: text == "localhost",

@@ -29,23 +29,12 @@ const KNOWN: [&str; 17] = [
 /// What the feature `shared` adds: waiters that a task can await and a thread can block on.
 const SHARED: [&str; 3] = ["event-listener", "parking", "pin-project-lite"];
 
-/// What the feature `client` adds to that: certificates and errors as types, without a provider,
-/// so that no TLS can be done with them. Both transports have them in any case.
-const CLIENT: [&str; 6] = [
-    "once_cell",
-    "rustls",
-    "rustls-pki-types",
-    "rustls-webpki",
-    "subtle",
-    "untrusted",
-];
-
 /// What the feature `tracing` adds to `shared`.
 const TRACING: [&str; 2] = ["tracing", "tracing-core"];
 
 /// Beginnings of the names of runtimes, clients, sockets and TLS providers. No reason is good enough
 /// for one of these in here.
-const NEVER: [&str; 19] = [
+const NEVER: [&str; 20] = [
     "async-io",
     "async-std",
     "aws-lc",
@@ -61,6 +50,7 @@ const NEVER: [&str; 19] = [
     "polling",
     "reqwest",
     "ring",
+    "rustls",
     "smol",
     "socket2",
     "tokio",
@@ -133,5 +123,4 @@ fn so_are_the_trees_of_its_features() {
     // On this platform, or the tests' loom would be among them.
     is_known("shared", false, &[&KNOWN, &SHARED]);
     is_known("tracing", false, &[&KNOWN, &SHARED, &TRACING]);
-    is_known("client", false, &[&KNOWN, &SHARED, &CLIENT]);
 }

@@ -17,8 +17,6 @@
     reason = "a test fails by panicking, reads files, starts threads and looks at the clock"
 )]
 
-#[cfg(feature = "client")]
-mod client;
 mod corpus;
 mod dependencies;
 mod golden;

@@ -152,8 +152,18 @@ fn is_woken(waiter: Waiter) -> bool {
     pin!(waiter.changed()).poll(&mut context).is_ready()
 }
 
+/// Those who wait for a newer token, as many as asked for; none where nothing goes on.
+fn waiters(shared: &Shared, count: usize) -> Vec<Waiter> {
+    if shared.status(START).phase == Phase::Idle {
+        return Vec::new();
+    }
+    // The machine goes by its latest reading of the monotonic clock.
+    let newer = || waiter(shared, START, &shared.ticket(Need::Newer));
+    (0..count).map(|_| newer()).collect()
+}
+
 fn wakes_everyone<T>(shared: &Shared, what: &str, change: impl FnOnce() -> T) -> T {
-    let waiters = [(); 3].map(|()| shared.changed(HOUR));
+    let waiters = waiters(shared, 3);
     let done = change();
     for waiter in waiters {
         assert!(is_woken(waiter), "{what} left someone asleep");
@@ -162,9 +172,11 @@ fn wakes_everyone<T>(shared: &Shared, what: &str, change: impl FnOnce() -> T) ->
 }
 
 fn wakes_nobody<T>(shared: &Shared, what: &str, act: impl FnOnce() -> T) -> T {
-    let waiter = shared.changed(HOUR);
+    let waiters = waiters(shared, 1);
     let done = act();
-    assert!(!is_woken(waiter), "{what} woke someone");
+    for waiter in waiters {
+        assert!(!is_woken(waiter), "{what} woke someone");
+    }
     done
 }
 
@@ -486,7 +498,9 @@ fn a_change_right_after_the_poll_that_says_wait_wakes_it() {
 #[test]
 fn the_end_wakes_who_waits_for_a_change() {
     let shared = shared(config());
-    let (waiter, clone) = (shared.changed(HOUR), shared.clone());
+    let ticket = shared.ticket(Need::Usable);
+    attempt(&shared, START, &ticket).finish(START, torn());
+    let (waiter, clone) = (waiter(&shared, START, &ticket), shared.clone());
     drop(shared);
     drop(clone);
     assert!(is_woken(waiter));
@@ -786,12 +800,18 @@ fn a_waiter_is_woken_by_what_came_before_it_waits() {
 #[test]
 fn block_returns_at_its_limit() {
     within("a waiter with a limit", || {
-        let shared = shared(config());
         let limit = Duration::from_millis(30);
+        let mut config = config();
+        config.attempt_timeout = limit;
+        let shared = shared(config);
+        let ticket = shared.ticket(Need::Usable);
+        let is_in_flight = attempt(&shared, START, &ticket);
+        let waiter = waiter(&shared, START, &ticket);
+        assert_eq!(waiter.limit(), limit);
         let begun = Instant::now();
-        shared.changed(limit).block();
+        assert!(!waiter.block());
         assert!(begun.elapsed() >= limit);
-        shared.changed(Duration::ZERO).block();
+        drop(is_in_flight);
     });
 }
 
@@ -813,6 +833,43 @@ fn everything_goes_to_other_threads() {
     let changed = goes(goes(waiter).changed());
     drop(attempt);
     within("a future that was woken", || block_on(changed));
+}
+
+/// A refresh that is due begins whether the hit is enough or not, but not for a call that needs a
+/// newer token: it would come too early for that.
+#[test]
+fn a_hit_serves_whoever_it_is_enough_for() {
+    let shared = shared(config());
+    fetch(&shared, START, "one");
+    let ready = |now, need| {
+        let mut refreshed = 0;
+        let token = shared.ready(now, need, || refreshed += 1);
+        (token.is_some(), refreshed)
+    };
+    assert_eq!(ready(START, Need::Usable), (true, 0));
+    assert_eq!(ready(START, Need::For(HOUR)), (true, 0));
+    let longer = HOUR + Duration::from_nanos(1);
+    assert_eq!(ready(START, Need::For(longer)), (false, 0));
+    assert_eq!(ready(START, Need::Newer), (false, 0));
+
+    assert_eq!(ready(at(2800), Need::Usable), (true, 1));
+    assert_eq!(ready(at(2800), Need::For(HOUR)), (false, 1));
+    assert_eq!(ready(at(2800), Need::Newer), (false, 0));
+    assert_eq!(ready(at(3600), Need::Usable), (false, 0));
+}
+
+#[test]
+fn the_usual_timeout_is_that_of_a_whole_attempt() {
+    let (second, long) = (Duration::from_secs(1), Duration::from_secs(8));
+    for (attempt_timeout, acquisition_timeout) in [(second, long), (long, second)] {
+        let mut config = config();
+        config.attempt_timeout = attempt_timeout;
+        config.acquisition_timeout = acquisition_timeout;
+        let usual = Attempt::usual_timeout(&config);
+        let attempt = first_attempt(&shared(config), START);
+        assert_eq!(attempt.timeout(), Duration::from_millis(950));
+        assert_eq!(attempt.timeout(), usual);
+    }
 }
 
 // Leads.

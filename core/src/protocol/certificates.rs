@@ -1,0 +1,429 @@
+//! Root certificates as text: every one is read, or it is an error.
+
+use std::fmt::Display;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
+
+use crate::error::Error;
+
+const BEGIN: &[u8] = b"-----BEGIN ";
+const END: &[u8] = b"-----END ";
+const DASHES: &[u8] = b"-----";
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Reads every certificate in `pem`, and passes each to `add` as DER, which says whether it can be
+/// used.
+///
+/// A byte order mark, any line ending, indentation, and text around the blocks are accepted.
+///
+/// # Errors
+///
+/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the number and the line of
+/// the block that cannot be used, and why: a private key, a trusted certificate of OpenSSL or any
+/// other block that is not a certificate; a block that is cut off, or whose `BEGIN` or `END` is not
+/// a line of its own; a certificate that `add` refuses. It is an error if there is no certificate,
+/// too. No error quotes the input.
+///
+/// ```
+/// # use meshconnect_auth_core::read_pem_certificates;
+/// let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+/// let mut found = Vec::new();
+/// read_pem_certificates(pem.as_bytes(), |der| Ok::<_, String>(found.push(der.to_vec())))?;
+/// assert_eq!(found, [[0x30, 0x00]]);
+/// # Ok::<_, meshconnect_auth_core::Error>(())
+/// ```
+pub fn read_pem_certificates<E: Display>(
+    pem: &[u8],
+    mut add: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), Error> {
+    let mut blocks: usize = 0;
+    let mut open: Option<Block> = None;
+    for (index, line) in lines(pem).enumerate() {
+        let at = index.saturating_add(1);
+        match (Line::read(line), &mut open) {
+            (Line::Text(_), None) => {}
+            (Line::Text(text), Some(block)) => {
+                block
+                    .base64
+                    .extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+            }
+            (Line::Begin(label), None) => {
+                blocks = blocks.saturating_add(1);
+                let block = Block {
+                    number: blocks,
+                    line: at,
+                    base64: Vec::new(),
+                };
+                check_label(label).map_err(|why| block.refuse(why))?;
+                open = Some(block);
+            }
+            (Line::End(label), Some(block)) => {
+                check_label(label).map_err(|_| block.refuse("ends as another kind of block"))?;
+                let der = block.der().map_err(|why| block.refuse(why))?;
+                add(&der).map_err(|error| block.refuse(&format!("cannot be read: {error}")))?;
+                open = None;
+            }
+            (Line::Begin(_), Some(block)) => {
+                return Err(block.refuse("has no END line before the next BEGIN line"));
+            }
+            (Line::End(_), None) => {
+                return Err(refuse(&format!(
+                    "the END in line {at} has no BEGIN before it"
+                )));
+            }
+            (Line::Malformed, Some(block)) => {
+                return Err(block.refuse(&format!(
+                    "has a BEGIN or END in line {at} that is not a line of its own"
+                )));
+            }
+            (Line::Malformed, None) => {
+                return Err(refuse(&format!(
+                    "the BEGIN or END in line {at} is not a line of its own, or is misspelled"
+                )));
+            }
+        }
+    }
+    match open {
+        Some(block) => Err(block.refuse("is cut off: it has no END line")),
+        None if blocks == 0 => Err(Error::configuration(
+            "the root certificates hold no certificate (-----BEGIN CERTIFICATE-----)",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A certificate while it is read.
+struct Block {
+    number: usize,
+    line: usize,
+    base64: Vec<u8>,
+}
+
+impl Block {
+    fn der(&self) -> Result<Vec<u8>, &'static str> {
+        let der = STANDARD
+            .decode(&self.base64)
+            .map_err(|_| "is not valid base64, or is cut off")?;
+        if !is_one_sequence(&der) {
+            return Err("is not one whole DER structure");
+        }
+        Ok(der)
+    }
+
+    fn refuse(&self, why: &str) -> Error {
+        refuse(&format!("block {} (line {}) {why}", self.number, self.line))
+    }
+}
+
+fn refuse(what: &str) -> Error {
+    Error::configuration(format!(
+        "the root certificates cannot be used: {what}; give certificates in PEM and nothing else"
+    ))
+}
+
+/// Refuses what must not be passed over: it may be secret, or it may hold certificates.
+fn check_label(label: &[u8]) -> Result<(), &'static str> {
+    match label {
+        // The second is OpenSSL's old name for the first.
+        b"CERTIFICATE" | b"X509 CERTIFICATE" => Ok(()),
+        b"TRUSTED CERTIFICATE" => {
+            Err("is a trusted certificate of OpenSSL; convert it with `openssl x509 -in FILE`")
+        }
+        _ if label.ends_with(b"PRIVATE KEY") => Err("is a private key"),
+        _ => Err("is not a certificate"),
+    }
+}
+
+/// Whether this is a DER sequence from the first byte to the last.
+fn is_one_sequence(der: &[u8]) -> bool {
+    let Some((&[0x30, length], rest)) = der.split_first_chunk() else {
+        return false;
+    };
+    if length < 0x80 {
+        return rest.len() == usize::from(length);
+    }
+    let Some((length, rest)) = rest.split_at_checked(usize::from(length & 0x7F)) else {
+        return false;
+    };
+    // No certificate is larger than four bytes of length can say.
+    length.len() <= 4
+        && !length.is_empty()
+        && length
+            .iter()
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
+            == rest.len() as u64
+}
+
+/// One line of a PEM.
+enum Line<'a> {
+    Begin(&'a [u8]),
+    End(&'a [u8]),
+    /// Looks like a begin or an end, and is not quite one.
+    Malformed,
+    Text(&'a [u8]),
+}
+
+impl<'a> Line<'a> {
+    fn read(line: &'a [u8]) -> Self {
+        // Each of several files that were joined may begin with a byte order mark.
+        let line = line.trim_ascii();
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        let line = line.trim_ascii();
+        let label = |begin: &[u8]| {
+            let label = line.strip_prefix(begin)?.strip_suffix(DASHES)?;
+            (!label.contains(&b'-')).then_some(label)
+        };
+        if let Some(label) = label(BEGIN) {
+            Self::Begin(label)
+        } else if let Some(label) = label(END) {
+            Self::End(label)
+        } else if is_malformed(line) {
+            Self::Malformed
+        } else {
+            Self::Text(line)
+        }
+    }
+}
+
+/// Whether somebody meant this line, or a part of it, to begin or to end a block.
+fn is_malformed(line: &[u8]) -> bool {
+    if [&b"-----BEGIN"[..], b"-----END"]
+        .iter()
+        .any(|marker| memmem::find(line, marker).is_some())
+    {
+        return true;
+    }
+    // Too few dashes, typographic ones, or lower case.
+    let line = String::from_utf8_lossy(line).to_ascii_uppercase();
+    let words = line.trim_matches(|c: char| {
+        c.is_whitespace() || "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}".contains(c)
+    });
+    words.len() < line.len()
+        && (words.starts_with("BEGIN ") || words.starts_with("END "))
+        && (words.ends_with("CERTIFICATE") || words.ends_with("PRIVATE KEY"))
+}
+
+/// The lines, whichever of the three line endings they have.
+fn lines(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let end = if pem.contains(&b'\n') { b'\n' } else { b'\r' };
+    pem.split(move |&byte| byte == end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "-----BEGIN CERTIFICATE-----\nMAMC\nAQE=\n-----END CERTIFICATE-----\n";
+    const TWO: &str = "-----BEGIN CERTIFICATE-----\nMAMCAQI=\n-----END CERTIFICATE-----\n";
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
+
+    /// The last byte of each certificate, which is its number.
+    fn read(pem: &[u8]) -> Result<Vec<u8>, String> {
+        let mut numbers = Vec::new();
+        let add = |der: &[u8]| {
+            let number = *der.last().unwrap();
+            numbers.push(number);
+            if number == 9 {
+                Err("refused by the test")
+            } else {
+                Ok(())
+            }
+        };
+        match read_pem_certificates(pem, add) {
+            Ok(()) => Ok(numbers),
+            Err(error) => {
+                assert_eq!(error.kind(), crate::ErrorKind::Configuration);
+                Err(error.to_string())
+            }
+        }
+    }
+
+    #[test]
+    fn reads_every_certificate() {
+        let old_name = ONE.replace("CERTIFICATE", "X509 CERTIFICATE");
+        let indented = format!("  ca: |\n    {}", ONE.replace('\n', "\n    \t"));
+        let long = format!(
+            "-----BEGIN CERTIFICATE-----\nMIGA{}AAI=\n-----END CERTIFICATE-----",
+            "A".repeat(168)
+        );
+        for (name, pem, expected) in [
+            ("one", ONE.to_owned(), &[1][..]),
+            ("two", format!("{ONE}{TWO}"), &[1, 2]),
+            ("byte order mark", format!("\u{feff}{ONE}{TWO}"), &[1, 2]),
+            (
+                "byte order mark of a second file",
+                format!("{ONE}\u{feff}{TWO}"),
+                &[1, 2],
+            ),
+            ("CRLF", format!("{ONE}{TWO}").replace('\n', "\r\n"), &[1, 2]),
+            ("CR", format!("{ONE}{TWO}").replace('\n', "\r"), &[1, 2]),
+            ("indentation", format!("{indented}\n{TWO}"), &[1, 2]),
+            (
+                "blank lines",
+                format!("{ONE}{TWO}").replace('\n', "\n\n"),
+                &[1, 2],
+            ),
+            (
+                "no last line ending",
+                format!("{ONE}{}", TWO.trim_end()),
+                &[1, 2],
+            ),
+            ("white space behind", ONE.replace('\n', " \t\n"), &[1]),
+            ("OpenSSL's old name", old_name, &[1]),
+            (
+                "text around",
+                format!(
+                    "Company CA\n=====\n# ---- begin of list ----\n{ONE}Issuer: CN=b\n{TWO}-- end --"
+                ),
+                &[1, 2],
+            ),
+            ("a longer length", long, &[2]),
+        ] {
+            assert_eq!(read(pem.as_bytes()).as_deref(), Ok(expected), "{name}");
+        }
+        let latin = [b"Autorit\xE9\n", ONE.as_bytes()].concat();
+        assert_eq!(read(&latin), Ok(vec![1]));
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_read() {
+        let joined = format!("{}{TWO}", ONE.trim_end());
+        let escaped = format!("{KEY}{ONE}").replace('\n', "\\n");
+        let trusted = TWO.replace("CERTIFICATE", "TRUSTED CERTIFICATE");
+        for (name, pem, says) in [
+            ("empty", String::new(), "hold no certificate"),
+            ("no PEM", "c2VjcmV0".to_owned(), "hold no certificate"),
+            (
+                "a key first",
+                format!("{KEY}{ONE}"),
+                "block 1 (line 1) is a private key",
+            ),
+            (
+                "a key last",
+                format!("{ONE}{KEY}"),
+                "block 2 (line 5) is a private key",
+            ),
+            (
+                "an EC key",
+                format!("{ONE}{}", KEY.replace("PRIVATE", "EC PRIVATE")),
+                "is a private key",
+            ),
+            (
+                "a trusted certificate",
+                format!("{ONE}{trusted}"),
+                "block 2 (line 5) is a trusted certificate",
+            ),
+            (
+                "PKCS #7",
+                ONE.replace("CERTIFICATE", "PKCS7"),
+                "block 1 (line 1) is not a certificate",
+            ),
+            (
+                "a request",
+                ONE.replace("CERTIFICATE", "CERTIFICATE REQUEST"),
+                "is not a certificate",
+            ),
+            (
+                "joined",
+                joined,
+                "block 1 (line 1) has a BEGIN or END in line 4",
+            ),
+            (
+                "one line with escapes",
+                escaped,
+                "in line 1 is not a line of its own",
+            ),
+            (
+                "a prefix",
+                format!("{ONE}ca: {TWO}"),
+                "in line 5 is not a line of its own",
+            ),
+            ("a quote", format!("\"{ONE}\""), "in line 1 is not"),
+            (
+                "a comment sign",
+                format!("{ONE}{}", TWO.replace("-----", "# -----")),
+                "in line 5",
+            ),
+            (
+                "nested",
+                ONE.replace("MAMC\n", &format!("MAMC\n{TWO}")),
+                "has no END line before the next",
+            ),
+            (
+                "no end",
+                format!("{ONE}{}", TWO.replace("-----END CERTIFICATE-----\n", "")),
+                "block 2 (line 5) is cut off",
+            ),
+            (
+                "no begin",
+                format!("{ONE}{}", TWO.replace("-----BEGIN CERTIFICATE-----\n", "")),
+                "END in line 6 has no BEGIN",
+            ),
+            (
+                "another end",
+                ONE.replace("END CERTIFICATE", "END PRIVATE KEY"),
+                "ends as another kind",
+            ),
+            (
+                "four dashes at the end",
+                ONE.replace("-----END", "----END"),
+                "in line 4",
+            ),
+            ("four dashes", ONE.replace("-----", "----"), "in line 1"),
+            (
+                "typographic dashes",
+                ONE.replace("-----", "\u{2013}\u{2013}"),
+                "in line 1",
+            ),
+            ("lower case", ONE.to_lowercase(), "in line 1"),
+            (
+                "no base64",
+                ONE.replace("MAMC", "MA!C"),
+                "block 1 (line 1) is not valid base64",
+            ),
+            (
+                "a header",
+                ONE.replace("MAMC", "Proc-Type: 4\n\nMAMC"),
+                "is not valid base64",
+            ),
+            (
+                "a lost line",
+                format!("{TWO}{}", ONE.replace("MAMC\n", "")),
+                "block 2 (line 4) is not one whole",
+            ),
+            (
+                "half a line",
+                ONE.replace("AQE=", ""),
+                "is not one whole DER",
+            ),
+            (
+                "nothing in it",
+                ONE.replace("MAMC\nAQE=", ""),
+                "is not one whole DER",
+            ),
+            (
+                "too much",
+                ONE.replace("MAMC\nAQE=", "MAMCAQEC"),
+                "is not one whole DER",
+            ),
+            (
+                "a length without end",
+                ONE.replace("MAMC\nAQE=", "MIA="),
+                "is not one whole DER",
+            ),
+            (
+                "refused",
+                format!("{ONE}{}", TWO.replace("MAMCAQI=", "MAMCAQk=")),
+                "block 2 (line 5) cannot be read: refused by the test",
+            ),
+        ] {
+            let error = read(pem.as_bytes()).expect_err(name);
+            assert!(error.contains(says), "{name}: {error}");
+            for quoted in ["c2VjcmV0", "MAMC", "Proc", "REQUEST", "99, 50"] {
+                assert!(!error.contains(quoted), "{name} quotes its input: {error}");
+            }
+        }
+    }
+}
