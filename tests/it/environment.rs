@@ -121,17 +121,57 @@ mod unix {
     }
 
     #[test]
-    fn a_proxy_that_is_none_falls_back_on_no_other() {
+    fn a_proxy_variable_that_cannot_be_read_is_named_and_not_shown() {
         for_each_transport(|transport| {
             let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
-            let variables = [("HTTPS_PROXY", "socks9://x y"), ("HTTP_PROXY", &url)];
-            let output = token(transport, "https://proxied.invalid", &variables);
-            let (code, stderr) = words(&output);
-            // reqwest goes without one, and then the name cannot be resolved.
-            let expected = if transport == "async" { 4 } else { 2 };
-            assert_eq!(code, Some(expected), "{transport}: {stderr}");
+            for broken in [
+                format!("{url}\n"),
+                format!("{url}\r"),
+                format!(" {url}"),
+                format!("\"{url}\""),
+                url.replace("://", "//"),
+                "socks9://hidden y".to_owned(),
+                "http://user:hidden%zz@proxy".to_owned(),
+            ] {
+                let variables = [
+                    ("HTTPS_PROXY", broken.as_str()),
+                    ("ALL_PROXY", &url),
+                    ("HTTP_PROXY", &url),
+                ];
+                let output = token(transport, "https://proxied.invalid", &variables);
+                let (code, stderr) = words(&output);
+                assert_eq!(code, Some(2), "{transport}, {broken:?}: {stderr}");
+                assert!(stderr.contains("HTTPS_PROXY"), "{transport}: {stderr}");
+                for value in ["hidden", &url.replace("http://", "")] {
+                    assert!(!stderr.contains(value), "{transport}: {stderr}");
+                }
+            }
             assert_eq!(proxy.connections(), 0, "{transport}");
+        });
+    }
+
+    #[test]
+    fn a_proxys_credentials_are_decoded() {
+        for_each_transport(|transport| {
+            let proxy = Server::say("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+            let url = proxy.http().replace("http://", "http://us%3Fer:p%40s%25s@");
+            let output = token(
+                transport,
+                "https://proxied.invalid",
+                &[("https_proxy", &url)],
+            );
+            assert_eq!(words(&output).0, Some(4), "{transport}");
+            let [request] = &proxy.requests()[..] else {
+                panic!("{transport}: one request")
+            };
+            // "us?er:p@s%s"
+            let expected = "proxy-authorization: Basic dXM/ZXI6cEBzJXM=";
+            let lower = |text: &str| text.to_ascii_lowercase();
+            assert!(
+                lower(request).contains(&lower(expected)),
+                "{transport}: {request}"
+            );
         });
     }
 
@@ -165,18 +205,26 @@ mod unix {
         });
     }
 
+    /// The rules have a table of their own, in the core.
     #[test]
     fn no_proxy_names_hosts_that_are_asked_directly() {
         for_each_transport(|transport| {
             let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
-            let variables = [
-                ("HTTPS_PROXY", url.as_str()),
-                ("NO_PROXY", "other.example,proxied.invalid"),
-            ];
-            let output = token(transport, "https://proxied.invalid", &variables);
-            assert_eq!(words(&output).0, Some(4));
-            assert_eq!(proxy.connections(), 0, "{transport}");
+            for (excluded, connections) in [
+                ("other.example,proxied.invalid", 0),
+                ("foo, proxied.invalid", 0),
+                (".proxied.invalid", 0),
+                ("*.invalid", 0),
+                ("proxied.invalid:443", 0),
+                ("*", 0),
+                ("proxied.invalid:8443", 1),
+            ] {
+                let variables = [("HTTPS_PROXY", url.as_str()), ("NO_PROXY", excluded)];
+                let output = token(transport, "https://proxied.invalid", &variables);
+                assert_eq!(words(&output).0, Some(4));
+                assert_eq!(proxy.connections(), connections, "{transport}, {excluded}");
+            }
         });
     }
 

@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use meshconnect_auth::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth::{
-    Client, ClientBuilder, Config, Credentials, Endpoint, ErrorKind, Exchange, Machine, Moment,
-    Need, Token, Transport, TransportErrorKind, blocking,
+    Client, Config, Credentials, Endpoint, ErrorKind, Exchange, Machine, Moment, Need, Token,
+    TransportErrorKind, blocking,
 };
 
 use crate::support::server::{Server, answer};
@@ -120,6 +120,23 @@ fn answering(ca: Option<&Ca>) -> (Server, Endpoint) {
     (server, Endpoint::parse(&base_url).unwrap())
 }
 
+/// Builds a client of this type; the two builders have the same names.
+macro_rules! build {
+    ($client:ty, $endpoint:expr, $ca:expr) => {{
+        let (endpoint, ca): (&Endpoint, Option<&Ca>) = ($endpoint, $ca);
+        let mut config = Config::default();
+        config.attempts = 1;
+        let builder = <$client>::builder(credentials()).config(config);
+        let builder = builder.endpoint(endpoint.clone());
+        match ca {
+            Some(ca) => builder.root_certificate_der(&ca.der),
+            None => builder,
+        }
+        .build()
+        .unwrap()
+    }};
+}
+
 /// Over https with one CA; whose certificates are the platform's is another question.
 #[test]
 fn a_client_that_has_asked_takes_little() {
@@ -131,7 +148,7 @@ fn a_client_that_has_asked_takes_little() {
     ] {
         let (_server, endpoint) = answering(ca);
         let asynchronous = || {
-            let client: Client = build(&endpoint, ca);
+            let client = build!(Client, &endpoint, ca);
             runtime.block_on(async {
                 client.token().await.unwrap();
                 // The connection's task sees that nobody needs it any more.
@@ -140,7 +157,7 @@ fn a_client_that_has_asked_takes_little() {
             client
         };
         let blocking = || {
-            let client: blocking::Client = build(&endpoint, ca);
+            let client = build!(blocking::Client, &endpoint, ca);
             client.token().unwrap();
             client
         };
@@ -163,7 +180,7 @@ fn a_client_that_has_asked_takes_little() {
 fn the_platforms_certificates_take_no_more_than_they_must() {
     let (_server, endpoint) = answering(Some(&Ca::new()));
     let blocking = || {
-        let client: blocking::Client = build(&endpoint, None);
+        let client = build!(blocking::Client, &endpoint, None);
         let error = client.token().unwrap_err();
         let expected = ErrorKind::Transport(TransportErrorKind::Certificate);
         assert_eq!(error.kind(), expected);
@@ -173,19 +190,6 @@ fn the_platforms_certificates_take_no_more_than_they_must() {
     let each = bytes_each(3, blocking);
     println!("blocking client with the platform's certificates: {each} bytes each of 3");
     assert!(each <= 1024 * 1024, "{each}");
-}
-
-fn build<C: Transport>(endpoint: &Endpoint, ca: Option<&Ca>) -> C {
-    let mut config = Config::default();
-    config.attempts = 1;
-    let builder = ClientBuilder::new(credentials()).config(config);
-    let builder = builder.endpoint(endpoint.clone());
-    match ca {
-        Some(ca) => builder.root_certificate_der(ca.der.clone()),
-        None => builder,
-    }
-    .build()
-    .unwrap()
 }
 
 /// The body of a good answer with a JWT in it, another one for each number.

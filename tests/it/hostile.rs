@@ -12,8 +12,7 @@ use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use meshconnect_auth::emulator::{Emulator, Mode, Reply};
 use meshconnect_auth::{
-    Client, ClientBuilder, Config, Credentials, Error, ErrorKind, Token, Transport,
-    TransportErrorKind, blocking,
+    Client, Config, Credentials, Error, ErrorKind, Token, TransportErrorKind, blocking,
 };
 
 for_both! { Tasks, Threads:
@@ -37,12 +36,15 @@ trait Caller: Sized {
     fn reject(&self, token: &Token) -> bool;
 }
 
-fn build<C: Transport>(emulator: &Emulator, config: Config) -> C {
-    ClientBuilder::new(emulator.credentials().clone())
-        .endpoint(emulator.endpoint())
-        .config(config)
-        .build()
-        .unwrap()
+/// Builds a client of this type; the two builders have the same names.
+macro_rules! build {
+    ($client:ty, $emulator:expr, $config:expr) => {
+        <$client>::builder($emulator.credentials().clone())
+            .endpoint($emulator.endpoint())
+            .config($config)
+            .build()
+            .unwrap()
+    };
 }
 
 /// The runtime has threads of its own, on which refreshes go on between two calls.
@@ -55,7 +57,7 @@ impl Caller for Tasks {
             .enable_all()
             .build()
             .unwrap();
-        Self(build(emulator, config), runtime)
+        Self(build!(Client, emulator, config), runtime)
     }
 
     fn token(&self) -> Result<Token, Error> {
@@ -75,7 +77,7 @@ struct Threads(blocking::Client);
 
 impl Caller for Threads {
     fn build(emulator: &Emulator, config: Config) -> Self {
-        Self(build(emulator, config))
+        Self(build!(blocking::Client, emulator, config))
     }
 
     fn token(&self) -> Result<Token, Error> {

@@ -31,9 +31,9 @@ use meshconnect_auth::emulator::{Emulator, Issuer, Mode, Reply};
 use meshconnect_auth::shared::{Shared, SharedStep};
 use meshconnect_auth::{
     ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, Client, ClientAdminTokenRequest,
-    ClientBuilder, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, HttpSettings,
-    Machine, MediaType, Moment, Need, OAuthTokenResponse, RequestBody, StaticToken, Step, Token,
-    Transport, TransportError, TransportErrorKind, blocking,
+    Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Machine, MediaType, Moment,
+    Need, OAuthTokenResponse, Proxy, RequestBody, StaticToken, Step, Token, TransportError,
+    TransportErrorKind, blocking,
 };
 
 const ID: &str = "canary-client";
@@ -116,12 +116,7 @@ fn no_public_type_shows_a_secret() {
         return;
     };
     // Traits have no values.
-    let no_values = [
-        "TokenSource",
-        "BlockingTokenSource",
-        "Transport",
-        "MozillaRoots",
-    ];
+    let no_values = ["TokenSource", "BlockingTokenSource"];
     let missing: Vec<_> = exported
         .iter()
         .filter(|name| !gallery.0.contains(name.as_str()) && !no_values.contains(&name.as_str()))
@@ -244,25 +239,6 @@ fn machines(gallery: &mut Gallery) {
     gallery.show("Shared", &shared);
 }
 
-/// A transport that only keeps what it is made from.
-struct Settings(HttpSettings<()>);
-
-impl Transport for Settings {
-    type HttpClient = ();
-
-    fn now() -> Moment {
-        now()
-    }
-
-    fn seed() -> u64 {
-        1
-    }
-
-    fn build(_: Shared, settings: HttpSettings<()>) -> Result<Self, Error> {
-        Ok(Self(settings))
-    }
-}
-
 fn clients(gallery: &mut Gallery) {
     let emulator = emulator();
     emulator.script(vec![Reply::status(StatusCode::OK).body(granted()); 2]);
@@ -284,10 +260,18 @@ fn clients(gallery: &mut Gallery) {
     client.refresh().unwrap();
     gallery.show("Client", &client);
 
-    let builder = ClientBuilder::new(credentials()).initial_token(token());
-    let Settings(settings) = builder.build().unwrap();
-    gallery.show("HttpSettings", &settings);
-    gallery.show("Trust", &settings.trust);
+    let password = SECRET
+        .bytes()
+        .map(|byte| format!("%{byte:02x}"))
+        .collect::<String>();
+    let url = format!("http://user:{password}@proxy:1");
+    let variable = |name: &str| (name == "ALL_PROXY").then(|| url.clone().into());
+    let proxy = Proxy::for_endpoint(&Endpoint::default(), variable)
+        .unwrap()
+        .unwrap();
+    assert_eq!(proxy.credentials(), Some(("user", SECRET)));
+    gallery.show("Proxy", &proxy);
+    gallery.show("http::HeaderValue", &proxy.authorization().unwrap());
 
     let builder = Emulator::builder().credentials(credentials());
     gallery.show("EmulatorBuilder", &builder);

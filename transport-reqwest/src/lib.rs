@@ -10,6 +10,25 @@
 //!   time-out fires late, also on a multi-thread runtime if that worker held its timer. Who must
 //!   be sure keeps a timer on a runtime of its own.
 //!
+//! # Under paused time
+//!
+//! The client reads tokio's clock, so a test with `start_paused` can advance time past a token's
+//! refresh or end. The wall clock does not move with it. While a request is on its way, paused
+//! time stands still, and the request's time-out is real time; back-offs take no time, as all that
+//! tokio's timers wait for.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # async fn test(client: meshconnect_auth_reqwest::Client) -> Result<(), meshconnect_auth_core::Error> {
+//! // In a test with `#[tokio::test(start_paused = true)]`, and tokio's feature `test-util`.
+//! let first = client.token().await?;
+//! # #[cfg(any())]
+//! tokio::time::advance(Duration::from_secs(3600)).await;
+//! assert_ne!(client.token().await?, first);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # With an own client
 //!
 //! [`ClientBuilder::http_client`] takes a [`reqwest::Client`]. The attempt's time-out and the

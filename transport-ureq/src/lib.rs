@@ -8,8 +8,6 @@
 //!
 //! - It resolves names on a thread of its own, to be able to give up in time; that thread ends
 //!   when the system's resolver does.
-//! - Of proxies, it takes one for every scheme: `ALL_PROXY` goes before `HTTPS_PROXY`. Its
-//!   `NO_PROXY` knows host names and suffixes, not address ranges.
 //! - It counts the time for the DNS and the time for the connection apart: each may take
 //!   [`connect_timeout`](meshconnect_auth_core::Config::connect_timeout).
 //! - `ureq-proto` writes headers and bodies to the `log` crate at `TRACE`, the secret and the

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use meshconnect_auth::{Client, ClientBuilder, Credentials, Endpoint, Transport, blocking};
+use meshconnect_auth::{Client, Credentials, Endpoint, blocking};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::programs;
@@ -111,14 +111,17 @@ impl Threads {
     }
 }
 
-fn client<C: Transport>(url: &str, ca: Option<&[u8]>) -> C {
-    let builder = ClientBuilder::new(Credentials::new("id", "secret").unwrap())
-        .endpoint(Endpoint::parse(url).unwrap());
-    let builder = match ca {
-        Some(ca) => builder.root_certificate_der(ca),
-        None => builder,
-    };
-    builder.build().unwrap()
+/// Builds a client of this type; the two builders have the same names.
+macro_rules! client {
+    ($client:ty, $url:expr, $ca:expr) => {{
+        let builder = <$client>::builder(Credentials::new("id", "secret").unwrap())
+            .endpoint(Endpoint::parse($url).unwrap());
+        let builder = match $ca {
+            Some(ca) => builder.root_certificate_der(ca),
+            None => builder,
+        };
+        builder.build().unwrap()
+    }};
 }
 
 /// Only two rows in turn: among more, each would always follow the same other, and pay for what
@@ -155,7 +158,7 @@ fn asynchronous<'a>(
             our_name,
             turns(
                 cold,
-                move || client(url, ca),
+                move || client!(Client, url, ca),
                 move |client: &Client| {
                     let client = client.clone();
                     let call = async move { client.refresh().await.unwrap() };
@@ -197,7 +200,7 @@ fn blocking<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a
             "meshconnect-auth, blocking",
             turns(
                 cold,
-                move || client(url, ca),
+                move || client!(blocking::Client, url, ca),
                 |client: &blocking::Client| {
                     assert_eq!(client.refresh().unwrap().id_token(), TOKEN);
                     Instant::now()

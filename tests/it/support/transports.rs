@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use http::Response;
 use meshconnect_auth::{
-    BodyBuffer, Client, ClientBuilder, Config, Endpoint, Error, Exchange, Grant, Moment,
-    MozillaRoots, RequestBody, Token, blocking,
+    BodyBuffer, Client, Config, Endpoint, Error, Exchange, Grant, Moment, RequestBody,
+    Token, blocking,
 };
 
 use super::search::Search;
@@ -80,33 +80,37 @@ pub trait Transport {
 pub struct Async;
 pub struct Blocking;
 
-fn build<C: MozillaRoots>(settings: &Settings, own: fn() -> C::HttpClient) -> Result<C, Error> {
-    let mut builder = ClientBuilder::new(credentials())
-        .endpoint(settings.endpoint.clone())
-        .config(settings.config.clone());
-    if let Some(pem) = &settings.pem {
-        builder = builder.root_certificates_pem(pem);
-    }
-    if let Some(der) = &settings.der {
-        builder = builder.root_certificate_der(der.clone());
-    }
-    if settings.webpki_roots {
-        builder = builder.webpki_roots();
-    }
-    if settings.own_client {
-        builder = builder.http_client(own());
-    }
-    builder.build()
+/// Builds a client of this type; the two builders have the same names.
+macro_rules! build {
+    ($client:ty, $settings:expr, $own:expr) => {{
+        let settings: &Settings = $settings;
+        let mut builder = <$client>::builder(credentials())
+            .endpoint(settings.endpoint.clone())
+            .config(settings.config.clone());
+        if let Some(pem) = &settings.pem {
+            builder = builder.root_certificates_pem(pem);
+        }
+        if let Some(der) = &settings.der {
+            builder = builder.root_certificate_der(der);
+        }
+        if settings.webpki_roots {
+            builder = builder.webpki_roots();
+        }
+        if settings.own_client {
+            builder = builder.http_client($own());
+        }
+        builder.build()
+    }};
 }
 
 impl Transport for Async {
     fn run(settings: &Settings) -> Result<Token, Error> {
-        let client = build::<Client>(settings, own_reqwest)?;
+        let client = build!(Client, settings, own_reqwest)?;
         runtime().block_on(client.token())
     }
 
     fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
-        let client = build::<Client>(settings, own_reqwest).unwrap();
+        let client = build!(Client, settings, own_reqwest).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -144,7 +148,7 @@ impl Transport for AsyncOfThreads {
             .enable_all()
             .build()
             .unwrap();
-        let client = build::<Client>(settings, own_reqwest)?;
+        let client = build!(Client, settings, own_reqwest)?;
         let flight = runtime.spawn(async move { client.token().await });
         let result = runtime.block_on(flight).unwrap();
         runtime.shutdown_background();
@@ -158,11 +162,11 @@ impl Transport for AsyncOfThreads {
 
 impl Transport for Blocking {
     fn run(settings: &Settings) -> Result<Token, Error> {
-        build::<blocking::Client>(settings, own_ureq)?.token()
+        build!(blocking::Client, settings, own_ureq)?.token()
     }
 
     fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
-        let client = build::<blocking::Client>(settings, own_ureq).unwrap();
+        let client = build!(blocking::Client, settings, own_ureq).unwrap();
         client.token().unwrap_err();
         then()
     }

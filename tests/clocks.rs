@@ -1,0 +1,251 @@
+//! Which time the clients go by: `std`'s, which libfaketime can shift, and in the async client
+//! tokio's, which a test can pause and advance.
+
+#![cfg(all(feature = "async", feature = "blocking", feature = "emulator"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::print_stderr,
+    reason = "a panic is how a test fails"
+)]
+
+use std::env;
+use std::fs;
+use std::future::poll_fn;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use meshconnect_auth::emulator::{Emulator, Reply};
+use meshconnect_auth::{Client, Config, Error, ErrorKind, Token, TransportErrorKind, blocking};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{advance, sleep};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Slow enough that nothing is over before the runtime has nothing else to do.
+const SLOW: Duration = Duration::from_millis(200);
+
+fn emulator() -> Emulator {
+    Emulator::builder().expires_in(HOUR).start().unwrap()
+}
+
+fn client(emulator: &Emulator) -> Client {
+    client_with(emulator, Config::default())
+}
+
+fn client_with(emulator: &Emulator, config: Config) -> Client {
+    Client::builder(emulator.credentials().clone())
+        .endpoint(emulator.endpoint())
+        .config(config)
+        .build()
+        .unwrap()
+}
+
+fn paused() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+}
+
+/// The token, and how often its future was polled.
+async fn counted(client: &Client) -> (Result<Token, Error>, u32) {
+    let (mut token, mut polls) = (pin!(client.token()), 0);
+    let token = poll_fn(|context| {
+        polls += 1;
+        token.as_mut().poll(context)
+    })
+    .await;
+    (token, polls)
+}
+
+#[test]
+fn paused_time_waits_for_a_server() {
+    let emulator = emulator();
+    emulator.script([Reply::token().delay(SLOW)]);
+    let client = client(&emulator);
+    paused().block_on(async {
+        let begun = tokio::time::Instant::now();
+        let (token, polls) = counted(&client).await;
+        token.unwrap();
+        assert!(polls < 10, "a busy loop of {polls} polls");
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    });
+    assert_eq!(emulator.requests(), 1);
+}
+
+#[test]
+fn advanced_time_refreshes_and_ends_a_token() {
+    let emulator = emulator();
+    let client = client(&emulator);
+    paused().block_on(async {
+        let first = client.token().await.unwrap();
+        advance(HOUR / 2).await;
+        assert_eq!(client.token().await.unwrap(), first);
+
+        // 75 % of its lifetime are over: the refresh ahead begins, and nobody waits for it.
+        emulator.script([Reply::token().delay(SLOW)]);
+        advance(HOUR / 3).await;
+        assert_eq!(client.token().await.unwrap(), first);
+        sleep(Duration::from_secs(1)).await;
+        let second = client.token().await.unwrap();
+        assert_ne!(second, first);
+        assert_eq!(emulator.requests(), 2);
+
+        advance(HOUR).await;
+        assert_ne!(client.token().await.unwrap(), second);
+        assert_eq!(emulator.requests(), 3);
+    });
+}
+
+/// Back-offs take no time then, and attempts their real one.
+#[test]
+fn paused_time_ends_attempts_that_take_too_long() {
+    let emulator = emulator();
+    emulator.script([Reply::stalled(), Reply::stalled()]);
+    let mut config = Config::default();
+    config.attempts = 2;
+    config.attempt_timeout = SLOW;
+    config.backoff = Duration::from_secs(10);
+    let client = client_with(&emulator, config);
+    let begun = Instant::now();
+    let (token, polls) = paused().block_on(counted(&client));
+    let error = token.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Transport(TransportErrorKind::Timeout)
+    );
+    assert_eq!(error.attempts(), 2);
+    assert!(polls < 20, "a busy loop of {polls} polls");
+    let took = begun.elapsed();
+    assert!(took > SLOW && took < Duration::from_secs(5), "{took:?}");
+}
+
+/// Time that was advanced in one runtime is not seen in another.
+#[test]
+fn a_client_outlives_a_runtime_with_paused_time() {
+    let emulator = emulator();
+    paused().block_on(async {
+        advance(HOUR * 100).await;
+        client(&emulator).token().await.unwrap();
+    });
+    let client = client(&emulator);
+    for runtime in [
+        paused(),
+        Builder::new_current_thread().enable_all().build().unwrap(),
+    ] {
+        runtime.block_on(client.token()).unwrap();
+    }
+    assert_eq!(emulator.requests(), 2);
+}
+
+/// The variable that tells this program that it is the child of `faked_time_is_what_both_clients_see`.
+const CHILD: &str = "MESHCONNECT_CLOCKS_CHILD";
+
+#[test]
+fn faked_time_is_what_both_clients_see() {
+    let Some(library) = libfaketime() else {
+        assert!(env::var_os("CI").is_none(), "libfaketime is missing");
+        eprintln!("skipped: libfaketime is missing (the package is called faketime)");
+        return;
+    };
+    let offset = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faketime-offset");
+    fs::write(&offset, "+2h").unwrap();
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "under_faked_time", "--ignored", "--nocapture"])
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME_TIMESTAMP_FILE", &offset)
+        .env("FAKETIME_NO_CACHE", "1")
+        .env(CHILD, &offset)
+        .spawn()
+        .unwrap();
+    assert!(succeeds_within(Duration::from_secs(60), child));
+    fs::remove_file(&offset).unwrap();
+}
+
+#[test]
+#[ignore = "a child of another test runs it, under libfaketime"]
+fn under_faked_time() {
+    let Some(offset) = env::var_os(CHILD).map(PathBuf::from) else {
+        return;
+    };
+    // A file that was just written has the kernel's time.
+    let written = fs::metadata(&offset).unwrap().modified().unwrap();
+    let ahead = SystemTime::now().duration_since(written).unwrap();
+    assert!(ahead > HOUR, "libfaketime does nothing: {ahead:?}");
+
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (for_async, for_blocking) = (emulator(), emulator());
+    let asynchronous = client(&for_async);
+    let blocking = blocking::Client::builder(for_blocking.credentials().clone())
+        .endpoint(for_blocking.endpoint())
+        .build()
+        .unwrap();
+    let tokens = || {
+        [
+            runtime.block_on(asynchronous.token()).unwrap(),
+            blocking.token().unwrap(),
+        ]
+    };
+    let first = tokens();
+    for token in &first {
+        let left = token
+            .expires_at()
+            .duration_since(SystemTime::now())
+            .unwrap();
+        assert!(
+            left > HOUR - Duration::from_secs(60) && left <= HOUR,
+            "{left:?}"
+        );
+    }
+    assert_eq!(tokens(), first);
+    fs::write(&offset, "+4h").unwrap();
+    let second = tokens();
+    assert!(
+        second
+            .iter()
+            .zip(&first)
+            .all(|(second, first)| second != first)
+    );
+    assert_eq!((for_async.requests(), for_blocking.requests()), (2, 2));
+}
+
+fn libfaketime() -> Option<PathBuf> {
+    let architecture = format!("/usr/lib/{}-linux-gnu/faketime", env::consts::ARCH);
+    [
+        architecture.as_str(),
+        "/usr/lib/faketime",
+        "/usr/lib64/faketime",
+        "/usr/local/lib/faketime",
+    ]
+    .into_iter()
+    // The second is for programs with threads.
+    .flat_map(|folder| {
+        ["libfaketimeMT.so.1", "libfaketime.so.1"].map(|name| Path::new(folder).join(name))
+    })
+    .find(|path| path.exists())
+}
+
+fn succeeds_within(time: Duration, mut child: Child) -> bool {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.success();
+        }
+        if begun.elapsed() > time {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return false;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
