@@ -658,15 +658,6 @@ fn a_runtime_that_ends_in_mid_flight_leaves_the_next_caller_served() {
     assert_eq!(emulator.requests(), 2);
 }
 
-/// Or a fleet of them would refresh at the same moments.
-#[test]
-fn each_client_draws_a_seed_of_its_own() {
-    let over_reqwest: HashSet<_> = (0..9).map(|_| Client::seed()).collect();
-    let over_ureq: HashSet<_> = (0..9).map(|_| blocking::Client::seed()).collect();
-    assert_eq!((over_reqwest.len(), over_ureq.len()), (9, 9));
-    assert!(over_reqwest.is_disjoint(&over_ureq));
-}
-
 /// A hit needs no runtime; nor does it wait for anything, so its future is ready at once.
 #[test]
 fn a_hit_is_ready_on_its_first_poll_outside_of_any_runtime() {

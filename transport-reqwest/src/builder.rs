@@ -283,6 +283,7 @@ fn seed() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::time::{Duration, SystemTime};
 
     use meshconnect_auth_core::ErrorKind;
@@ -407,6 +408,12 @@ mod tests {
         for part in ["an-id", "api.meshconnect.com", "attempts"] {
             assert!(shown.contains(part), "{part} is not in {shown}");
         }
+    }
+
+    #[test]
+    fn each_client_has_a_seed_of_its_own() {
+        let seeds: HashSet<_> = (0..9).map(|_| seed()).collect();
+        assert_eq!(seeds.len(), 9);
     }
 
     fn own(builder: ClientBuilder) -> ClientBuilder {
