@@ -202,10 +202,7 @@ fn under_faked_time() {
             .expires_at()
             .duration_since(SystemTime::now())
             .unwrap();
-        assert!(
-            left > HOUR - Duration::from_secs(60) && left <= HOUR,
-            "{left:?}"
-        );
+        assert!(left > HOUR / 2 && left <= HOUR, "{left:?}");
     }
     assert_eq!(tokens(), first);
     fs::write(&offset, "+4h").unwrap();

@@ -260,11 +260,8 @@ fn clients(gallery: &mut Gallery) {
     client.refresh().unwrap();
     gallery.show("Client", &client);
 
-    let password = SECRET
-        .bytes()
-        .map(|byte| format!("%{byte:02x}"))
-        .collect::<String>();
-    let url = format!("http://user:{password}@proxy:1");
+    let password: Vec<_> = SECRET.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let url = format!("http://user:{}@proxy:1", password.concat());
     let variable = |name: &str| (name == "ALL_PROXY").then(|| url.clone().into());
     let proxy = Proxy::for_endpoint(&Endpoint::default(), variable)
         .unwrap()

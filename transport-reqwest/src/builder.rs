@@ -32,11 +32,13 @@ pub struct ClientBuilder {
     endpoint: Endpoint,
     config: Config,
     initial_token: Option<Token>,
-    observer: Option<Box<dyn Fn(&Event) + Send + Sync>>,
+    observer: Option<Box<Observer>>,
     /// The root certificates that were set, or what is wrong with them.
     roots: Option<Result<Trust, Error>>,
     http_client: Option<reqwest::Client>,
 }
+
+type Observer = dyn Fn(&Event) + Send + Sync;
 
 impl ClientBuilder {
     /// Begins a client for `credentials`, at the real service unless told otherwise.
@@ -298,7 +300,9 @@ mod tests {
     }
 
     fn token(life: u64) -> Token {
-        let end = SystemTime::now() + Duration::from_secs(life);
+        let end = SystemTime::now()
+            .checked_add(Duration::from_secs(life))
+            .unwrap();
         Token::new("handed.in.token", end).unwrap()
     }
 

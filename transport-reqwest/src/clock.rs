@@ -32,8 +32,8 @@ pub(crate) struct Hold(
 /// every time-out would end at once. It does not while a blocking task runs.
 pub(crate) fn hold_paused_time(limit: Duration) -> Option<Hold> {
     is_paused().then(|| {
-        let (hold, held) = mpsc::channel();
-        task::spawn_blocking(move || held.recv_timeout(limit));
+        let (hold, released) = mpsc::channel();
+        task::spawn_blocking(move || released.recv_timeout(limit));
         Hold(hold)
     })
 }

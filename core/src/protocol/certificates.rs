@@ -288,11 +288,9 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_cannot_read() {
-        let joined = format!("{}{TWO}", ONE.trim_end());
-        let escaped = format!("{KEY}{ONE}").replace('\n', "\\n");
+    fn refuses_other_blocks() {
         let trusted = TWO.replace("CERTIFICATE", "TRUSTED CERTIFICATE");
-        for (name, pem, says) in [
+        refuse_all([
             ("empty", String::new(), "hold no certificate"),
             ("no PEM", "c2VjcmV0".to_owned(), "hold no certificate"),
             (
@@ -325,6 +323,14 @@ mod tests {
                 ONE.replace("CERTIFICATE", "CERTIFICATE REQUEST"),
                 "is not a certificate",
             ),
+        ]);
+    }
+
+    #[test]
+    fn refuses_markers_that_are_out_of_place() {
+        let joined = format!("{}{TWO}", ONE.trim_end());
+        let escaped = format!("{KEY}{ONE}").replace('\n', "\\n");
+        refuse_all([
             (
                 "joined",
                 joined,
@@ -378,6 +384,12 @@ mod tests {
                 "in line 1",
             ),
             ("lower case", ONE.to_lowercase(), "in line 1"),
+        ]);
+    }
+
+    #[test]
+    fn refuses_broken_contents() {
+        refuse_all([
             (
                 "no base64",
                 ONE.replace("MAMC", "MA!C"),
@@ -418,7 +430,11 @@ mod tests {
                 format!("{ONE}{}", TWO.replace("MAMCAQI=", "MAMCAQk=")),
                 "block 2 (line 5) cannot be read: refused by the test",
             ),
-        ] {
+        ]);
+    }
+
+    fn refuse_all<const N: usize>(cases: [(&str, String, &str); N]) {
+        for (name, pem, says) in cases {
             let error = read(pem.as_bytes()).expect_err(name);
             assert!(error.contains(says), "{name}: {error}");
             for quoted in ["c2VjcmV0", "MAMC", "Proc", "REQUEST", "99, 50"] {
