@@ -20,8 +20,6 @@ pub use meshconnect_auth_core::{
     OAuthTokenResponse, Phase, Rejection, RequestBody, StaticToken, Status, Step, Ticket, Token,
     TokenSource, Transmit, TransportError, TransportErrorKind,
 };
-#[cfg(any(feature = "async", feature = "blocking"))]
-pub use meshconnect_auth_core::{HttpSettings, MozillaRoots, Transport, Trust};
 #[cfg(feature = "async")]
 pub use meshconnect_auth_reqwest::{Client, ClientBuilder, reqwest};
 

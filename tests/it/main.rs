@@ -40,6 +40,8 @@ mod behaviour;
 mod cli;
 #[cfg(all(feature = "cli", unix))]
 mod cli_faults;
+#[cfg(all(feature = "async", feature = "blocking", feature = "emulator"))]
+mod clocks;
 #[cfg(feature = "emulator")]
 mod emulator_corpus;
 #[cfg(all(feature = "cli", feature = "webpki-roots", unix))]

@@ -32,9 +32,10 @@ use meshconnect_auth::shared::{Shared, SharedStep};
 use meshconnect_auth::{
     ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, Client, ClientAdminTokenRequest,
     Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Machine, MediaType, Moment,
-    Need, OAuthTokenResponse, Proxy, RequestBody, StaticToken, Step, Token, TransportError,
+    Need, OAuthTokenResponse, RequestBody, StaticToken, Step, Token, TransportError,
     TransportErrorKind, blocking,
 };
+use meshconnect_auth_core::Proxy;
 
 const ID: &str = "canary-client";
 const SECRET: &str = "s3cr3t-Canary+7/\" \u{fc}\\&q-XkT90dLmEw2";

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use http::Response;
 use meshconnect_auth::{
-    BodyBuffer, Client, Config, Endpoint, Error, Exchange, Grant, Moment, RequestBody,
-    Token, blocking,
+    BodyBuffer, Client, Config, Endpoint, Error, Exchange, Grant, Moment, RequestBody, Token,
+    blocking,
 };
 
 use super::search::Search;

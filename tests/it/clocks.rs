@@ -1,28 +1,19 @@
 //! Which time the clients go by: `std`'s, which libfaketime can shift, and in the async client
 //! tokio's, which a test can pause and advance.
 
-#![cfg(all(feature = "async", feature = "blocking", feature = "emulator"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::arithmetic_side_effects,
-    clippy::print_stderr,
-    reason = "a panic is how a test fails"
-)]
-
 use std::env;
 use std::fs;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::{Child, Command};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use meshconnect_auth::emulator::{Emulator, Reply};
 use meshconnect_auth::{Client, Config, Error, ErrorKind, Token, TransportErrorKind, blocking};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
+
+use crate::support::process::{alone, output_within};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -156,15 +147,15 @@ fn faked_time_is_what_both_clients_see() {
     };
     let offset = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faketime-offset");
     fs::write(&offset, "+2h").unwrap();
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "under_faked_time", "--ignored", "--nocapture"])
+    let child = alone(under_faked_time)
         .env("LD_PRELOAD", library)
         .env("FAKETIME_TIMESTAMP_FILE", &offset)
         .env("FAKETIME_NO_CACHE", "1")
         .env(CHILD, &offset)
         .spawn()
         .unwrap();
-    assert!(succeeds_within(Duration::from_secs(60), child));
+    let output = output_within(Duration::from_secs(60), child).expect("it takes too long");
+    assert!(output.status.success());
     fs::remove_file(&offset).unwrap();
 }
 
@@ -230,19 +221,4 @@ fn libfaketime() -> Option<PathBuf> {
         ["libfaketimeMT.so.1", "libfaketime.so.1"].map(|name| Path::new(folder).join(name))
     })
     .find(|path| path.exists())
-}
-
-fn succeeds_within(time: Duration, mut child: Child) -> bool {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.success();
-        }
-        if begun.elapsed() > time {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
 }
