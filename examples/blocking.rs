@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(token) => println!("a token, good until {:?}", token.expires_at()),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Rejected);
-            println!("{error:#}");
+            println!("{}", error.report());
         }
     }
     Ok(())

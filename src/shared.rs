@@ -4,4 +4,4 @@
 //! library; for a single caller, [`Machine`](crate::Machine) is enough. Each [`SharedStep`] tells a
 //! caller to send an [`Attempt`], to wait with a [`Waiter`], or to return.
 
-pub use meshconnect_auth_core::{Attempt, Hit, Shared, SharedStep, Waiter};
+pub use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};

@@ -1,14 +1,22 @@
-//! The numbers that a user may set, and which combinations of them make sense.
+//! The numbers that a user can set, and which combinations of them can work.
 
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::protocol::{BodyBuffer, LONGEST_LIFETIME, UNKNOWN_LIFETIME};
 
-/// The numbers of a client, the same for every transport.
+/// The default limit of a response body, in bytes.
+pub(crate) const DEFAULT_MAX_BODY: usize = 64 * 1024;
+
+/// The lifetime of a token whose answer does not say one.
+pub(crate) const FALLBACK_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// Ten years; a longer lifetime is cut to this.
+pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The settings of a client that are numbers, the same for every transport.
 ///
-/// [`Config::default`] has good ones; change what you must. A time-out that is longer than what it
-/// is a part of is cut by that, and so is no error:
+/// Start from [`Config::default`] and change what you need. A time-out that is longer than the one
+/// that contains it is not an error; the shorter one applies.
 ///
 /// ```
 /// # use meshconnect_auth_core::Config;
@@ -21,46 +29,49 @@ use crate::protocol::{BodyBuffer, LONGEST_LIFETIME, UNKNOWN_LIFETIME};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// How long making a connection may take, the DNS included: 5 s. An attempt's own time-out
-    /// bounds it too.
+    /// The time-out for a connection, DNS included. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long one attempt may take, from before the connection to the last byte of the body:
-    /// 10 s.
+    /// The time-out for one attempt, from before the connection to the last byte of the body.
+    /// Default: 10 s.
     pub attempt_timeout: Duration,
-    /// How long an acquisition may take, with all its attempts and the waits between them: 30 s.
+    /// The time-out for an acquisition: all its attempts and the back-offs between them. Default: 30 s.
     pub acquisition_timeout: Duration,
-    /// The largest response body that is read: 64 KiB, at most 1 MiB. Longer ones are errors.
+    /// The largest response body in bytes; a longer one is an error. Default: 64 KiB, at most 1 MiB.
     pub max_body: usize,
-    /// How many attempts an acquisition has: 3. After one that failed, the next has one.
+    /// How many attempts an acquisition has. Default: 3. After a failed acquisition the next one has a
+    /// single attempt.
     pub attempts: u32,
-    /// The wait after the first attempt: 500 ms. It doubles with each, and is then cut by up to
-    /// half, at random.
+    /// The back-off after the first attempt. Default: 500 ms. It doubles with each attempt; up to half
+    /// of it is then removed at random.
     pub backoff: Duration,
-    /// The same after a 429 or a 503: 1 s.
+    /// The back-off after a 429 or a 503. Default: 1 s.
     pub throttled_backoff: Duration,
-    /// The longest cooldown that a server can ask for by `Retry-After`: 5 min.
+    /// The longest cooldown that a server can request with `Retry-After`. Default: 5 min.
     pub max_retry_after: Duration,
-    /// The cooldown after a first failed acquisition, and the delay after a first failed refresh:
-    /// 1 s, and no less. It doubles with each, and is then cut by up to half, at random.
+    /// The cooldown after a first failed acquisition, and the delay after a first failed refresh.
+    /// Default and minimum: 1 s. It doubles with each failure; up to half of it is then removed at
+    /// random.
     pub first_cooldown: Duration,
     /// What those holds and delays grow to: 60 s.
     pub max_cooldown: Duration,
-    /// How long a grant must have stood for the failures before it to be forgotten, and how old
-    /// a token must be for its rejection not to count as one in a row: 60 s.
+    /// How long a grant must stand before earlier failures are forgotten, and how old a token must be
+    /// for its rejection not to count as one in a row. Default: 60 s.
     pub settled_after: Duration,
-    /// The lifetime of a token about which nothing is known: 5 min.
+    /// The lifetime of a token whose answer does not say one. Default: 5 min.
     pub fallback_lifetime: Duration,
-    /// The longest lifetime that is believed: ten years, and no more.
+    /// The longest lifetime that is believed. Default and maximum: ten years.
     pub max_lifetime: Duration,
-    /// How long before its end a token is refreshed, in percent of its lifetime: 25.
+    /// How long before its end a token is refreshed, in percent of its lifetime. Default: 25.
     pub refresh_ahead_percent: u8,
-    /// The most of that: 30 min.
+    /// The limit of that. Default: 30 min.
     pub max_refresh_ahead: Duration,
-    /// By how much earlier some instances refresh than others, in percent of the lifetime: 10.
+    /// By how much earlier some instances refresh than others, in percent of the lifetime. Default:
+    /// 10.
     pub refresh_jitter_percent: u8,
-    /// How long before its end a token is no longer handed out, in percent of its lifetime: 10.
+    /// How long before its end a token is not served any more, in percent of its lifetime. Default:
+    /// 10.
     pub margin_percent: u8,
-    /// The most of that: 30 s.
+    /// The limit of that. Default: 30 s.
     pub max_margin: Duration,
 }
 
@@ -68,15 +79,15 @@ impl Config {
     /// The largest [`max_body`](Self::max_body) that can be set: 1 MiB.
     pub const LARGEST_MAX_BODY: usize = 1024 * 1024;
 
-    /// The longest time-out, wait or cooldown that can be set: a day. HTTP clients add time-outs to
-    /// clocks, and not all of them survive the end of time.
+    /// The longest time-out, back-off or cooldown that can be set: a day. HTTP clients add time-outs to
+    /// clock readings, and some of them panic on overflow.
     pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// Refuses what cannot work.
+    /// Checks that the settings can work together.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), naming the setting.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), which names the setting.
     pub fn check(&self) -> Result<(), Error> {
         for (name, time) in [
             ("connect_timeout", self.connect_timeout),
@@ -106,7 +117,7 @@ impl Config {
             },
         )?;
         refuse_if(self.attempts == 0, || {
-            "attempts is zero, so that no token could ever be had".to_owned()
+            "attempts is zero, so no token could ever be obtained".to_owned()
         })?;
         refuse_if(self.first_cooldown < Duration::from_secs(1), || {
             "first_cooldown is under a second".to_owned()
@@ -120,15 +131,15 @@ impl Config {
         refuse_if(self.fallback_lifetime > self.max_lifetime, || {
             "fallback_lifetime is longer than max_lifetime".to_owned()
         })?;
-        refuse_if(self.max_lifetime > LONGEST_LIFETIME, || {
+        refuse_if(self.max_lifetime > MAX_LIFETIME, || {
             "max_lifetime is longer than ten years".to_owned()
         })?;
         let ahead = u16::from(self.refresh_ahead_percent);
         refuse_if(
             ahead == 0 || ahead.saturating_add(self.refresh_jitter_percent.into()) >= 100,
             || {
-                "refresh_ahead_percent and refresh_jitter_percent must leave a token some life, \
-                 and the first must not be zero"
+                "refresh_ahead_percent must be at least 1, and together with \
+                 refresh_jitter_percent less than 100"
                     .to_owned()
             },
         )?;
@@ -160,7 +171,7 @@ impl Default for Config {
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(10),
             acquisition_timeout: Duration::from_secs(30),
-            max_body: BodyBuffer::DEFAULT_LIMIT,
+            max_body: DEFAULT_MAX_BODY,
             attempts: 3,
             backoff: Duration::from_millis(500),
             throttled_backoff: Duration::from_secs(1),
@@ -168,8 +179,8 @@ impl Default for Config {
             first_cooldown: Duration::from_secs(1),
             max_cooldown: Duration::from_secs(60),
             settled_after: Duration::from_secs(60),
-            fallback_lifetime: UNKNOWN_LIFETIME,
-            max_lifetime: LONGEST_LIFETIME,
+            fallback_lifetime: FALLBACK_LIFETIME,
+            max_lifetime: MAX_LIFETIME,
             refresh_ahead_percent: 25,
             max_refresh_ahead: Duration::from_secs(30 * 60),
             refresh_jitter_percent: 10,
@@ -184,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_work_is_refused_by_name() {
+    fn refuses_what_cannot_work_by_name() {
         type Change = fn(&mut Config);
         let cases: [(Change, &str); 22] = [
             (|c| c.connect_timeout = Duration::ZERO, "connect_timeout"),
@@ -237,9 +248,9 @@ mod tests {
         }
     }
 
-    /// What is refused begins right after these.
+    /// The next value after each of these is refused.
     #[test]
-    fn the_limits_themselves_can_be_set() {
+    fn accepts_the_limits_themselves() {
         let day = Duration::from_secs(86_400);
         let cases: [fn(&mut Config); 12] = [
             |c| c.connect_timeout = Duration::from_secs(86_400),
@@ -251,7 +262,7 @@ mod tests {
             |c| c.attempts = 1,
             |c| c.first_cooldown = c.max_cooldown,
             |c| c.max_lifetime = c.fallback_lifetime,
-            |c| c.max_lifetime = LONGEST_LIFETIME,
+            |c| c.max_lifetime = MAX_LIFETIME,
             |c| c.refresh_jitter_percent = 74,
             |c| c.margin_percent = 24,
         ];

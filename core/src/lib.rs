@@ -15,7 +15,7 @@
 //! - *Settings that every client reads alike*: [`Proxy`] reads the proxy variables, and
 //!   [`read_pem_certificates`] root certificates.
 //! - *What went wrong*: one [`Error`] that says who has to do something about it.
-//! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`], [`ClientAdminTokenRequest`].
+//! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`].
 //!
 //! # Out of scope
 //!
@@ -115,19 +115,23 @@ mod moment;
 mod protocol;
 mod wire;
 
+/// One machine for many callers: what a client of your own drives.
+///
+/// [`Shared`](shared::Shared) is the entry point; its page has the loop.
+#[cfg(feature = "shared")]
+pub mod shared {
+    pub use crate::lifecycle::{Attempt, Shared, SharedStep, Waiter};
+}
+
 pub use config::Config;
 pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
-#[cfg(feature = "shared")]
-pub use lifecycle::{Attempt, Hit, Shared, SharedStep, Waiter};
 pub use lifecycle::{
     BlockingTokenSource, CachedToken, Event, Flight, Machine, Need, Phase, StaticToken, Status,
     Step, Ticket, TokenSource, Transmit,
 };
 pub use moment::Moment;
 pub use protocol::{
-    BodyBuffer, Claims, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType,
-    Proxy, RequestBody, Token, read_pem_certificates,
+    BodyBuffer, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType, Proxy,
+    RequestBody, Token, read_pem_certificates,
 };
-pub use wire::{
-    ApiResult, ApiResultStatus, AuthenticationStatus, ClientAdminTokenRequest, OAuthTokenResponse,
-};
+pub use wire::{ApiResult, ApiResultStatus, AuthenticationStatus, OAuthTokenResponse};

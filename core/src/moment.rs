@@ -1,12 +1,12 @@
-//! Ground floor: one reading of both clocks.
+//! One reading of both clocks.
 
 use std::time::{Duration, SystemTime};
 
-/// One reading of both clocks, taken by whoever calls the core.
+/// One reading of both clocks, taken by the caller of the core.
 ///
-/// The core reads no clock: every decision is made from the moments that it is given. Where both
-/// clocks have a say, the one that says sooner wins, so a clock that is set back, a machine that
-/// was suspended or a wall clock that runs fast never makes a token live longer.
+/// The core reads no clock: it decides from the moments that it is given. Where both clocks matter,
+/// whichever says sooner counts, so that a clock that is set back, a suspended machine or a fast wall
+/// clock never makes a token live longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(
     clippy::exhaustive_structs,
@@ -20,8 +20,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The moment that two clocks show: the monotonic one, since an origin of the caller's choice
-    /// that stays the same, and the wall clock. Before 1970 is 1970.
+    /// Combines the readings of two clocks: the monotonic one, since an origin of the caller's choice
+    /// that stays the same, and the wall clock. A time before 1970 counts as 1970.
     #[must_use]
     pub fn new(mono: Duration, wall: SystemTime) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Moment {
         }
     }
 
-    /// The moment `delay` later on both clocks; stops at the end of time.
+    /// Returns the moment `delay` later on both clocks; saturates.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Moment {
         }
     }
 
-    /// The wall reading as a [`SystemTime`], or `None` where the platform cannot express it.
+    /// Returns the wall clock's reading, or `None` if the platform cannot represent it.
     #[must_use]
     pub fn system_time(self) -> Option<SystemTime> {
         SystemTime::UNIX_EPOCH.checked_add(self.wall)
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_what_two_clocks_show() {
+    fn combines_two_clocks() {
         let (mono, wall) = (Duration::from_secs(3), Duration::from_secs(1_800_000_000));
         let moment = Moment::new(mono, SystemTime::UNIX_EPOCH + wall);
         assert_eq!(moment, Moment { mono, wall });

@@ -46,7 +46,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setup(why) => f.write_str(why),
-            Self::Library(error) => write!(f, "{error:#}"),
+            Self::Library(error) => write!(f, "{}", error.report()),
             Self::Output(error) => write!(f, "stdout could not be written to: {error}"),
             Self::Stopped(stop) => write!(f, "stopped by {stop}"),
         }

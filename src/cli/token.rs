@@ -166,6 +166,6 @@ fn endpoint(base_url: Option<String>, allow_plaintext: bool) -> Result<Endpoint,
         } else {
             ""
         };
-        Failure::Setup(format!("{from}: {error:#}{hint}"))
+        Failure::Setup(format!("{from}: {}{hint}", error.report()))
     })
 }

@@ -90,15 +90,15 @@ fn a_request_asks_for_its_uri_and_its_headers() {
     assert!(info.count_total <= 2, "{info:?}");
 }
 
-/// The token's buffer, its owner, and what its clones share.
+/// The token's buffer, its owner, and what its clones share; the decoded claims of a JWT.
 #[test]
-fn a_grant_asks_for_the_token_alone() {
+fn a_grant_allocates_the_token_and_its_claims() {
     let exchange = exchange();
-    for id_token in ["opaque", JWT] {
+    for (id_token, allocations) in [("opaque", 3), (JWT, 4)] {
         let answer = answer(StatusCode::OK, &granted(id_token));
         let (token, info) = counted(|| exchange.parse(answer, NOW).unwrap().into_token(NOW));
         assert_eq!(token.id_token(), id_token);
-        assert!(info.count_total <= 3, "{info:?}");
+        assert!(info.count_total <= allocations, "{info:?}");
         assert!(
             info.bytes_total < 512 + 2 * id_token.len() as u64,
             "{info:?}"
@@ -167,14 +167,20 @@ fn costly() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// `serde_json` skips nested values with a stack on the heap, which grows by doubling. It unescapes a
+/// field that is read in such a buffer too, so that costs up to twice the body.
 #[test]
-fn no_body_makes_a_grant_ask_for_much() {
+fn no_body_makes_a_grant_allocate_much() {
     let exchange = exchange();
     for (name, body) in costly() {
         let answer = answer(StatusCode::OK, &body);
         let (token, info) = counted(|| exchange.parse(answer, NOW).unwrap().into_token(NOW));
-        assert!(info.count_total <= 8, "{name}: {info:?}");
-        let most = 1024 + 2 * token.id_token().len() as u64;
+        let (allocations, unescaped) = match name {
+            "an escaped message" => (18, 2 * 64 * 1024),
+            _ => (10, 0),
+        };
+        assert!(info.count_total <= allocations, "{name}: {info:?}");
+        let most = 1024 + unescaped + 2 * token.id_token().len() as u64;
         assert!(info.bytes_total <= most, "{name}: {info:?}");
     }
 }
@@ -193,7 +199,10 @@ fn to_hold_a_token_asks_for_little_more() {
         };
         let answer = answer(StatusCode::OK, &granted(id_token));
         let ((), info) = counted(|| attempt.finish(now, Ok(answer)));
-        assert_eq!(shared.hit(now).unwrap().token.id_token(), id_token);
+        assert_eq!(
+            shared.ready(now, Need::Usable, || {}).unwrap().id_token(),
+            id_token
+        );
         assert!(info.count_total <= 4, "{info:?}");
     }
 }
@@ -239,6 +248,6 @@ fn an_announced_body_is_one_buffer() {
         assert!(body.chunks(16).all(|piece| buffer.push(piece)));
         buffer
     });
-    assert_eq!(buffer.remaining(), 64 * 1024 - body.len());
+    assert!(buffer.wants_more());
     assert_eq!(info.count_total, 1, "{info:?}");
 }

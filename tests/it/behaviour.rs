@@ -120,7 +120,7 @@ fn the_contracts_refusals_are_told_in_full<T: Transport>() {
         );
         assert_eq!(rejection.error_hash(), Some("cd59bd31"));
         assert_eq!(rejection.error_type(), Some("missingField"));
-        let report = format!("{error:#}");
+        let report = error.report().to_string();
         for word in [
             status,
             "Error message",
@@ -470,7 +470,7 @@ fn headers_reach_the_error<T: Transport>() {
     ));
     let before = SystemTime::now();
     let error = fails::<T>(&Settings::new(&server.http()));
-    let retry_at = error.retry_at().unwrap().system_time().unwrap();
+    let retry_at = error.retry_at().unwrap();
     let delay = retry_at.duration_since(before).unwrap().as_secs();
     assert!((119..=125).contains(&delay), "{delay}");
     assert_eq!(error.date(), Some("Tue, 24 Nov 2026 00:00:00 GMT"));
@@ -692,10 +692,7 @@ fn an_endpoint_that_reqwest_cannot_read_is_refused_at_build() {
     let client = meshconnect_auth::Client::builder(credentials()).endpoint(endpoint.clone());
     let error = client.build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Configuration);
-    assert!(
-        error.to_string().contains("none that reqwest can use"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("invalid base URL"), "{error}");
     let client = meshconnect_auth::blocking::Client::builder(credentials()).endpoint(endpoint);
     assert!(client.build().is_ok());
 }

@@ -374,7 +374,7 @@ fn a_retry_is_told_and_can_be_forbidden() {
         let (ended, requests) = run_with(&[]);
         ended.succeeded();
         assert_eq!(requests, 2);
-        let told = "attempt 1 failed, the next comes in ";
+        let told = "attempt 1 failed, next attempt in ";
         assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
         assert!(ended.stderr.contains("503 Service Unavailable"));
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
@@ -386,10 +386,10 @@ fn a_retry_is_told_and_can_be_forbidden() {
         let (ended, _) = run_with(&["-v"]);
         ended.succeeded();
         let first_words = [
-            "asking for a token, attempt 1",
+            "requesting a token, attempt 1",
             told,
-            "asking",
-            "got a token",
+            "requesting a token, attempt 2",
+            "obtained a token",
         ];
         let lines: Vec<_> = ended.stderr.lines().collect();
         assert_eq!(lines.len(), first_words.len(), "{lines:?}");

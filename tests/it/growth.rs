@@ -226,9 +226,9 @@ fn nothing_grows_with_the_number_of_refreshes() {
         }
         attempt.finish(now, Ok(response));
         if number.is_multiple_of(5)
-            && let Some(hit) = shared.hit(now)
+            && let Some(token) = shared.ready(now, Need::Usable, || {})
         {
-            shared.reject(now, &hit.token);
+            shared.reject(now, &token);
         }
     };
     let mut live =

@@ -29,7 +29,7 @@ fn endpoint() -> Endpoint {
 }
 
 fn check(result: Result<Token, Error>) {
-    let token = result.unwrap_or_else(|error| panic!("{error:#}"));
+    let token = result.unwrap_or_else(|error| panic!("{}", error.report()));
     assert!(token.expires_at() > SystemTime::now());
     assert!(!token.id_token().is_empty());
 }

@@ -129,7 +129,7 @@ fn check(notebook: &Notebook) {
         "delay=0.0",
     ];
     assert_eq!(with(&retry), 1, "{ours:#?}");
-    assert_eq!(with(&["got a token"]), 1, "{ours:#?}");
+    assert_eq!(with(&["obtained a token"]), 1, "{ours:#?}");
     assert_eq!(with(&["words"]), 0, "{ours:#?}");
 
     // What the HTTP client tells, it tells within the span of the attempt that it is for.
@@ -184,12 +184,12 @@ fn an_acquisition_is_one_span_and_its_failure_is_told() {
     assert_eq!(with(&["span acquire_token"]), 1, "{ours:#?}");
     let failure = ["WARN", "kind=Rejected", "status=403", "cd59bd31", "delay="];
     assert_eq!(
-        with(&[&failure[..], &["no token could be had"]].concat()),
+        with(&[&failure[..], &["failed to obtain a token"]].concat()),
         1,
         "{ours:#?}"
     );
     assert_eq!(
-        with(&[&failure[..], &["nothing will be sent"]].concat()),
+        with(&[&failure[..], &["cooldown started"]].concat()),
         1,
         "{ours:#?}"
     );

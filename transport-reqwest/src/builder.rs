@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
+use meshconnect_auth_core::shared::Shared;
 use meshconnect_auth_core::{
-    Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Proxy, Shared, Token,
+    Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Proxy, Token,
 };
 
 use crate::client::Client;

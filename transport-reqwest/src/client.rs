@@ -1,4 +1,4 @@
-//! The calls.
+//! The async client and its calls.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,9 +10,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth_core::{
-    Attempt, BodyBuffer, Credentials, Endpoint, Error, Need, RequestBody, Shared, SharedStep,
-    Status, Token, TokenSource,
+    BodyBuffer, Credentials, Endpoint, Error, Need, RequestBody, Status, Token, TokenSource,
 };
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -21,17 +21,18 @@ use crate::builder::ClientBuilder;
 use crate::http::Http;
 use crate::{clock, failure};
 
-/// How often a call tries to have its request sent by a runtime that gives each away.
-const MOST_GIVEN_AWAY: u32 = 10;
+/// How often a call starts its attempt on a runtime that drops it.
+const MAX_DROPPED: u32 = 10;
 
-/// Gives tokens, asynchronously, and keeps them fresh.
+/// Obtains tokens, asynchronously, and keeps them fresh.
 ///
-/// A clone shares everything with its original and costs a reference count: make one client per
-/// set of credentials, and clone it to wherever it is needed. Calls that find no usable token
-/// need a tokio runtime with its IO and time drivers enabled. Each request is a task of its own,
-/// so a caller that gives up or is cancelled takes nothing from the others. A refresh ahead of time
-/// is such a task too: a program that only ever enters its runtime for one call at a time, with
-/// `block_on`, gives it no time to run, and is better served by the blocking client.
+/// A clone shares everything and costs a reference count: create one client for each set of
+/// credentials, and clone it.
+///
+/// A call without a usable token needs a tokio runtime with its IO and time drivers enabled. Each
+/// request is a task of its own, so a caller that is cancelled does not end the request of others. A
+/// refresh ahead is such a task too: a program that enters its runtime for one call at a time, with
+/// `block_on`, gives it no time to run. Use the blocking client there.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), meshconnect_auth_core::Error> {
@@ -40,7 +41,7 @@ const MOST_GIVEN_AWAY: u32 = 10;
 ///
 /// let client = Client::builder(Credentials::new("id", "secret")?).build()?;
 /// let token = client.token().await?;
-/// println!("good until {:?}", token.expires_at());
+/// println!("valid until {:?}", token.expires_at());
 /// # Ok(())
 /// # }
 /// ```
@@ -51,7 +52,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Begins a client for `credentials`, at the real service unless told otherwise.
+    /// Returns a builder for a client with `credentials`. Default endpoint: the production service.
     pub fn builder(credentials: Credentials) -> ClientBuilder {
         ClientBuilder::new(credentials)
     }
@@ -63,13 +64,24 @@ impl Client {
         }
     }
 
-    /// A token that can be used now: the one that is cached, nearly always and at once, else a new
-    /// one. When the cached one is worth refreshing, this begins that, and does not wait for it.
+    /// Returns a usable token: nearly always the cached one, at once, otherwise a new one.
+    ///
+    /// If the cached token is due for a refresh, this call starts it and does not wait for it.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_reqwest::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// let token = client.token().await?;
+    /// let request = http::Request::get("https://admin-api.meshconnect.com/admin/api/v1/Client")
+    ///     .header(http::header::AUTHORIZATION, token.header_value());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The error of the acquisition that this call waited for, shared with everyone who did;
-    /// while a cooldown runs, the error that began it. It is one of
+    /// The error of the acquisition that this call waited for, the same for all callers that waited;
+    /// during a cooldown, the error that began it. It is one of
     /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
     /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
     /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or
@@ -78,54 +90,122 @@ impl Client {
         self.obtain(Need::Usable).await
     }
 
-    /// A token that is good for at least `time` from now on.
+    /// Returns a token that lives for at least `time` from now on.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_reqwest::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// let for_an_upload = client.token_for(Duration::from_secs(600)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// As [`token`](Self::token), and
-    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) where the service
-    /// gives none that lives for so long.
+    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service's
+    /// tokens do not live that long.
     pub async fn token_for(&self, time: Duration) -> Result<Token, Error> {
         self.obtain(Need::For(time)).await
     }
 
-    /// A token that was asked for after this call began. To react to a downstream 401, use
-    /// [`reject`](Self::reject) instead, which cannot throw away a newer token.
+    /// Returns a token that was requested after this call began.
+    ///
+    /// To react to a downstream 401, use [`reject`](Self::reject): it never drops a newer token.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_reqwest::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// let new = client.refresh().await?;
+    /// assert_eq!(client.cached_token(), Some(new));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`token`](Self::token). The token that was cached stays cached.
+    /// As [`token`](Self::token). The cached token stays.
     pub async fn refresh(&self) -> Result<Token, Error> {
         self.obtain(Need::Newer).await
     }
 
-    /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
-    /// one that is cached, it is not given out again, and the answer is true. Then ask for another,
-    /// once. Where that is refused too, nothing more is asked of the service for a while.
-    #[allow(clippy::must_use_candidate)] // most who reject ask for another token either way
+    /// Records that `token` was rejected where it was used (a downstream 401).
+    ///
+    /// If it is the cached token, it is dropped and the answer is `true`: get another token and repeat
+    /// the call once. If that token is rejected too, a cooldown starts.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_reqwest::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// # fn call(token: &meshconnect_auth_core::Token) -> u16 { 401 }
+    /// let mut token = client.token().await?;
+    /// if call(&token) == 401 {
+    ///     client.reject(&token);
+    ///     token = client.token().await?;
+    ///     call(&token);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "most callers request another token either way"
+    )]
     pub fn reject(&self, token: &Token) -> bool {
         self.shared.reject(clock::now(), token)
     }
 
-    /// Goes on with other credentials. The cached token stays if the client id is the same.
+    /// Continues with other credentials. The cached token stays if the client id is the same.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # let client = meshconnect_auth_reqwest::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// client.set_credentials(Credentials::new("id", "the-rotated-secret")?);
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     pub fn set_credentials(&self, credentials: Credentials) {
         self.shared.set_credentials(credentials);
     }
 
-    /// The token that is cached, usable or not: to hand it on to another process, say, which gives
-    /// it to its builder's [`initial_token`](ClientBuilder::initial_token).
+    /// Returns the cached token, usable or not.
+    ///
+    /// Another process can start with it: [`ClientBuilder::initial_token`].
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # let client = meshconnect_auth_reqwest::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// assert!(client.cached_token().is_none()); // nothing was requested yet
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     #[must_use]
     pub fn cached_token(&self) -> Option<Token> {
         Some(self.shared.cached_token()?.token().clone())
     }
 
-    /// What is going on, for a health check or a debug page. It holds no secret.
+    /// Returns what is going on, for a health check or a debug page. It contains no secret.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::{Credentials, Phase};
+    /// # let client = meshconnect_auth_reqwest::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// let status = client.status();
+    /// assert_eq!(status.phase, Phase::Idle);
+    /// assert!(status.token_left.is_none() && status.cooldown_left.is_none());
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status(clock::now())
     }
 
-    /// Where this client sends its requests.
+    /// Returns where this client sends its requests.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # let client = meshconnect_auth_reqwest::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// assert_eq!(client.endpoint().to_string(), "https://admin-api.meshconnect.com");
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         self.shared.endpoint()
@@ -145,22 +225,22 @@ impl Client {
             )
         })?;
         let ticket = self.shared.ticket(need);
-        let mut given_away = 0_u32;
+        let mut dropped = 0_u32;
         loop {
             match self.shared.poll(clock::now(), &ticket) {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
-                // A runtime that is shutting down takes no task, for as often as it is tried.
-                SharedStep::Send(_) if given_away == MOST_GIVEN_AWAY => {
+                // A runtime that is shutting down drops every task.
+                SharedStep::Send(_) if dropped == MAX_DROPPED => {
                     return Err(Error::no_runtime("the tokio runtime is shutting down"));
                 }
                 SharedStep::Send(attempt) => {
-                    given_away = given_away.saturating_add(1);
+                    dropped = dropped.saturating_add(1);
                     self.spawn(&runtime, attempt);
                 }
                 SharedStep::Wait(waiter) => {
-                    given_away = 0;
-                    // Without a time driver, tokio panics where a timer is made.
+                    dropped = 0;
+                    // Without a time driver, tokio panics when a timer is created.
                     let limit = waiter.limit();
                     let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
                     let wait = panic::catch_unwind(wait).map_err(|_| runtime_error())?;
@@ -171,7 +251,7 @@ impl Client {
     }
 
     fn refresh_ahead(&self) {
-        // Outside of a runtime the token is given all the same; someone else will refresh it.
+        // Outside of a runtime the token is still usable; another call refreshes it.
         if let Ok(runtime) = Handle::try_current()
             && let Some(attempt) = self.shared.refresh(clock::now())
         {
@@ -179,25 +259,18 @@ impl Client {
         }
     }
 
-    /// Sends a request in a task of its own. Only a runtime that ends gives its flight away.
+    /// Runs an attempt in a task of its own. Only a runtime that shuts down drops it.
     fn spawn(&self, runtime: &Handle, attempt: Attempt) {
         let http = Arc::clone(&self.http);
-        runtime.spawn(async move {
-            let (request, timeout, limit) =
-                (attempt.request(), attempt.timeout(), attempt.max_body());
-            let sending = async move { exchange(&http, request, timeout, limit).await };
-            // In no second task: those who wait would have to wait for its turn as well.
-            let response = caught(attempt.in_span_async(sending)).await;
-            attempt.finish(
-                clock::now(),
-                response.unwrap_or_else(|| Err(runtime_error())),
-            );
-        });
+        let (request, timeout, limit) = (attempt.request(), attempt.timeout(), attempt.max_body());
+        let sending = catch_panic(async move { exchange(&http, request, timeout, limit).await });
+        let sending = async { sending.await.unwrap_or_else(|| Err(runtime_error())) };
+        runtime.spawn(attempt.run_async(clock::now, sending));
     }
 }
 
-/// What a future comes to; nothing, if it panics, even if only when it is dropped.
-async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
+/// Returns the output of a future, or nothing if it panics, also when it is dropped.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(Some(future));
     poll_fn(|context| {
         let poll = AssertUnwindSafe(|| {
@@ -241,7 +314,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Sends one request and reads its answer, whatever that is.
+/// Sends one request and reads its response.
 async fn exchange(
     http: &Http,
     request: Request<RequestBody>,
@@ -280,7 +353,7 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use super::caught;
+    use super::catch_panic;
 
     /// Panics when it is dropped.
     struct Grenade;
@@ -292,19 +365,19 @@ mod tests {
     }
 
     fn outcome(future: impl Future<Output = u8>) -> Poll<Option<u8>> {
-        pin!(caught(future)).poll(&mut Context::from_waker(Waker::noop()))
+        pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
-    fn a_panic_is_caught_wherever_it_comes_up() {
+    fn catches_a_panic_of_poll_and_of_drop() {
         assert_eq!(outcome(async { 1 }), Poll::Ready(Some(1)));
         assert_eq!(outcome(async { panic!("polled") }), Poll::Ready(None));
-        // What a future holds it may keep until it is dropped itself.
+        // A future may keep what it captures until it is dropped itself.
         let grenade = Grenade;
-        let holds = poll_fn(move |_| {
+        let future = poll_fn(move |_| {
             let _ = &grenade;
             Poll::Ready(1)
         });
-        assert_eq!(outcome(holds), Poll::Ready(None));
+        assert_eq!(outcome(future), Poll::Ready(None));
     }
 }

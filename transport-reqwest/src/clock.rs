@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const LEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads tokio's clock, which a test can pause and advance, and `std`'s wall clock.
-#[inline] // with the hit: see `Shared::hit`
+#[inline] // with `Shared::ready`
 pub(crate) fn now() -> Moment {
     static ORIGIN: LazyLock<Instant> = LazyLock::new(|| Instant::from_std(time::Instant::now()));
     let now = Instant::now();

@@ -1,4 +1,4 @@
-//! The calls.
+//! The blocking client and its calls.
 
 use std::fmt;
 use std::io::Read;
@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use http::{Request, Response};
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth_core::{
-    Attempt, BlockingTokenSource, BodyBuffer, Credentials, Endpoint, Error, Need, Shared,
-    SharedStep, Status, Token,
+    BlockingTokenSource, BodyBuffer, Credentials, Endpoint, Error, Need, Status, Token,
 };
 use zeroize::Zeroizing;
 
@@ -18,12 +18,11 @@ use crate::builder::ClientBuilder;
 use crate::http::Http;
 use crate::{clock, failure};
 
-/// Gives tokens, blocking the thread that asks where it must, and keeps them fresh.
+/// Obtains tokens, blocking the calling thread where it must, and keeps them fresh.
 ///
-/// A clone shares everything with its original and costs a reference count: make one client per
-/// set of credentials, and clone it to wherever it is needed. Of several threads that need a new
-/// token, one sends the request and the others wait for it; a refresh ahead of time runs on a
-/// thread of its own for as long as it takes.
+/// A clone shares everything and costs a reference count: create one client for each set of
+/// credentials, and clone it. Of several threads that need a new token, one sends the request and the
+/// others wait for it. A refresh ahead runs on a short-lived thread of its own.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
@@ -32,7 +31,7 @@ use crate::{clock, failure};
 ///
 /// let client = Client::builder(Credentials::new("id", "secret")?).build()?;
 /// let token = client.token()?;
-/// println!("good until {:?}", token.expires_at());
+/// println!("valid until {:?}", token.expires_at());
 /// # Ok(())
 /// # }
 /// ```
@@ -43,7 +42,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Begins a client for `credentials`, at the real service unless told otherwise.
+    /// Returns a builder for a client with `credentials`. Default endpoint: the production service.
     pub fn builder(credentials: Credentials) -> ClientBuilder {
         ClientBuilder::new(credentials)
     }
@@ -55,13 +54,24 @@ impl Client {
         }
     }
 
-    /// A token that can be used now: the one that is cached, nearly always and at once, else a new
-    /// one. When the cached one is worth refreshing, this begins that, and does not wait for it.
+    /// Returns a usable token: nearly always the cached one, at once, otherwise a new one.
+    ///
+    /// If the cached token is due for a refresh, this call starts it and does not wait for it.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_ureq::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// let token = client.token()?;
+    /// let request = http::Request::get("https://admin-api.meshconnect.com/admin/api/v1/Client")
+    ///     .header(http::header::AUTHORIZATION, token.header_value());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The error of the acquisition that this call waited for, shared with everyone who did;
-    /// while a cooldown runs, the error that began it. It is one of
+    /// The error of the acquisition that this call waited for, the same for all callers that waited;
+    /// during a cooldown, the error that began it. It is one of
     /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
     /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
     /// or [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected).
@@ -69,54 +79,122 @@ impl Client {
         self.obtain(Need::Usable)
     }
 
-    /// A token that is good for at least `time` from now on.
+    /// Returns a token that lives for at least `time` from now on.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_ureq::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// let for_an_upload = client.token_for(Duration::from_secs(600))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// As [`token`](Self::token), and
-    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) where the service
-    /// gives none that lives for so long.
+    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service's
+    /// tokens do not live that long.
     pub fn token_for(&self, time: Duration) -> Result<Token, Error> {
         self.obtain(Need::For(time))
     }
 
-    /// A token that was asked for after this call began. To react to a downstream 401, use
-    /// [`reject`](Self::reject) instead, which cannot throw away a newer token.
+    /// Returns a token that was requested after this call began.
+    ///
+    /// To react to a downstream 401, use [`reject`](Self::reject): it never drops a newer token.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_ureq::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// let new = client.refresh()?;
+    /// assert_eq!(client.cached_token(), Some(new));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// As [`token`](Self::token). The token that was cached stays cached.
+    /// As [`token`](Self::token). The cached token stays.
     pub fn refresh(&self) -> Result<Token, Error> {
         self.obtain(Need::Newer)
     }
 
-    /// Takes notice that `token` was refused where it was used (a downstream 401): if it is the
-    /// one that is cached, it is not given out again, and the answer is true. Then ask for another,
-    /// once. Where that is refused too, nothing more is asked of the service for a while.
-    #[allow(clippy::must_use_candidate)] // most who reject ask for another token either way
+    /// Records that `token` was rejected where it was used (a downstream 401).
+    ///
+    /// If it is the cached token, it is dropped and the answer is `true`: get another token and repeat
+    /// the call once. If that token is rejected too, a cooldown starts.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = meshconnect_auth_ureq::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
+    /// # fn call(token: &meshconnect_auth_core::Token) -> u16 { 401 }
+    /// let mut token = client.token()?;
+    /// if call(&token) == 401 {
+    ///     client.reject(&token);
+    ///     token = client.token()?;
+    ///     call(&token);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[allow(
+        clippy::must_use_candidate,
+        reason = "most callers request another token either way"
+    )]
     pub fn reject(&self, token: &Token) -> bool {
         self.shared.reject(clock::now(), token)
     }
 
-    /// Goes on with other credentials. The cached token stays if the client id is the same.
+    /// Continues with other credentials. The cached token stays if the client id is the same.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # let client = meshconnect_auth_ureq::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// client.set_credentials(Credentials::new("id", "the-rotated-secret")?);
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     pub fn set_credentials(&self, credentials: Credentials) {
         self.shared.set_credentials(credentials);
     }
 
-    /// The token that is cached, usable or not: to hand it on to another process, say, which gives
-    /// it to its builder's [`initial_token`](ClientBuilder::initial_token).
+    /// Returns the cached token, usable or not.
+    ///
+    /// Another process can start with it: [`ClientBuilder::initial_token`].
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # let client = meshconnect_auth_ureq::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// assert!(client.cached_token().is_none()); // nothing was requested yet
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     #[must_use]
     pub fn cached_token(&self) -> Option<Token> {
         Some(self.shared.cached_token()?.token().clone())
     }
 
-    /// What is going on, for a health check or a debug page. It holds no secret.
+    /// Returns what is going on, for a health check or a debug page. It contains no secret.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::{Credentials, Phase};
+    /// # let client = meshconnect_auth_ureq::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// let status = client.status();
+    /// assert_eq!(status.phase, Phase::Idle);
+    /// assert!(status.token_left.is_none() && status.cooldown_left.is_none());
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status(clock::now())
     }
 
-    /// Where this client sends its requests.
+    /// Returns where this client sends its requests.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # let client = meshconnect_auth_ureq::Client::builder(Credentials::new("id", "secret")?).build()?;
+    /// assert_eq!(client.endpoint().to_string(), "https://admin-api.meshconnect.com");
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         self.shared.endpoint()
@@ -147,8 +225,8 @@ impl Client {
             return;
         };
         let http = Arc::clone(&self.http);
-        // Where no thread can be had, the attempt is dropped with the closure, and somebody else
-        // tries.
+        // If no thread can be started, the attempt is dropped with the closure, and another call
+        // tries again.
         let _ = thread::Builder::new()
             .name("meshconnect-auth".to_owned())
             .spawn(move || run_attempt(&http, attempt));
@@ -174,19 +252,20 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Sends one request, and tells the machine how that went.
+/// Runs an attempt on this thread.
 fn run_attempt(http: &Http, attempt: Attempt) {
-    let sending = AssertUnwindSafe(|| attempt.in_span(|| exchange(http, &attempt)));
-    let response = panic::catch_unwind(sending).unwrap_or_else(|_| {
-        Err(Error::configuration(
-            "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \
-             certificates that it needs for https (its tls_config)",
-        ))
+    attempt.run(clock::now, |attempt| {
+        let sending = AssertUnwindSafe(|| exchange(http, attempt));
+        panic::catch_unwind(sending).unwrap_or_else(|_| {
+            Err(Error::configuration(
+                "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \
+                 certificates that it needs for https (its tls_config)",
+            ))
+        })
     });
-    attempt.finish(clock::now(), response);
 }
 
-/// Sends one request and reads its answer, whatever that is.
+/// Sends one request and reads its response.
 fn exchange(http: &Http, attempt: &Attempt) -> Result<Response<BodyBuffer>, Error> {
     let (head, body) = attempt.request().into_parts();
     let request = Request::from_parts(head, body.as_ref());
@@ -194,7 +273,7 @@ fn exchange(http: &Http, attempt: &Attempt) -> Result<Response<BodyBuffer>, Erro
 
     let (head, body) = response.into_parts();
     let mut buffer = BodyBuffer::new(attempt.max_body(), &head.headers);
-    // ureq has a limit of its own, which must not come first.
+    // ureq's own limit must not apply before ours.
     let mut reader = body.into_with_config().limit(u64::MAX).reader();
     let mut chunk = Zeroizing::new([0; 8192]);
     while buffer.wants_more() {

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use meshconnect_auth_core::Moment;
 
 /// Reads `std`'s two clocks.
-#[inline] // with the hit: see `Shared::hit`
+#[inline] // with `Shared::ready`
 pub(crate) fn now() -> Moment {
     static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     Moment::new(ORIGIN.elapsed(), SystemTime::now())

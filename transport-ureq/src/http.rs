@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::{Request, Response};
-use meshconnect_auth_core::{Attempt, Config, Endpoint, Error, Proxy};
+use meshconnect_auth_core::shared::Attempt;
+use meshconnect_auth_core::{Config, Endpoint, Error, Proxy};
 use ureq::tls::RootCerts;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, ProxyProtocol};

@@ -1,4 +1,4 @@
-//! The token that is cached, and its dates.
+//! The cached token, and its dates.
 
 use std::time::Duration;
 
@@ -6,35 +6,52 @@ use super::freshness::Lifespan;
 use crate::moment::Moment;
 use crate::protocol::Token;
 
-/// The token that is cached, and its dates.
+/// The cached token, and its dates.
 #[derive(Clone, Debug)]
 pub struct CachedToken {
     pub(super) token: Token,
     pub(super) life: Lifespan,
-    /// When it may be refreshed next: its refresh point, or later after a try.
+    /// When it may be refreshed next: its refresh time, or later after an attempt.
     pub(super) next_refresh: Moment,
     /// The flight that brought it; 0 for one that was handed in.
     pub(super) flight: u64,
     /// When that flight was sent.
     pub(super) sent: Moment,
-    /// What was left of it when it came in.
+    /// The rest of its life when it arrived.
     pub(super) left_on_arrival: Duration,
 }
 
 impl CachedToken {
-    /// The token.
+    pub(super) fn new(
+        token: Token,
+        life: Lifespan,
+        flight: u64,
+        sent: Moment,
+        arrived: Moment,
+    ) -> Self {
+        Self {
+            token,
+            life,
+            next_refresh: life.refresh_at,
+            flight,
+            sent,
+            left_on_arrival: life.left(arrived),
+        }
+    }
+
+    /// Returns the token.
     #[must_use]
     pub fn token(&self) -> &Token {
         &self.token
     }
 
-    /// Until when it is handed out; either clock ends that.
+    /// Returns until when it is served; whichever clock says sooner.
     #[must_use]
     pub fn usable_until(&self) -> Moment {
         self.life.usable_until
     }
 
-    /// From when on it is worth refreshing; either clock begins that.
+    /// Returns from when on it is refreshed ahead; whichever clock says sooner.
     #[must_use]
     pub fn next_refresh(&self) -> Moment {
         self.next_refresh

@@ -1,4 +1,4 @@
-//! How long to leave the server alone: cooldowns, the delays of refreshes, and how both grow.
+//! Cooldowns, the delays of refreshes, and how both grow.
 
 use std::time::Duration;
 
@@ -10,51 +10,51 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::moment::Moment;
 
-/// What is remembered of failures and rejections.
+/// The current cooldown, and the memory of failures and rejections.
 #[derive(Default)]
 pub(super) struct Cooldown {
     period: Option<Period>,
-    /// How many holds and delays there were in a row; they double with it.
+    /// Counts the cooldowns and delays in a row; each doubles the next.
     growth: u32,
-    /// Since when there was a grant without a failure or rejection.
+    /// Since when a grant has stood without a failure or rejection.
     good_since: Option<Moment>,
-    /// How many young tokens were rejected in a row.
+    /// Counts the young tokens that were rejected in a row.
     rejections: u32,
 }
 
-/// Nothing is sent until then, by either clock.
+/// A time in which no request is sent; it ends by whichever clock says sooner.
 pub(super) struct Period {
     pub(super) until: Moment,
     pub(super) error: Error,
 }
 
 impl Cooldown {
-    /// Takes notice of a new token.
+    /// Records a new token.
     pub(super) fn grant(&mut self, now: Moment) {
         self.good_since.get_or_insert(now);
     }
 
-    /// Takes notice of a failure, and gives the delay that follows from it.
+    /// Records a failure, and returns the delay that follows from it.
     pub(super) fn fail(&mut self, now: Moment, config: &Config, rng: &mut Rng) -> Duration {
-        self.judge_growth(now, config);
+        self.forget_settled(now, config);
         let delay = retry::cooldown(self.growth, config, rng);
         self.growth = self.growth.saturating_add(1);
         delay
     }
 
-    /// Takes notice of the rejection of a token that was sent for at `sent`, and gives the number
-    /// of young tokens that were rejected in a row.
+    /// Records the rejection of a token that was requested at `sent`, and returns the number of
+    /// young tokens that were rejected in a row.
     pub(super) fn reject(&mut self, now: Moment, sent: Moment, config: &Config) -> u32 {
         if has_come(sent.after(config.settled_after), now) {
             self.rejections = 0;
         }
         self.rejections = self.rejections.saturating_add(1);
-        self.judge_growth(now, config);
+        self.forget_settled(now, config);
         self.rejections
     }
 
-    /// Begins a cooldown, and gives its length. Inside of another it takes its place, and ends no
-    /// sooner.
+    /// Begins a cooldown, and returns its length. It replaces a running one, and does not end before
+    /// it.
     pub(super) fn begin(&mut self, now: Moment, delay: Duration, error: Error) -> Duration {
         let end = now.after(delay);
         let running = self.running(now).map(|period| period.until);
@@ -69,14 +69,14 @@ impl Cooldown {
             .filter(|period| !has_come(period.until, now))
     }
 
-    /// The end of the last cooldown, which may be over.
+    /// Returns the end of the last cooldown, which may be over.
     #[cfg(feature = "shared")]
     pub(super) fn ends_at(&self) -> Option<Moment> {
         self.period.as_ref().map(|period| period.until)
     }
 
-    /// At each failure and rejection: whether the ones before it are forgotten.
-    fn judge_growth(&mut self, now: Moment, config: &Config) {
+    /// Forgets earlier failures if a grant has stood long enough before this failure or rejection.
+    fn forget_settled(&mut self, now: Moment, config: &Config) {
         if let Some(since) = self.good_since.take()
             && has_come(since.after(config.settled_after), now)
         {

@@ -1,80 +1,78 @@
-//! What happens, for those who count it.
+//! Events, for logs and metrics.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// What is told of every event.
+/// A function that is called with each event.
 #[cfg(feature = "shared")]
 pub(crate) type Observer = dyn Fn(&Event) + Send + Sync;
 
-/// Something that happened to a token's life, for logs and metrics. It holds no secret.
+/// An event in the life of a token, for logs and metrics. It contains no secret.
 ///
 /// Not exhaustive: finer events may be added.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A request is to be sent: number `number` of its acquisition (from 1), or a refresh ahead
-    /// of a token that is still usable.
+    /// An attempt starts: of an acquisition, or a refresh ahead of a usable token.
     #[non_exhaustive]
     Attempt {
-        /// Which attempt it is; a refresh ahead is always the first.
+        /// The number of the attempt in its acquisition, from 1; a refresh ahead is always 1.
         number: u32,
         /// Whether it is a refresh ahead.
         ahead: bool,
     },
-    /// An attempt failed, and the next will be made.
+    /// An attempt failed, and the next one follows.
     #[non_exhaustive]
     Retry {
-        /// Which attempt failed, from 1.
+        /// The number of the failed attempt, from 1.
         number: u32,
-        /// How long it is until the next may be sent.
+        /// The back-off before the next attempt.
         delay: Duration,
         /// What went wrong.
         error: Error,
     },
-    /// An acquisition, or a refresh ahead, has brought a token. (A late answer of a flight that was
-    /// given up may bring one too, which is not told.)
+    /// An acquisition or a refresh ahead obtained a token. A late grant causes no event.
     #[non_exhaustive]
     Refreshed {
-        /// How long it is good for.
+        /// The rest of the token's life.
         lifetime: Duration,
     },
-    /// A refresh ahead brought the very token that is cached.
+    /// A refresh ahead brought the token that is cached already.
     #[non_exhaustive]
     NotRenewed {
-        /// How long it is until the next refresh.
+        /// The delay before the next refresh.
         delay: Duration,
     },
-    /// An acquisition ended in failure, or a refresh ahead did.
+    /// An acquisition or a refresh ahead failed.
     #[non_exhaustive]
     Failed {
         /// What went wrong.
         error: Error,
-        /// Whether it was a refresh ahead, which no caller noticed.
+        /// Whether it was a refresh ahead, which fails no caller.
         ahead: bool,
-        /// How long it is until the next request may be sent.
+        /// The delay before the next request.
         delay: Duration,
     },
-    /// The cached token was rejected where it was used, and is cached no more.
+    /// The cached token was rejected where it was used, and is dropped.
     #[non_exhaustive]
     Rejected {
-        /// How many young tokens were rejected in a row, this one included.
+        /// How many young tokens were rejected in a row, including this one.
         in_a_row: u32,
     },
-    /// For a time, nothing is sent, and callers without a usable token get this error.
+    /// A cooldown started: no request is sent, and callers without a usable token get this error.
     #[non_exhaustive]
     CooldownStarted {
-        /// The error that callers get.
+        /// The error for those callers.
         error: Error,
-        /// For how long.
+        /// The length of the cooldown.
         delay: Duration,
     },
 }
 
 impl Event {
-    /// What went wrong, if anything did.
+    /// Returns what went wrong, if something did.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match self {
@@ -88,7 +86,7 @@ impl Event {
         }
     }
 
-    /// How long nothing will be sent because of it, if there is such a time.
+    /// Returns the delay that follows from the event, if there is one.
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
         match self {
@@ -102,34 +100,31 @@ impl Event {
 }
 
 impl fmt::Display for Event {
-    /// The event in one line, without its error.
+    /// Writes the event in one line, without its error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Attempt { ahead: true, .. } => write!(f, "asking for a token ahead of time"),
-            Self::Attempt { number, .. } => write!(f, "asking for a token, attempt {number}"),
+            Self::Attempt { ahead: true, .. } => write!(f, "requesting a token ahead of time"),
+            Self::Attempt { number, .. } => write!(f, "requesting a token, attempt {number}"),
             Self::Retry { number, delay, .. } => {
-                write!(f, "attempt {number} failed, the next comes in {delay:.1?}")
+                write!(f, "attempt {number} failed, next attempt in {delay:.1?}")
             }
-            Self::Refreshed { lifetime } => write!(f, "got a token, good for {lifetime:.0?}"),
+            Self::Refreshed { lifetime } => write!(f, "obtained a token, valid for {lifetime:.0?}"),
             Self::NotRenewed { delay } => {
                 write!(
                     f,
-                    "got the token that is cached, asking again in {delay:.1?}"
+                    "received the cached token again, next refresh in {delay:.1?}"
                 )
             }
             Self::Failed {
                 ahead: true, delay, ..
             } => {
-                write!(
-                    f,
-                    "a refresh ahead of time failed, the next comes in {delay:.1?}"
-                )
+                write!(f, "refresh ahead failed, next refresh in {delay:.1?}")
             }
-            Self::Failed { .. } => write!(f, "no token could be had"),
-            Self::Rejected { in_a_row: 1 } => write!(f, "the token was rejected"),
-            Self::Rejected { in_a_row } => write!(f, "{in_a_row} tokens in a row were rejected"),
+            Self::Failed { .. } => write!(f, "failed to obtain a token"),
+            Self::Rejected { in_a_row: 1 } => write!(f, "token rejected"),
+            Self::Rejected { in_a_row } => write!(f, "{in_a_row} tokens in a row rejected"),
             Self::CooldownStarted { delay, .. } => {
-                write!(f, "nothing will be sent for {delay:.1?}")
+                write!(f, "cooldown started: no requests for {delay:.1?}")
             }
         }
     }
@@ -140,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_event_is_one_line_and_tells_its_error_and_its_delay() {
+    fn each_event_is_one_line_with_its_error_and_delay() {
         let delay = Duration::from_millis(1250);
         let error = || Error::configuration("what went wrong");
         let attempt = |ahead| Event::Attempt { number: 2, ahead };
@@ -149,16 +144,16 @@ mod tests {
             ahead,
             delay,
         };
-        for (event, line, tells_error, tells_delay) in [
+        for (event, line, has_error, has_delay) in [
             (
                 attempt(false),
-                "asking for a token, attempt 2",
+                "requesting a token, attempt 2",
                 false,
                 false,
             ),
             (
                 attempt(true),
-                "asking for a token ahead of time",
+                "requesting a token ahead of time",
                 false,
                 false,
             ),
@@ -168,7 +163,7 @@ mod tests {
                     delay,
                     error: error(),
                 },
-                "attempt 2 failed, the next comes in 1.2s",
+                "attempt 2 failed, next attempt in 1.2s",
                 true,
                 true,
             ),
@@ -176,32 +171,32 @@ mod tests {
                 Event::Refreshed {
                     lifetime: Duration::from_secs(3600),
                 },
-                "got a token, good for 3600s",
+                "obtained a token, valid for 3600s",
                 false,
                 false,
             ),
             (
                 Event::NotRenewed { delay },
-                "got the token that is cached, asking again in 1.2s",
+                "received the cached token again, next refresh in 1.2s",
                 false,
                 true,
             ),
-            (failed(false), "no token could be had", true, true),
+            (failed(false), "failed to obtain a token", true, true),
             (
                 failed(true),
-                "a refresh ahead of time failed, the next comes in 1.2s",
+                "refresh ahead failed, next refresh in 1.2s",
                 true,
                 true,
             ),
             (
                 Event::Rejected { in_a_row: 1 },
-                "the token was rejected",
+                "token rejected",
                 false,
                 false,
             ),
             (
                 Event::Rejected { in_a_row: 3 },
-                "3 tokens in a row were rejected",
+                "3 tokens in a row rejected",
                 false,
                 false,
             ),
@@ -210,15 +205,15 @@ mod tests {
                     error: error(),
                     delay,
                 },
-                "nothing will be sent for 1.2s",
+                "cooldown started: no requests for 1.2s",
                 true,
                 true,
             ),
         ] {
             assert_eq!(event.to_string(), line);
-            let told = event.error().map(Error::to_string);
-            assert_eq!(told, tells_error.then(|| error().to_string()), "{line}");
-            assert_eq!(event.delay(), tells_delay.then_some(delay), "{line}");
+            let shown = event.error().map(Error::to_string);
+            assert_eq!(shown, has_error.then(|| error().to_string()), "{line}");
+            assert_eq!(event.delay(), has_delay.then_some(delay), "{line}");
         }
     }
 }

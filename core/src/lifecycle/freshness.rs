@@ -1,26 +1,26 @@
-//! Pure: how fresh a token is now.
+//! Pure functions: how fresh a token is.
 
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::moment::Moment;
 
-/// When a token is to be used, when to ask for the next one, and when it expires.
+/// The dates in the life of a token.
 ///
-/// Each date stands on both clocks, and comes when either clock says so: a clock that is set back
-/// or stops in a suspend never makes a token live longer.
+/// Each date exists on both clocks and comes by whichever clock says sooner: a clock that is set
+/// back or stops in a suspend never makes a token live longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifespan {
-    /// From here on it is worth asking for the next one.
+    /// From here on it is refreshed ahead.
     pub(crate) refresh_at: Moment,
-    /// From here on it is not handed out: it might expire on its way.
+    /// From here on it is not served: it might expire on its way.
     pub(crate) usable_until: Moment,
     pub(crate) expires_at: Moment,
 }
 
 impl Lifespan {
-    /// The life of a token that is good for `lifetime` from `start` on. `jitter` is this
-    /// instance's share, from 0 to 1, of the time by which it refreshes earlier than others.
+    /// Returns the dates of a token that lives for `lifetime` from `start` on. `jitter`, from 0 to 1,
+    /// is this instance's share of the time by which instances refresh earlier than others.
     pub(crate) fn new(start: Moment, lifetime: Duration, config: &Config, jitter: f64) -> Self {
         let ahead = percent(lifetime, config.refresh_ahead_percent).min(config.max_refresh_ahead);
         let jitter = percent(lifetime, config.refresh_jitter_percent).mul_f64(jitter);
@@ -33,7 +33,7 @@ impl Lifespan {
         }
     }
 
-    /// What is left of it, by the clock that leaves less.
+    /// Returns the rest of its life, by the clock that leaves less.
     pub(crate) fn left(&self, now: Moment) -> Duration {
         until(self.expires_at, now)
     }
@@ -43,20 +43,20 @@ impl Lifespan {
     }
 }
 
-/// Whether either clock has reached `date`.
+/// Returns whether either clock has reached `date`.
 #[inline]
 pub(crate) fn has_come(date: Moment, now: Moment) -> bool {
     now.mono >= date.mono || now.wall >= date.wall
 }
 
-/// How long it is until either clock reaches `date`.
+/// Returns how long it takes until either clock reaches `date`.
 #[inline]
 pub(crate) fn until(date: Moment, now: Moment) -> Duration {
     let mono = date.mono.saturating_sub(now.mono);
     mono.min(date.wall.saturating_sub(now.wall))
 }
 
-/// The sooner of two dates on each clock.
+/// Returns the sooner of two dates, on each clock.
 pub(crate) fn sooner(a: Moment, b: Moment) -> Moment {
     Moment {
         mono: a.mono.min(b.mono),
@@ -64,7 +64,7 @@ pub(crate) fn sooner(a: Moment, b: Moment) -> Moment {
     }
 }
 
-/// The later of two dates on each clock.
+/// Returns the later of two dates, on each clock.
 pub(crate) fn later(a: Moment, b: Moment) -> Moment {
     Moment {
         mono: a.mono.max(b.mono),
@@ -87,8 +87,8 @@ mod tests {
         }
     }
 
-    /// For each lifetime: when to refresh without and with all of the jitter, and until when it
-    /// is usable; all in seconds.
+    /// For each lifetime: the refresh time without and with all of the jitter, and the end of use, in
+    /// seconds.
     #[test]
     fn the_dates_follow_from_the_lifetime() {
         for (lifetime, refresh, jittered, usable) in [

@@ -1,4 +1,4 @@
-//! When to send: decisions from state and time.
+//! When to request a token: decisions from state and time.
 
 mod cached_token;
 mod cooldown;
@@ -20,7 +20,7 @@ pub use cached_token::CachedToken;
 pub use event::Event;
 pub use machine::Machine;
 #[cfg(feature = "shared")]
-pub use shared::{Attempt, Hit, Shared, SharedStep, Waiter};
+pub use shared::{Attempt, Shared, SharedStep, Waiter};
 pub use source::{BlockingTokenSource, StaticToken, TokenSource};
 pub use status::{Phase, Status};
 pub use step::{Flight, Need, Step, Ticket, Transmit};

@@ -1,10 +1,10 @@
-//! The tokens that were refused where they were used.
+//! The tokens that were rejected where they were used.
 
 use std::collections::VecDeque;
 
 use crate::protocol::Token;
 
-/// How many are remembered.
+/// How many tokens are remembered.
 const REMEMBERED: usize = 8;
 
 /// The last rejected tokens, each with how many flights had been sent by then.
@@ -19,8 +19,8 @@ impl Rejected {
         self.0.push_back((token, flights));
     }
 
-    /// Whether `token` was rejected after the flight that brings it was sent. One that is sent for
-    /// later may bring the same token for good reason.
+    /// Returns whether `token` was rejected after the flight that brings it was sent. The service may
+    /// grant the same token again to a later request.
     pub(super) fn covers(&self, token: &Token, flight: u64) -> bool {
         self.0
             .iter()

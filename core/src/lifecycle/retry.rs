@@ -1,4 +1,4 @@
-//! Pure: from what happened to what to do next.
+//! Pure functions: what to retry, and how long to wait.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::error::{Error, ErrorKind, TransportErrorKind};
 use crate::moment::Moment;
 use crate::wire::ApiResultStatus;
 
-/// What is left of an acquisition must be at least this for another attempt to make sense.
+/// The rest of an acquisition below which no further attempt is sent.
 pub(crate) const MIN_RETRY_WINDOW: Duration = Duration::from_secs(1);
 
-/// No cooldown, and no delay of a refresh, is shorter.
+/// The shortest cooldown, and the shortest delay after a failed refresh.
 pub(crate) const MIN_COOLDOWN: Duration = Duration::from_secs(1);
 
-/// Whether the same request may well succeed a little later.
+/// Returns whether the same request may succeed later.
 pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::TokenRejected => true,
@@ -26,7 +26,7 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
         ),
         ErrorKind::Rejected => error.http_status().is_some_and(|status| {
             if status.is_success() {
-                // Within a 2xx the envelope decides. It never does elsewhere.
+                // The envelope decides in a 2xx only.
                 matches!(
                     error.rejection().and_then(|rejection| rejection.status()),
                     Some(ApiResultStatus::ServerFailure | ApiResultStatus::TooManyRequest)
@@ -39,7 +39,7 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     }
 }
 
-/// How long to wait after attempt number `attempt` (from 1) before the next.
+/// Returns how long to wait between attempt number `attempt` (from 1) and the next.
 pub(crate) fn backoff(
     error: &Error,
     attempt: u32,
@@ -55,30 +55,30 @@ pub(crate) fn backoff(
     };
     let backoff = equal_jitter(doubled(first, attempt.saturating_sub(1)), rng);
     match retry_after(error, now) {
-        Some(asked) => later_than_asked(asked.max(backoff), rng),
+        Some(requested) => later_than_requested(requested.max(backoff), rng),
         None => backoff,
     }
 }
 
-/// How long the server asks to be left alone, if it does.
+/// Returns the delay that the server requested, if it did.
 pub(crate) fn retry_after(error: &Error, now: Moment) -> Option<Duration> {
-    Some(error.retry_at()?.mono.saturating_sub(now.mono))
+    Some(error.retry_moment()?.mono.saturating_sub(now.mono))
 }
 
-/// A little later than a server asked for, so that not everyone whom it asked comes back at once.
-pub(crate) fn later_than_asked(delay: Duration, rng: &mut Rng) -> Duration {
-    let most = delay.div_f64(10.0).max(Duration::from_secs(1));
-    delay.saturating_add(most.mul_f64(rng.f64()))
+/// Adds jitter to a delay that a server requested, so that its clients do not return all at once.
+pub(crate) fn later_than_requested(delay: Duration, rng: &mut Rng) -> Duration {
+    let jitter = delay.div_f64(10.0).max(Duration::from_secs(1));
+    delay.saturating_add(jitter.mul_f64(rng.f64()))
 }
 
-/// The cooldown after this failed acquisition, or the delay after this failed refresh: `failures`
-/// is how many there were before it.
+/// Returns the cooldown after a failed acquisition, or the delay after a failed refresh, that
+/// `failures` others preceded.
 pub(crate) fn cooldown(failures: u32, config: &Config, rng: &mut Rng) -> Duration {
-    let most = doubled(config.first_cooldown, failures).min(config.max_cooldown);
-    equal_jitter(most, rng).max(MIN_COOLDOWN)
+    let longest = doubled(config.first_cooldown, failures).min(config.max_cooldown);
+    equal_jitter(longest, rng).max(MIN_COOLDOWN)
 }
 
-/// Between a half and the whole of `delay`.
+/// Returns a random duration between half and all of `delay`.
 fn equal_jitter(delay: Duration, rng: &mut Rng) -> Duration {
     let half = delay.div_f64(2.0);
     half.saturating_add(half.mul_f64(rng.f64()))

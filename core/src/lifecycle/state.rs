@@ -1,4 +1,4 @@
-//! What is being tried now: one enum, whose variants carry what is true in them.
+//! The state: one enum whose variants carry what is true in them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::status::Phase;
 use crate::error::Error;
 use crate::moment::Moment;
 
-/// What is being tried now.
+/// What is being attempted now.
 #[derive(Clone)]
 pub(super) enum State {
     /// Nothing.
@@ -15,11 +15,11 @@ pub(super) enum State {
     Refreshing(InFlight),
     /// An attempt that callers wait for is in flight.
     Acquiring(Acquisition, InFlight),
-    /// An attempt failed; the next may be sent from this reading of the monotonic clock on.
+    /// An attempt failed; the next one may be sent from this time of the monotonic clock on.
     BackingOff(Acquisition, Duration),
 }
 
-/// The flight in flight.
+/// The current flight.
 #[derive(Clone, Copy)]
 pub(super) struct InFlight {
     pub(super) number: u64,
@@ -27,20 +27,21 @@ pub(super) struct InFlight {
     pub(super) deadline: Duration,
 }
 
-/// Some attempts that are one matter to those who wait for them.
+/// Attempts until a token or an error.
 #[derive(Clone)]
 pub(super) struct Acquisition {
-    /// How many attempts were sent, and how many may be.
+    /// How many attempts were sent.
     pub(super) attempts: u32,
+    /// How many attempts may be sent.
     pub(super) max_attempts: u32,
     pub(super) deadline: Duration,
-    /// The last attempt that failed, and how.
+    /// The flight of the last attempt that failed, and its error.
     pub(super) failed: u64,
     pub(super) error: Option<Error>,
 }
 
 impl State {
-    /// Until when there is nothing to do but wait, by the monotonic clock.
+    /// Returns when the flight or back-off ends, by the monotonic clock.
     pub(super) fn end(&self) -> Duration {
         match self {
             Self::Idle => Duration::ZERO,
@@ -49,7 +50,7 @@ impl State {
         }
     }
 
-    /// The same as everyone may see it.
+    /// Returns the public view of the state.
     pub(super) fn phase(&self, now: Moment) -> Phase {
         match self {
             Self::Idle => Phase::Idle,

@@ -1,48 +1,48 @@
-//! What is going on, for a person to look at.
+//! The status: a view of the machine for a health check or a debug page.
 
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::protocol::ClientId;
 
-/// What is going on, for a person to look at: a health check, a debug page. It holds no secret.
+/// A view of the machine, for a health check or a debug page. It contains no secret.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// What is being tried.
+    /// What is being attempted.
     pub phase: Phase,
-    /// What is left of the cached token, if there is a usable one.
+    /// The rest of the cached token's life, if it is usable.
     pub token_left: Option<Duration>,
-    /// For how long nothing will be sent, if a cooldown runs.
+    /// The rest of the cooldown, if one runs: no request is sent.
     pub cooldown_left: Option<Duration>,
-    /// How the last acquisition that failed did so; it stays after a success.
+    /// The error of the last failed acquisition; a success does not clear it.
     pub last_error: Option<Error>,
-    /// Whom the tokens are for.
+    /// The client id of the current credentials.
     pub client_id: ClientId,
 }
 
-/// What is being tried.
+/// What is being attempted.
 ///
 /// Not exhaustive: finer phases may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Nothing.
+    /// Nothing is being attempted.
     Idle,
-    /// A token that is still usable is being refreshed.
+    /// A usable token is being refreshed ahead.
     Refreshing,
-    /// A request is on its way that callers may wait for.
+    /// An attempt is in flight that callers may wait for.
     #[non_exhaustive]
     Acquiring {
-        /// Which attempt it is, from 1.
+        /// The number of the attempt, from 1.
         attempt: u32,
     },
-    /// An attempt has failed, and the next comes later.
+    /// An attempt failed, and the next one follows.
     #[non_exhaustive]
     BackingOff {
-        /// How many attempts have failed.
+        /// How many attempts failed.
         attempts: u32,
-        /// How long it is until the next may be sent.
+        /// How long it takes until the next attempt may be sent.
         left: Duration,
     },
 }

@@ -1,4 +1,4 @@
-//! What goes in and out of the machine: a need, a ticket for it, and what to do next.
+//! What goes into and comes out of the machine: a need, its ticket, and what to do next.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::moment::Moment;
 use crate::protocol::{BodyBuffer, Exchange, Grant, RequestBody, Token};
 
-/// What a caller needs of a token.
+/// What a call needs.
 ///
 /// Exhaustive on purpose: a new need would change what [`Machine::poll`](super::Machine::poll)
 /// promises.
@@ -22,14 +22,15 @@ use crate::protocol::{BodyBuffer, Exchange, Grant, RequestBody, Token};
 pub enum Need {
     /// Any token that can be used now.
     Usable,
-    /// A token that is good for at least this long.
+    /// A token that lives for at least this long.
     For(Duration),
-    /// A token that was asked for after this call began.
+    /// A token that was requested after this call began.
     Newer,
 }
 
-/// One call: what it needs, and what had happened when it began. It is polled with until there
-/// is an answer, and not kept for another call.
+/// One call: what it needs, and what had happened when it began.
+///
+/// Poll with it until there is a token or an error, then drop it; another call takes another ticket.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub(super) need: Need,
@@ -40,7 +41,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Whether this token, which is usable, is what the call needs.
+    /// Returns whether this usable token meets the need.
     pub(super) fn is_met_by(&self, cached: &CachedToken, now: Moment) -> bool {
         match self.need {
             Need::Usable => true,
@@ -49,8 +50,8 @@ impl Ticket {
         }
     }
 
-    /// Whether asking again would not help: the token came in with less than is needed, or was
-    /// asked for on behalf of this very call.
+    /// Returns whether another request would not help: this token arrived with less life than needed,
+    /// or was requested for this very call.
     pub(super) fn is_beyond(&self, cached: &CachedToken) -> bool {
         match self.need {
             Need::For(time) => cached.left_on_arrival < time || cached.flight > self.flights,
@@ -59,8 +60,9 @@ impl Ticket {
     }
 }
 
-/// One request that is on its way. It cannot be cloned, and goes back to the machine exactly
-/// once: with its outcome, or as abandoned.
+/// A request in flight.
+///
+/// It cannot be cloned. It goes back to the machine exactly once: with its outcome, or abandoned.
 #[must_use = "a flight that is neither finished nor abandoned blocks others until its deadline"]
 pub struct Flight {
     pub(super) number: u64,
@@ -70,8 +72,8 @@ pub struct Flight {
 }
 
 impl Flight {
-    /// Reads the answer to this flight's request, as [`Exchange::parse`] does, with the
-    /// credentials that it was sent with. No machine is needed for that, nor any lock around one.
+    /// Reads the answer to this flight's request, as [`Exchange::parse`] does, with the credentials of
+    /// the request. It needs no access to the machine.
     ///
     /// # Errors
     ///
@@ -94,7 +96,7 @@ impl fmt::Debug for Flight {
     }
 }
 
-/// A request to send now.
+/// A request to send now, and its limits.
 #[derive(Debug)]
 #[must_use = "a flight that is neither finished nor abandoned blocks others until its deadline"]
 #[non_exhaustive]
@@ -102,31 +104,31 @@ pub struct Transmit {
     /// Goes back with the outcome, to [`handle_outcome`](super::Machine::handle_outcome) or
     /// [`handle_abandon`](super::Machine::handle_abandon).
     pub flight: Flight,
-    /// What to send.
+    /// The request to send.
     pub request: Request<RequestBody>,
-    /// How long all of it may take; longer, and the flight is given up.
+    /// The time-out of the whole attempt; the flight ends then.
     pub timeout: Duration,
-    /// The limit for a [`BodyBuffer`], in bytes.
+    /// The limit of the response body for a [`BodyBuffer`], in bytes.
     pub max_body: usize,
 }
 
 /// What to do next.
 ///
-/// Exhaustive on purpose: whoever drives a machine has to do all four.
+/// Exhaustive on purpose: a driver has to handle all four.
 #[derive(Debug)]
 #[must_use]
 #[allow(
     clippy::exhaustive_enums,
     clippy::large_enum_variant,
-    reason = "whoever drives a machine has to do all four, and no step is ever stored"
+    reason = "a driver has to handle all four, and no step is ever stored"
 )]
 pub enum Step {
-    /// Here it is.
+    /// The token.
     Ready(Token),
-    /// Send this, then tell the machine what came of it, then poll again.
+    /// Send this, hand back its outcome, then poll again.
     Send(Transmit),
-    /// Poll again when something has happened, at the latest after this time; it is positive.
+    /// Poll again when something has changed, at the latest after this time. It is positive.
     Wait(Duration),
-    /// There is none.
+    /// There is no token.
     Failed(Error),
 }

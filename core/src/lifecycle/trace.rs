@@ -6,8 +6,8 @@ use tracing::{Span, debug, debug_span, warn};
 use super::event::Event;
 use crate::error::Rejection;
 
-/// The span that an event begins, if it does: one for all attempts of an acquisition. A refresh
-/// ahead is nobody's call, and so has no parent.
+/// Returns the span that an event begins, if any: one for all attempts of an acquisition. A refresh
+/// ahead belongs to no call, and has no parent.
 pub(super) fn begin(event: &Event) -> Option<Span> {
     match event {
         Event::Attempt { ahead: true, .. } => Some(debug_span!(parent: None, "refresh_ahead")),
@@ -16,7 +16,7 @@ pub(super) fn begin(event: &Event) -> Option<Span> {
     }
 }
 
-/// Whether the span ends with this event.
+/// Returns whether the span ends with this event.
 pub(super) fn ends(event: &Event) -> bool {
     matches!(
         event,
@@ -24,9 +24,9 @@ pub(super) fn ends(event: &Event) -> bool {
     )
 }
 
-/// Tells `tracing` what happened. Of an error it tells the kind, the status and the hash; the
-/// error's words, which a server may have chosen, are left to whoever handles it.
-pub(super) fn tell(event: &Event) {
+/// Emits the event to `tracing`. Of an error it emits the kind, the status and the hash: the
+/// words of an error may come from a server.
+pub(super) fn emit(event: &Event) {
     let delay = event.delay().map(|delay| delay.as_secs_f64());
     let Some(error) = event.error() else {
         debug!(delay, "{event}");

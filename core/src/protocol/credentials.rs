@@ -1,4 +1,4 @@
-//! Who asks: the client id and its secret.
+//! The client id and its secret.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use crate::error::Error;
 
 /// A client id and its secret for the Account Management API.
 ///
-/// `Debug` shows the client id and not the secret. A clone shares the secret's buffer, which is
-/// wiped when the last one is dropped.
+/// `Debug` shows the client id, not the secret. A clone shares the secret's buffer, which is wiped
+/// when the last clone is dropped.
 ///
 /// ```
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
@@ -24,19 +24,19 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Takes a client id and a client secret, exactly as given: nothing is trimmed.
+    /// Creates credentials from a client id and a client secret, exactly as given: nothing is trimmed.
     ///
-    /// A secret that is given as a `String` is wiped where it stood.
+    /// If the secret is a `String`, its buffer is wiped.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where one of them is empty
-    /// (the contract's `minLength: 1`).
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if one of them is empty (the
+    /// contract's `minLength: 1`).
     pub fn new(
         client_id: impl Into<String>,
         client_secret: impl Into<String>,
     ) -> Result<Self, Error> {
-        // The secret first: it is wiped even where the id is refused.
+        // The secret first, so that it is wiped even if the id is refused.
         let client_secret = ClientSecret::new(client_secret);
         Ok(Self {
             client_id: ClientId::new(client_id)?,
@@ -44,61 +44,61 @@ impl Credentials {
         })
     }
 
-    /// The client id.
+    /// Returns the client id.
     #[must_use]
     pub fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// The client secret.
+    /// Returns the client secret.
     #[must_use]
     pub fn client_secret(&self) -> &ClientSecret {
         &self.client_secret
     }
 }
 
-/// A client id of at least one character. Not a secret.
+/// A client id of at least one character. It is not a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId(Box<str>);
 
 impl ClientId {
-    /// Takes a client id as it stands.
+    /// Creates a client id, exactly as given.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where it is empty.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if it is empty.
     pub fn new(client_id: impl Into<String>) -> Result<Self, Error> {
         let client_id = client_id.into();
         if client_id.is_empty() {
             return Err(Error::configuration(
-                "the client id is empty; Mesh gives you one together with its secret",
+                "the client id is empty; use the one that Mesh issued together with the secret",
             ));
         }
         Ok(Self(client_id.into()))
     }
 
-    /// The client id as text.
+    /// Returns the client id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A client secret of at least one character; never printed, wiped on drop.
+/// A client secret of at least one character. It is never printed, and wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret(Secret);
 
 impl ClientSecret {
-    /// Takes a client secret as it stands, and wipes the `String` that it came in.
+    /// Creates a client secret, exactly as given. If it is a `String`, its buffer is wiped.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where it is empty.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if it is empty.
     pub fn new(client_secret: impl Into<String>) -> Result<Self, Error> {
         let client_secret = client_secret.into();
         if client_secret.is_empty() {
             return Err(Error::configuration(
-                "the client secret is empty; use the key that Mesh made for the Account Management API",
+                "the client secret is empty; use the key that Mesh issued for the Account Management API",
             ));
         }
         let secret = Secret::concat(&[&client_secret]);
@@ -106,7 +106,7 @@ impl ClientSecret {
         Ok(Self(secret))
     }
 
-    /// The secret itself, under a name that stands out in a review.
+    /// Returns the secret itself. The name stands out in a review on purpose.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.as_str()
@@ -125,7 +125,7 @@ mod tests {
     use crate::ErrorKind;
 
     #[test]
-    fn an_empty_half_is_refused_and_says_which() {
+    fn refuses_an_empty_half_by_name() {
         for (id, secret, word) in [("", "s", "client id"), ("i", "", "client secret")] {
             let error = Credentials::new(id, secret).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Configuration);

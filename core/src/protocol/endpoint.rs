@@ -1,4 +1,4 @@
-//! Where to send: the base URL of the API, and what makes one safe to send a secret to.
+//! The base URL of the API, and what makes one safe to send a secret to.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,9 +10,20 @@ use crate::error::Error;
 
 /// The base URL of the admin API.
 ///
-/// It is https; plain http is taken for loopback hosts alone (`localhost`, 127.0.0.0/8 as a
-/// dotted quad, `[::1]`), because the request carries the client secret. Scheme and host are
-/// lowercased and a default port is left out, so that equal endpoints print alike.
+/// It is https. Plain http is accepted for loopback hosts only (`localhost`, 127.0.0.0/8 as a dotted
+/// quad, `[::1]`), because the request contains the client secret. Scheme and host are lowercased and
+/// a default port is removed, so that equal endpoints print alike.
+///
+/// ```
+/// # fn main() -> Result<(), meshconnect_auth_core::Error> {
+/// use meshconnect_auth_core::Endpoint;
+///
+/// let gateway = Endpoint::parse("https://gateway.example/mesh/")?;
+/// assert_eq!(gateway.to_string(), "https://gateway.example/mesh");
+/// assert!(Endpoint::parse("http://gateway.example").is_err()); // the secret would be readable
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     base: Box<str>,
@@ -22,34 +33,33 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// The base URL of the real service, the one server that the contract lists.
+    /// The base URL of the production service, the only server in the contract.
     pub const PRODUCTION: &'static str = "https://admin-api.meshconnect.com";
 
     /// The path of the token endpoint below the base URL (contract, `paths`).
     pub const TOKEN_PATH: &'static str = "/admin/api/v1/Token";
 
-    /// Takes a base URL such as `https://admin-api.meshconnect.com` or `http://127.0.0.1:8080`.
+    /// Parses a base URL such as `https://admin-api.meshconnect.com` or `http://127.0.0.1:8080`.
     ///
-    /// A path is kept as a prefix of the API's own paths, for gateways; one trailing slash is
-    /// dropped.
+    /// A path becomes a prefix of the API's own paths, for gateways. One trailing slash is removed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), saying which part is
-    /// refused: another scheme, plain http to a host that is not loopback, userinfo, a query, a
-    /// fragment, a host or path that HTTP clients may read in more than one way.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), which names the refused part:
+    /// another scheme, plain http to a host that is not loopback, userinfo, a query, a fragment, or a
+    /// host or path that HTTP clients may read in more than one way.
     pub fn parse(base_url: &str) -> Result<Self, Error> {
         Self::new(base_url, false)
     }
 
-    /// Like [`parse`](Self::parse), but takes plain http to any host.
+    /// Parses a base URL like [`parse`](Self::parse), but accepts plain http to any host.
     ///
-    /// Everyone on the way can then read the client secret and the token. It is meant for an
-    /// emulator in a private container network, and for nothing else.
+    /// Everyone on the network path can then read the client secret and the token. Use it only for an
+    /// emulator in a private container network.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse), less the rule on plain http.
+    /// As [`parse`](Self::parse), without the rule on plain http.
     pub fn parse_dangerously_allowing_plaintext(base_url: &str) -> Result<Self, Error> {
         Self::new(base_url, true)
     }
@@ -62,7 +72,7 @@ impl Endpoint {
         if !parts.https && !host.loopback && !plaintext {
             return Err(Error::configuration(
                 "the base URL is plain http to a host that is not loopback, which would send the \
-                 client secret in clear; use https",
+                 client secret unencrypted; use https",
             ));
         }
         let scheme = if parts.https { "https" } else { "http" };
@@ -77,19 +87,19 @@ impl Endpoint {
         })
     }
 
-    /// The URL of the token endpoint.
+    /// Returns the URL of the token endpoint.
     #[must_use]
     pub fn token_uri(&self) -> &Uri {
         &self.token
     }
 
-    /// Whether the connection is encrypted. Without it there is nothing to verify a server by.
+    /// Returns whether the connection is encrypted and the server verified.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.https
     }
 
-    /// Whether the host is this machine's own loopback.
+    /// Returns whether the host is this machine's loopback interface.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.loopback
@@ -105,7 +115,7 @@ impl Endpoint {
 }
 
 impl Default for Endpoint {
-    /// The real service, [`Endpoint::PRODUCTION`].
+    /// Returns the production service, [`Endpoint::PRODUCTION`].
     fn default() -> Self {
         Self {
             base: Self::PRODUCTION.into(),
@@ -125,7 +135,7 @@ impl FromStr for Endpoint {
 }
 
 impl fmt::Display for Endpoint {
-    /// The base URL, without a trailing slash.
+    /// Writes the base URL, without a trailing slash.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.base)
     }
@@ -137,10 +147,10 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// The parts of a base URL, cut at its delimiters (RFC 3986 §3) and not yet checked.
+/// The parts of a base URL, split at its delimiters (RFC 3986 §3) and not yet checked.
 ///
-/// `http::Uri` and the clients' own URL types differ in what they mend, so only what all of them
-/// read alike is let through; cutting here is also what lets an error name the part.
+/// `http::Uri` and the HTTP clients' URL types repair different things, so only what all of them read
+/// alike is accepted. Splitting here also lets an error name the part.
 struct Parts<'a> {
     https: bool,
     host: &'a str,
@@ -154,7 +164,7 @@ pub(super) struct Host {
     loopback: bool,
 }
 
-/// The reason alone, never the URL: it may hold a password.
+/// Returns the reason only, never the URL: it may contain a password.
 fn refuse(why: &str) -> Error {
     Error::configuration(format!(
         "the base URL {why}; it should look like {}",
@@ -168,8 +178,8 @@ fn split(base_url: &str) -> Result<Parts<'_>, Error> {
     }
     if let Some(odd) = base_url.chars().find(|c| !c.is_ascii_graphic()) {
         return Err(refuse(&format!(
-            "holds the character {odd:?}, which cannot stand in a URL (write an international \
-             host name in its xn-- form)"
+            "contains the character {odd:?}, which a URL must not contain (write an \
+             international host name in its xn-- form)"
         )));
     }
     let Some((scheme, rest)) = base_url.split_once("://") else {
@@ -195,7 +205,7 @@ fn split(base_url: &str) -> Result<Parts<'_>, Error> {
             "has userinfo (user:password@); credentials go into the request's body",
         ));
     }
-    // The colons within an IPv6 address are no port.
+    // The colons of an IPv6 address do not start a port.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
@@ -219,7 +229,7 @@ pub(super) fn check_host(host: &str) -> Result<Host, &'static str> {
     {
         let address: Ipv6Addr = inner
             .parse()
-            .map_err(|_| "has a host in brackets that is no IPv6 address")?;
+            .map_err(|_| "has a host in brackets that is not an IPv6 address")?;
         return Ok(Host {
             text: format!("[{address}]"),
             loopback: address.is_loopback(),
@@ -237,7 +247,7 @@ pub(super) fn check_host(host: &str) -> Result<Host, &'static str> {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     });
     if !well_formed || text.len() > 253 {
-        return Err("has a host that is no host name");
+        return Err("has a host that is not a host name");
     }
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Ok(Host {
@@ -252,7 +262,7 @@ pub(super) fn check_host(host: &str) -> Result<Host, &'static str> {
     if last.bytes().all(|byte| byte.is_ascii_digit())
         || hex.bytes().all(|byte| byte.is_ascii_hexdigit())
     {
-        return Err("has a host that ends in a number and is no dotted quad");
+        return Err("has a host that ends in a number and is not a dotted quad");
     }
     Ok(Host {
         loopback: text == "localhost",
@@ -260,7 +270,7 @@ pub(super) fn check_host(host: &str) -> Result<Host, &'static str> {
     })
 }
 
-/// The port with its colon, or nothing where it is the scheme's own.
+/// Returns the port with its colon, or nothing if it is the scheme's default.
 fn check_port(port: Option<&str>, https: bool) -> Result<String, Error> {
     let Some(port) = port else {
         return Ok(String::new());
@@ -274,7 +284,7 @@ fn check_port(port: Option<&str>, https: bool) -> Result<String, Error> {
     }
 }
 
-/// The path without its trailing slash, if the API's own paths can be joined to it.
+/// Returns the path without its trailing slash, if the API's own paths can be appended to it.
 fn check_path(path: &str) -> Result<&str, Error> {
     let path = path.strip_suffix('/').unwrap_or(path);
     if path.is_empty() {
@@ -301,7 +311,7 @@ fn check_path(path: &str) -> Result<&str, Error> {
     Ok(path)
 }
 
-/// RFC 3986 §3.3, `segment`: what is outside of it, clients encode each in their own way.
+/// Checks a segment (RFC 3986 §3.3); HTTP clients encode other characters differently.
 fn check_segment(segment: &str) -> Result<(), Error> {
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {
@@ -328,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_every_client_reads_alike() {
+    fn accepts_what_every_client_reads_alike() {
         for (given, printed) in [
             (Endpoint::PRODUCTION, Endpoint::PRODUCTION),
             ("HTTPS://Admin-API.MeshConnect.com/", Endpoint::PRODUCTION),
@@ -361,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_with_the_part_that_is_wrong() {
+    fn refuses_and_names_the_part() {
         for (given, word) in [
             ("", "empty"),
             ("admin-api.meshconnect.com", "scheme"),
@@ -427,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_its_scheme_and_whether_it_is_loopback() {
+    fn knows_its_scheme_and_whether_it_is_loopback() {
         for (base, https, loopback) in [
             ("https://h", true, false),
             ("https://localhost", true, true),
@@ -444,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_password_is_not_repeated() {
+    fn does_not_repeat_a_refused_password() {
         let error = Endpoint::parse("https://user:hunter2hunter2@h").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }

@@ -1,4 +1,4 @@
-//! The media types in which the contract lets a request be sent.
+//! The media types that the contract allows for the request.
 
 use http::HeaderValue;
 
@@ -10,18 +10,18 @@ use crate::error::Error;
 pub struct MediaType(HeaderValue);
 
 impl MediaType {
-    /// `application/json`, which is what an [`Exchange`](crate::Exchange) sends by default.
+    /// `application/json`, the default of an [`Exchange`](crate::Exchange).
     pub const APPLICATION_JSON: Self = Self(HeaderValue::from_static("application/json"));
 
     /// `text/json`.
     pub const TEXT_JSON: Self = Self(HeaderValue::from_static("text/json"));
 
-    /// `application/{name}+json`, such as `application/vnd.example+json` for `vnd.example`.
+    /// Returns `application/{name}+json`, such as `application/vnd.example+json` for `vnd.example`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) where `name` is not a
-    /// restricted name of at most 122 characters (RFC 6838 §4.2, less the suffix).
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if `name` is not a restricted
+    /// name of at most 122 characters (RFC 6838 §4.2, less the suffix).
     pub fn application_suffix(name: &str) -> Result<Self, Error> {
         let mut bytes = name.bytes();
         let well_formed = name.len() <= 122
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suffix_type_takes_a_registered_name_alone() {
+    fn takes_a_registered_name_only() {
         let value = |name| MediaType::application_suffix(name).map(|media| media.0);
         assert_eq!(
             value("vnd.mesh.v1").unwrap(),

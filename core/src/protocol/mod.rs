@@ -1,23 +1,26 @@
-//! What to send, and what came back: the pure pair.
+//! What to send, and how to read the answer.
 
-mod body;
+mod body_buffer;
 mod certificates;
 mod credentials;
 mod endpoint;
 mod exchange;
+mod jwt;
 mod mask;
 mod media_type;
 mod proxy;
+mod request_body;
+mod response;
 mod retry_after;
 mod secret;
 mod token;
 
-pub use body::{BodyBuffer, RequestBody};
+pub use body_buffer::BodyBuffer;
 pub use certificates::read_pem_certificates;
 pub use credentials::{ClientId, ClientSecret, Credentials};
 pub use endpoint::Endpoint;
 pub use exchange::Exchange;
 pub use media_type::MediaType;
 pub use proxy::Proxy;
-pub use token::{Claims, Grant, Token};
-pub(crate) use token::{LONGEST_LIFETIME, UNKNOWN_LIFETIME};
+pub use request_body::RequestBody;
+pub use token::{Grant, Token};

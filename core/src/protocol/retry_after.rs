@@ -1,12 +1,12 @@
-//! `Retry-After` (RFC 9110 §10.2.3): how long a server asks to be left alone.
+//! `Retry-After` (RFC 9110 §10.2.3): the delay that a server requests.
 
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{DATE, HeaderValue, RETRY_AFTER};
 
-/// What is longer than this is cut to it, so that whoever adds it to a date stays in range.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// A longer delay is cut to this, so that adding it to a date stays in range.
+const MAX_DELAY: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 const WEEKDAYS: [&str; 7] = [
     "Monday",
@@ -18,9 +18,10 @@ const WEEKDAYS: [&str; 7] = [
     "Sunday",
 ];
 
-/// The delay that `headers` ask for: the longest, where there are several. A date counts against
-/// the response's own `Date`, so that the two clocks need not agree, and against `wall` (since
-/// the Unix epoch) where there is none. What cannot be read asks for nothing.
+/// Returns the delay that `headers` request: the longest of several.
+///
+/// A date counts against the response's own `Date`, so that the two clocks need not agree; without
+/// one, against `wall` (since the Unix epoch). A value that cannot be read requests nothing.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     let mut longest = None;
     for value in headers.get_all(RETRY_AFTER) {
@@ -32,24 +33,24 @@ pub(crate) fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duratio
 fn delay(value: &HeaderValue, headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are still a number.
+        // A number that does not fit is still a number.
         let seconds = text.parse().unwrap_or(u64::MAX);
-        return Some(Duration::from_secs(seconds).min(LONGEST));
+        return Some(Duration::from_secs(seconds).min(MAX_DELAY));
     }
     let until = http_date(text, wall)?;
     let now = date(headers, wall).unwrap_or(wall);
-    Some(until.saturating_sub(now).min(LONGEST))
+    Some(until.saturating_sub(now).min(MAX_DELAY))
 }
 
-/// The response's own `Date`, since the Unix epoch.
+/// Returns the response's own `Date`, since the Unix epoch.
 pub(crate) fn date(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     http_date(headers.get(DATE)?.to_str().ok()?.trim(), wall)
 }
 
-/// An HTTP-date in any of its three forms (RFC 9110 §5.6.7), since the Unix epoch. A date before
-/// 1970 is none.
+/// Parses an HTTP-date in any of its three forms (RFC 9110 §5.6.7), since the Unix epoch. A date
+/// before 1970 is refused.
 fn http_date(text: &str, wall: Duration) -> Option<Duration> {
-    // Only the form of RFC 850 begins with a longer name of the day; `httpdate` is lax with that one.
+    // Only the form of RFC 850 starts with a longer day name; `httpdate` is lax with that one.
     let date = match text.as_bytes().get(3)? {
         letter if letter.is_ascii_alphabetic() => {
             httpdate::parse_http_date(&rfc850_year(text, wall)?)
@@ -60,9 +61,9 @@ fn http_date(text: &str, wall: Duration) -> Option<Duration> {
     date.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
-/// An RFC 850 date as an IMF-fixdate, with the year that the two digits mean: one that seems more
-/// than 50 years ahead is the most recent year in the past (RFC 9110 §5.6.7). `httpdate` takes
-/// every year from 70 on for one of the last century, for good.
+/// Returns an RFC 850 date as an IMF-fixdate, with a year of four digits: one that would be more than
+/// 50 years ahead is the most recent year in the past (RFC 9110 §5.6.7). `httpdate` reads every year
+/// from 70 on as one of the last century.
 fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     let (weekday, rest) = text.split_once(", ")?;
     let (date, time) = rest.split_once(' ')?;
@@ -76,7 +77,7 @@ fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     let digits: u64 = year.parse().ok()?;
     let this = current_year(wall)?;
     let century = this.checked_sub(this.checked_rem(100)?)?;
-    // In this century or the next, if that is not too far ahead; else in the last.
+    // In the next or this century if that is not too far ahead, otherwise in the last one.
     let year = [
         century.checked_add(100)?,
         century,
@@ -88,7 +89,7 @@ fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     Some(format!("{weekday}, {day} {month} {year} {time}"))
 }
 
-/// The year of a reading of the wall clock, if an HTTP-date can name it.
+/// Returns the year of a reading of the wall clock, if an HTTP-date can express it.
 fn current_year(wall: Duration) -> Option<u64> {
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let now = SystemTime::UNIX_EPOCH
@@ -116,17 +117,17 @@ mod tests {
     }
 
     #[test]
-    fn every_form_and_what_is_none() {
+    fn reads_every_form_and_nothing_else() {
         for (value, seconds) in [
             ("0", Some(0)),
             ("120", Some(120)),
             (" 7 ", Some(7)),
-            ("99999999999999999999999", Some(LONGEST.as_secs())),
+            ("99999999999999999999999", Some(MAX_DELAY.as_secs())),
             ("Tue, 24 Nov 2026 00:02:00 GMT", Some(120)),
             ("Tuesday, 24-Nov-26 00:02:00 GMT", Some(120)),
             ("Tue Nov 24 00:02:00 2026", Some(120)),
             ("Mon, 23 Nov 2026 00:00:00 GMT", Some(0)),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST.as_secs())),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(MAX_DELAY.as_secs())),
             ("", None),
             ("-1", None),
             ("+1", None),
@@ -148,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_the_longer_and_a_bad_one_hides_no_good_one() {
+    fn takes_the_longest_and_ignores_bad_ones() {
         assert_eq!(delay_of(&["3", "10"], None), Some(10));
         assert_eq!(delay_of(&["10", "3"], None), Some(10));
         assert_eq!(delay_of(&["x", "3", ""], None), Some(3));
     }
 
     #[test]
-    fn a_date_counts_against_the_servers_own_clock() {
+    fn a_date_counts_against_the_servers_clock() {
         let until = "Tue, 24 Nov 2020 00:05:00 GMT";
         assert_eq!(delay_of(&[until], None), Some(0));
         assert_eq!(
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn two_digits_mean_at_most_fifty_years_ahead() {
+    fn a_two_digit_year_is_at_most_fifty_years_ahead() {
         let seconds = |text: &str| http_date(text, WALL).map(|at| at.as_secs());
         let year = |text: &str| seconds(text).unwrap() / 31_556_952 + 1970;
         assert_eq!(year("Tuesday, 24-Nov-76 00:00:00 GMT"), 2076);

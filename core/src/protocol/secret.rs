@@ -8,13 +8,14 @@ use zeroize::Zeroize;
 
 /// Secret UTF-8 text in one exactly sized buffer.
 ///
-/// A clone is a reference count; the buffer is wiped when the last one goes, the [`Bytes`] and
-/// header values that share it included. It has no `Debug` that shows anything.
+/// A clone costs a reference count. The buffer is wiped when the last clone, and the last [`Bytes`] or
+/// header value that shares it, is dropped. `Debug` shows nothing of it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(Bytes);
 
-/// A buffer that wipes itself when it goes. One that has to grow leaves its old bytes behind, so
-/// whoever fills it gives it its size beforehand.
+/// A buffer that is wiped on drop.
+///
+/// A buffer that grows leaves its old bytes behind: create it with its final size.
 pub(crate) struct Wiped(Vec<u8>);
 
 impl Wiped {
@@ -52,17 +53,16 @@ impl AsRef<[u8]> for Wiped {
 impl Drop for Wiped {
     fn drop(&mut self) {
         self.0.as_mut_slice().zeroize();
-        // One that was handed in may have been longer once.
+        // A buffer that was handed in may have been longer before.
         self.0.spare_capacity_mut().zeroize();
-        // Seen in here, because afterwards there is nothing to look at. Reading it also keeps the
-        // wipe from being optimised away, which is what zeroize is for outside of tests.
+        // Tests look here, because the buffer is gone afterwards.
         #[cfg(all(test, not(loom)))]
         tests::DROPPED.with_borrow_mut(|dropped| dropped.push(self.0.clone()));
     }
 }
 
 impl Secret {
-    /// Joins `parts` in a buffer of exactly their size, so that growing leaves no copy behind.
+    /// Joins `parts` in a buffer of exactly their size.
     pub(crate) fn concat(parts: &[&str]) -> Self {
         let size = parts.iter().map(|part| part.len()).sum();
         Self::with_size(size, |buffer| {
@@ -72,7 +72,7 @@ impl Secret {
         })
     }
 
-    /// Lets `fill` write `size` bytes of UTF-8 into a new buffer.
+    /// Lets `fill` write exactly `size` bytes of UTF-8 into a new buffer.
     pub(crate) fn with_size(size: usize, fill: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut buffer = Wiped::with_capacity(size);
         fill(&mut buffer);
@@ -85,11 +85,11 @@ impl Secret {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        // Only UTF-8 is ever written; if that were broken, nothing is better than a panic here.
+        // Only UTF-8 is written; if that were broken, an empty text is better than a panic.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The same buffer, shared.
+    /// Returns the same buffer, shared.
     pub(crate) fn bytes(&self) -> Bytes {
         self.0.clone()
     }
@@ -112,7 +112,7 @@ mod tests {
     use crate::protocol::{BodyBuffer, Credentials, Endpoint, Exchange, Token};
 
     thread_local! {
-        /// What each owner that was dropped on this thread held at its end.
+        /// The content of each buffer dropped on this thread, at the time of its drop.
         pub(super) static DROPPED: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_and_its_bytes_share_one_buffer() {
+    fn clones_and_bytes_share_one_buffer() {
         let secret = Secret::concat(&["Bearer ", "abc"]);
         assert_eq!(secret.as_str(), "Bearer abc");
         assert_eq!(secret.bytes().as_ptr(), secret.clone().as_str().as_ptr());
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_wiped_where_it_grows_and_once_it_is_read() {
+    fn a_response_is_wiped_when_it_grows_and_after_it_is_read() {
         let mut body = BodyBuffer::new(64, &HeaderMap::new());
         assert!(body.push(&[1; 10]) && body.push(&[2; 10]));
         assert_eq!(dropped(), [vec![], vec![0; 10]]);

@@ -204,7 +204,7 @@ fn check_error(error: &Error, expected: &ExpectedError) -> Result<(), String> {
     same("the excerpt", error.excerpt(), expected.excerpt.as_deref())?;
     let retry_at = expected
         .retry_after
-        .map(|seconds| RECEIVED.after(Duration::from_secs(seconds)));
+        .and_then(|seconds| RECEIVED.after(Duration::from_secs(seconds)).system_time());
     same("when to retry", error.retry_at(), retry_at)?;
     same(
         "WWW-Authenticate",

@@ -291,7 +291,7 @@ fn kept_of(case: &[u8]) -> Option<&str> {
 fn is_about_shape(error: &Error) -> Result<bool, String> {
     let said = error.to_string();
     let why = said
-        .split_once("the body is no valid answer: ")
+        .split_once("the body is not a valid answer: ")
         .map(|(_, why)| why)
         .filter(|_| error.kind() == ErrorKind::Malformed)
         .ok_or_else(|| format!("is not malformed: {said}"))?;

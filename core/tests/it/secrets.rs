@@ -12,9 +12,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth_core::{
-    ApiResult, BodyBuffer, ClientAdminTokenRequest, ClientId, ClientSecret, Config, Credentials,
-    Endpoint, Error, ErrorKind, Exchange, Grant, Machine, MediaType, Moment, Need,
-    OAuthTokenResponse, Rejection, Step, Token, TransportError, TransportErrorKind,
+    ApiResult, BodyBuffer, ClientId, ClientSecret, Config, Credentials, Endpoint, Error, ErrorKind,
+    Exchange, Grant, Machine, MediaType, Moment, Need, OAuthTokenResponse, Rejection, Step, Token,
+    TransportError, TransportErrorKind,
 };
 
 const SECRET: &str = "s3cr3t-Canary+7/\" \u{fc}\\&q-XkT90dLmEw2";
@@ -100,12 +100,6 @@ fn no_type_shows_a_secret() {
     hides("Grant", &grant());
     hides("Token", &grant().into_token(NOW));
     hides("a header value", &grant().into_token(NOW).header_value());
-    hides("Claims", &grant().into_token(NOW).unverified_claims());
-    let request = ClientAdminTokenRequest {
-        client_id: "client".into(),
-        client_secret: SECRET.into(),
-    };
-    hides("ClientAdminTokenRequest", &request);
     let mut content = OAuthTokenResponse::default();
     content.id_token = Some(TOKEN.to_owned());
     hides("OAuthTokenResponse", &content);
@@ -146,10 +140,10 @@ fn no_refusal_shows_a_secret() {
 }
 
 fn hides_error(what: &str, error: &Error) {
-    let mut told = vec![format!("{error} {error:#} {error:?}")];
+    let mut told = vec![format!("{error} {} {error:?}", error.report())];
     let mut source = error.source();
     while let Some(error) = source {
-        told.push(format!("{error} {error:#} {error:?}"));
+        told.push(format!("{error} {error:?}"));
         source = error.source();
     }
     // What is told is all of it in the above, but escaped.
@@ -178,12 +172,22 @@ fn echoes() -> Vec<String> {
     ]
 }
 
+/// Returns an echo as the text of a JSON string. One that is encoded already stays: encodings within
+/// encodings are not searched.
+fn in_json(echo: &str) -> String {
+    if echo == echoes()[1] {
+        echo.to_owned()
+    } else {
+        json(echo)
+    }
+}
+
 #[test]
 fn no_error_shows_what_a_server_echoes() {
     let token = json(TOKEN);
     let mut kinds = Vec::new();
     for echo in echoes() {
-        let word = json(&echo);
+        let word = in_json(&echo);
         let fields = format!(
             r#""message":"{word}","displayMessage":"{word}","errorHash":"{word}","errorType":"{word}",
             "errorData":{{"{word}":["{word}"]}},"teamCode":"{word}","newer":"{word}""#
@@ -252,8 +256,11 @@ fn no_error_shows_what_a_server_echoes() {
 fn other_endpoints_errors_show_nothing_either() {
     for echo in echoes() {
         for body in [
-            format!(r#"{{"status":"badRequest","message":"{}"}}"#, json(&echo)),
-            format!(r#"{{"status":"ok","content":"{}"}}"#, json(&echo)),
+            format!(
+                r#"{{"status":"badRequest","message":"{}"}}"#,
+                in_json(&echo)
+            ),
+            format!(r#"{{"status":"ok","content":"{}"}}"#, in_json(&echo)),
             echo.clone(),
         ] {
             let error = exchange()
@@ -329,7 +336,7 @@ fn a_failed_flight_is_told_without_the_secret() {
     let Step::Failed(error) = machine.poll(NOW, &ticket) else {
         panic!("no failure");
     };
-    let told = format!("{error:#} {error:?}");
+    let told = format!("{} {error:?}", error.report());
     assert!(
         told.contains("malformed header: [masked]") && !told.contains(SECRET),
         "{told}"

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use http::{Response, StatusCode};
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};
 use meshconnect_auth_core::{
-    Attempt, BodyBuffer, CachedToken, Config, Credentials, Endpoint, Error, ErrorKind, Event,
-    Exchange, Hit, Machine, Moment, Need, Phase, Shared, SharedStep, Ticket, Token, TransportError,
-    TransportErrorKind, Waiter,
+    BodyBuffer, CachedToken, Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange,
+    Machine, Moment, Need, Phase, Ticket, Token, TransportError, TransportErrorKind,
 };
 
 const START: Moment = Moment {
@@ -137,8 +137,20 @@ fn fetch(shared: &Shared, now: Moment, id_token: &str) {
     assert_eq!(hit(shared, now).token.id_token(), id_token);
 }
 
+/// A usable token, and whether it is due for a refresh.
+pub(crate) struct Hit {
+    pub(crate) token: Token,
+    pub(crate) refresh_due: bool,
+}
+
+pub(crate) fn usable(shared: &Shared, now: Moment) -> Option<Hit> {
+    let mut refresh_due = false;
+    let token = shared.ready(now, Need::Usable, || refresh_due = true)?;
+    Some(Hit { token, refresh_due })
+}
+
 fn hit(shared: &Shared, now: Moment) -> Hit {
-    shared.hit(now).expect("a hit")
+    usable(shared, now).expect("a usable token")
 }
 
 /// Whether a hit would go on to take the lock.
@@ -237,9 +249,9 @@ fn a_token_that_is_handed_in_is_a_hit_at_once() {
 #[test]
 fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
     let shared = shared(config());
-    assert!(shared.hit(START).is_none());
+    assert!(usable(&shared, START).is_none());
     let attempt = first_attempt(&shared, START);
-    assert!(shared.hit(START).is_none());
+    assert!(usable(&shared, START).is_none());
     attempt.finish(START, granted("one", 3600));
 
     let apart = |mono, wall| Moment {
@@ -257,7 +269,7 @@ fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
         (apart(3570, 0), None),
         (apart(0, 3570), None),
     ] {
-        let hit = shared.hit(now).map(|hit| {
+        let hit = usable(&shared, now).map(|hit| {
             assert_eq!(hit.token.id_token(), "one");
             hit.refresh_due
         });
@@ -408,9 +420,9 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                 _ => {}
             }
             let context = format!("seed {seed}, step {step}, did {what}, now {now:?}");
-            let usable = shared.status(now).token_left.is_some();
-            let cached = shared.cached_token().filter(|_| usable);
-            let hit = shared.hit(now);
+            let is_usable = shared.status(now).token_left.is_some();
+            let cached = shared.cached_token().filter(|_| is_usable);
+            let hit = usable(&shared, now);
             assert_eq!(
                 hit.as_ref().map(|hit| &hit.token),
                 cached.as_ref().map(CachedToken::token),
@@ -420,8 +432,8 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                 // It may be a deadline that is noticed, instead of a attempt that is given.
                 attempts.extend(shared.refresh(now));
                 assert!(!due(&shared, now), "asked again and again: {context}");
-            } else if usable && !clocks_jump {
-                let soon = shared.hit(now.after(Duration::from_secs(1)));
+            } else if is_usable && !clocks_jump {
+                let soon = usable(&shared, now.after(Duration::from_secs(1)));
                 let told = soon.is_none_or(|hit| hit.refresh_due);
                 assert!(
                     told || shared.refresh(now).is_none(),
@@ -652,7 +664,7 @@ fn a_late_grant_wakes_everyone() {
     wakes_everyone(&shared, "a late word of a sooner end", || {
         late.finish(at(213), granted("two", 100));
     });
-    assert!(shared.hit(at(280)).is_some() && shared.hit(at(290)).is_none());
+    assert!(usable(&shared, at(280)).is_some() && usable(&shared, at(290)).is_none());
 }
 
 /// Caught: `set_credentials` past `change`, publishing or not; a stamp without the generation; an
@@ -675,7 +687,7 @@ fn new_credentials_wake_everyone() {
     wakes_nobody(&shared, "an answer to old credentials", || {
         old.finish(START, granted("old", 3600));
     });
-    assert!(shared.hit(START).is_none());
+    assert!(usable(&shared, START).is_none());
     new.finish(START, granted("new", 3600));
 
     shared.set_credentials(credentials("client"));
@@ -683,7 +695,7 @@ fn new_credentials_wake_everyone() {
     wakes_everyone(&shared, "another client id", || {
         shared.set_credentials(credentials("another"));
     });
-    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
+    assert!(usable(&shared, START).is_none() && shared.cached_token().is_none());
 
     // What is given back for old credentials frees nothing.
     let old = attempt(&shared, START, &ticket);
@@ -701,9 +713,9 @@ fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
     let seen = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&seen);
     let shared = observed(config(), move |shared, event| match event {
-        Event::Refreshed { .. } => assert!(shared.hit(START).is_some()),
+        Event::Refreshed { .. } => assert!(usable(shared, START).is_some()),
         Event::Rejected { .. } => {
-            assert!(shared.hit(START).is_none());
+            assert!(usable(shared, START).is_none());
             count.fetch_add(1, Ordering::SeqCst);
         }
         _ => {}
@@ -714,11 +726,11 @@ fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
         let other = Token::new("other", one.expires_at()).unwrap();
         assert!(!shared.reject(START, &other));
     });
-    assert!(shared.hit(START).is_some());
+    assert!(usable(&shared, START).is_some());
     wakes_everyone(&shared, "a rejection", || {
         assert!(shared.reject(START, &one));
     });
-    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
+    assert!(usable(&shared, START).is_none() && shared.cached_token().is_none());
     assert!(!shared.reject(START, &one));
 
     fetch(&shared, at(1), "two");
@@ -758,7 +770,7 @@ fn what_changes_nothing_wakes_nobody() {
     wakes_nobody(&shared, "looking", || {
         drop((
             shared.ticket(Need::Newer),
-            shared.hit(START),
+            usable(&shared, START),
             shared.cached_token(),
         ));
         drop((shared.status(START), shared.clone()));
@@ -981,7 +993,7 @@ fn the_deadline_of_a_forgotten_lead_is_the_last_resort() {
     // Then comes a back-off, then the next attempt.
     drop(waiter(&shared, at(10), &ticket));
     attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
-    assert!(shared.hit(at(11)).is_some());
+    assert!(usable(&shared, at(11)).is_some());
 }
 
 /// Caught: a response that is read inside the lock.
@@ -1003,7 +1015,7 @@ fn a_response_is_read_outside_of_the_lock() {
         assert_eq!(attempt.max_body(), BodyBuffer::DEFAULT_LIMIT);
         assert_eq!(attempt.request().method(), http::Method::POST);
         attempt.finish(START, Ok(Response::new(Curious(shared.clone()))));
-        assert!(shared.hit(START).is_some());
+        assert!(usable(&shared, START).is_some());
     });
 }
 
@@ -1053,7 +1065,7 @@ fn poison_is_ignored() {
         panicking.status(START).phase,
         Phase::Acquiring { .. }
     ));
-    assert!(shared.hit(START).is_none() && shared.cached_token().is_none());
+    assert!(usable(&shared, START).is_none() && shared.cached_token().is_none());
     drop(waiter(&shared, START, &ticket));
     drop(waiter(&shared, at(10), &ticket));
     attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 10));
@@ -1079,7 +1091,7 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
             told.lock().unwrap().push(format!("{event:?}"));
             let ticket = shared.ticket(Need::For(Duration::ZERO));
             drop((
-                shared.hit(START),
+                usable(shared, START),
                 shared.cached_token(),
                 shared.status(START),
             ));
@@ -1176,7 +1188,7 @@ fn what_happens_during_a_panic_is_told_after_it() {
         go_off();
     }));
     assert!(unwinding.is_err());
-    assert!(shared.hit(START).is_none());
+    assert!(usable(&shared, START).is_none());
     assert_eq!(seen.load(Ordering::SeqCst), 0);
     fetch(&shared, START, "two");
     assert_eq!(seen.load(Ordering::SeqCst), 1);
@@ -1220,7 +1232,7 @@ fn cached_token_and_status_say_what_is_going_on() {
         (at(2702), at(3572))
     );
     // It is cached when it is of no more use, too.
-    assert!(shared.hit(at(4000)).is_none() && shared.cached_token().is_some());
+    assert!(usable(&shared, at(4000)).is_none() && shared.cached_token().is_some());
 
     let ahead = shared.refresh(at(2702));
     assert_eq!(shared.status(at(2702)).phase, Phase::Refreshing);

@@ -28,11 +28,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use crate::shared::usable;
 use fastrand::Rng;
 use http::{Response, StatusCode};
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};
 use meshconnect_auth_core::{
-    Attempt, Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Moment, Need, Phase,
-    Shared, SharedStep, Token, TransportError, TransportErrorKind, Waiter,
+    Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Moment, Need, Phase, Token,
+    TransportError, TransportErrorKind,
 };
 
 /// How long a round may take before it counts as hanging. It takes milliseconds.
@@ -268,7 +270,7 @@ impl Stage {
             .shared
             .cached_token()
             .filter(|_| status.token_left.is_some());
-        let hit = self.shared.hit(now);
+        let hit = usable(&self.shared, now);
         assert_eq!(
             hit.map(|hit| hit.token),
             cached.map(|cached| cached.token().clone()),
@@ -382,7 +384,7 @@ impl Actor {
         ];
         let need = self.rng.choice(needs).unwrap();
         if need == Need::Usable
-            && let Some(hit) = stage.shared.hit(stage.now())
+            && let Some(hit) = usable(&stage.shared, stage.now())
         {
             stage.see(|seen| &mut seen.hits);
             let now = stage.now();

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use crate::process::runs_alone;
 use http::{Response, StatusCode};
-use meshconnect_auth_core::{
-    Attempt, Config, Credentials, Endpoint, Exchange, Machine, Moment, Need, Shared, SharedStep,
-};
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
+use meshconnect_auth_core::{Config, Credentials, Endpoint, Exchange, Machine, Moment, Need};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -117,9 +116,13 @@ fn attempt(shared: &Shared, now: Moment) -> Attempt {
 }
 
 fn finish(attempt: Attempt, now: Moment, status: StatusCode, body: &str) {
+    attempt.finish(now, Ok(response(status, body)));
+}
+
+fn response(status: StatusCode, body: &str) -> Response<&[u8]> {
     let mut response = Response::new(body.as_bytes());
     *response.status_mut() = status;
-    attempt.finish(now, Ok(response));
+    response
 }
 
 const GRANTED: &str = r#"{"status":"ok","content":{"id_token":"abc","expires_in":3600}}"#;
@@ -140,18 +143,20 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
         notebook.page(),
         [
             "span acquire_token",
-            "DEBUG in acquire_token: message=asking for a token, attempt 1"
+            "DEBUG in acquire_token: message=requesting a token, attempt 1"
         ]
     );
-    // Whatever the HTTP client tells, it tells within it; afterwards nobody does.
-    assert_eq!(first.in_span(|| notebook.current()), "acquire_token");
-    let sent = first.in_span_async(std::future::poll_fn(|_| Poll::Ready(notebook.current())));
-    let mut context = Context::from_waker(Waker::noop());
-    assert_eq!(pin!(sent).poll(&mut context), Poll::Ready("acquire_token"));
-    assert_eq!(notebook.current(), "-");
-
+    // The HTTP client runs in the span; afterwards nothing does.
     let failed = format!("{REFUSED}\"a-hash\"}}");
-    finish(first, START, StatusCode::SERVICE_UNAVAILABLE, &failed);
+    let mut seen = "";
+    let sending = async {
+        seen = notebook.current();
+        Ok(response(StatusCode::SERVICE_UNAVAILABLE, &failed))
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    let sent = pin!(first.run_async(|| START, sending)).poll(&mut context);
+    assert_eq!((sent, seen), (Poll::Ready(()), "acquire_token"));
+    assert_eq!(notebook.current(), "-");
     let page = notebook.page();
     let [retry] = &page[..] else {
         panic!("{page:?}")
@@ -173,36 +178,38 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
     assert_eq!(
         notebook.page(),
         [
-            "DEBUG in acquire_token: message=asking for a token, attempt 2",
-            "DEBUG in acquire_token: message=got a token, good for 3600s"
+            "DEBUG in acquire_token: message=requesting a token, attempt 2",
+            "DEBUG in acquire_token: message=obtained a token, valid for 3600s"
         ]
     );
 
-    // What is told of no acquisition is told in none.
+    // An event outside of an acquisition has no span.
     let cached = shared.cached_token().unwrap().token().clone();
     assert!(shared.reject(later, &cached));
-    assert_eq!(
-        notebook.page(),
-        ["DEBUG in -: message=the token was rejected"]
-    );
+    assert_eq!(notebook.page(), ["DEBUG in -: message=token rejected"]);
     finish(attempt(&shared, later), later, StatusCode::OK, ANOTHER);
     assert_eq!(notebook.page()[0], "span acquire_token");
 
     let much_later = later.after(Duration::from_secs(3000));
     let ahead = shared.refresh(much_later).unwrap();
-    assert_eq!(ahead.in_span(|| notebook.current()), "refresh_ahead");
-    finish(ahead, much_later, StatusCode::OK, ANOTHER);
+    ahead.run(
+        || much_later,
+        |_| {
+            assert_eq!(notebook.current(), "refresh_ahead");
+            Ok(response(StatusCode::OK, ANOTHER))
+        },
+    );
     let page = notebook.page();
     assert_eq!(page[0], "span refresh_ahead, a root");
     assert!(page[2].starts_with("DEBUG in refresh_ahead:"), "{page:?}");
-    assert!(page[2].contains("got the token that is cached"), "{page:?}");
+    assert!(
+        page[2].contains("received the cached token again"),
+        "{page:?}"
+    );
     shared.set_credentials(credentials());
     let cached = shared.cached_token().unwrap().token().clone();
     assert!(shared.reject(much_later, &cached));
-    assert_eq!(
-        notebook.page(),
-        ["DEBUG in -: message=the token was rejected"]
-    );
+    assert_eq!(notebook.page(), ["DEBUG in -: message=token rejected"]);
 }
 
 #[test]
@@ -216,8 +223,8 @@ fn a_failure_ends_its_span() {
     finish(attempt(&shared, START), START, StatusCode::FORBIDDEN, "");
     let page = notebook.page();
     assert_eq!(page.len(), 4, "{page:?}");
-    assert!(page[2].starts_with("WARN in acquire_token: message=no token could be had"));
-    assert!(page[3].starts_with("WARN in -: message=nothing will be sent for"));
+    assert!(page[2].starts_with("WARN in acquire_token: message=failed to obtain a token"));
+    assert!(page[3].starts_with("WARN in -: message=cooldown started: no requests for"));
 
     let after_the_cooldown = START.after(Duration::from_secs(100));
     drop(attempt(&shared, after_the_cooldown));

@@ -200,7 +200,7 @@ fn check_error(error: &Error, status: StatusCode) {
         !line.chars().any(char::is_control),
         "a control character in {line:?}"
     );
-    let report = format!("{error:#}").replace("\n  ", "");
+    let report = error.report().to_string().replace("\n  ", "");
     assert!(
         !report.chars().any(char::is_control),
         "a forged line in {report:?}"
@@ -211,7 +211,7 @@ fn check_error(error: &Error, status: StatusCode) {
 fn hidden_in(error: &Error, secrets: &[&str]) {
     let mut told = vec![
         error.to_string(),
-        format!("{error:#}"),
+        error.report().to_string(),
         format!("{error:?}"),
     ];
     let mut source = error.source();

@@ -6,18 +6,26 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use meshconnect_auth::emulator::Issuer;
-use meshconnect_auth_core::{
-    AuthenticationStatus, ClientAdminTokenRequest, Credentials, Endpoint, ErrorKind, Exchange,
-};
+use meshconnect_auth_core::{AuthenticationStatus, Credentials, Endpoint, ErrorKind, Exchange};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::exchange::{RECEIVED, SECRETS};
+use crate::naive_reader;
 use crate::reveal::reveals;
 
 /// Whom the issuer lets in, with each of [`SECRETS`].
 pub const CLIENT_ID: &str = "canary-client";
 
 const JSON: &str = "application/json";
+
+/// The contract's `ClientAdminTokenRequest`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TokenRequest {
+    client_id: String,
+    client_secret: String,
+}
 
 /// Any request gets an answer that the contract allows: the one that its path, method, media type
 /// and body deserve, readable for a client. It is a fixed one, so it repeats nothing of the
@@ -130,11 +138,11 @@ fn deserved(request: &Request<Bytes>, credentials: &Credentials) -> StatusCode {
         return StatusCode::PAYLOAD_TOO_LARGE;
     }
     // The reading that refuses a field that stands twice, and the one that takes objects alone.
-    let asked: Option<ClientAdminTokenRequest<'_>> = serde_json::from_slice(body).ok();
+    let asked: Option<TokenRequest> = serde_json::from_slice(body).ok();
     let document: Option<Value> = serde_json::from_slice(body).ok();
     match asked.filter(|_| document.is_some_and(|document| document.is_object())) {
         Some(asked) if !asked.client_id.is_empty() && !asked.client_secret.is_empty() => {
-            let given = (&*asked.client_id, &*asked.client_secret);
+            let given = (asked.client_id.as_str(), asked.client_secret.as_str());
             let right = (
                 credentials.client_id().as_str(),
                 credentials.client_secret().expose(),
@@ -249,8 +257,8 @@ fn readable(status: StatusCode, headers: HeaderMap, body: &Bytes, credentials: C
             };
             assert_eq!(grant.lifetime(), Duration::from_secs(3600));
             assert_eq!(grant.status(), Some(&AuthenticationStatus::Available));
-            let claims = grant.into_token(RECEIVED).unverified_claims();
-            let issued = i64::try_from(RECEIVED.wall.as_secs()).ok();
+            let claims = naive_reader::claims(grant.into_token(RECEIVED).id_token());
+            let issued = Some(i128::from(RECEIVED.wall.as_secs()));
             assert_eq!(claims.and_then(|claims| claims.iat), issued, "{body:?}");
             return;
         }

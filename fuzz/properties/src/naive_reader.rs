@@ -123,10 +123,6 @@ fn claimed_lifetime(id_token: &str) -> Option<i128> {
 pub(crate) struct Claims {
     pub(crate) exp: Option<i128>,
     pub(crate) iat: Option<i128>,
-    /// Whether one of the two is JSON of which `serde_json` makes no value: half of a surrogate
-    /// pair, a number that no float holds, 128 containers in each other. A reader may take that
-    /// for a claim that is not there, or for a claims set that cannot be read.
-    pub(crate) has_unreadable: bool,
 }
 
 /// The claims of a JWT.
@@ -139,11 +135,9 @@ pub(crate) fn claims(id_token: &str) -> Option<Claims> {
     let members = Members::read(std::str::from_utf8(&payload).ok()?)?;
     let [exp, iat] = ["exp", "iat"].map(|name| members.once(name));
     let (exp, iat) = (exp.ok()?, iat.ok()?);
-    let is_unreadable = |value: &str| serde_json::from_str::<serde_json::Value>(value).is_err();
     Some(Claims {
         exp: exp.and_then(numeric_date),
         iat: iat.and_then(numeric_date),
-        has_unreadable: [exp, iat].into_iter().flatten().any(is_unreadable),
     })
 }
 

@@ -23,7 +23,7 @@ pub fn rows() -> Vec<Row> {
             body,
             MALFORMED,
         )
-        .saying("it is compressed, although nobody asked for that")
+        .saying("it is compressed, although the request did not allow that")
     };
     let chunked = |bytes: &[u8]| {
         let size = format!(

@@ -183,7 +183,7 @@ const NO_CONNECTION: &str = "no connection to the server could be made";
 const NOT_IN_TIME: &str = "the server did not answer in time";
 const BROKEN_OFF: &str = "the connection to the server broke off";
 const NO_TLS: &str = "the TLS handshake with the server failed";
-const NOT_HTTP: &str = "what the server answered is not HTTP";
+const NOT_HTTP: &str = "the server's answer is not HTTP";
 const TELLS_MORE: &str = "of a CONNECT, reqwest tells no more than that it failed";
 const NO_CERTIFICATE: &str = "the server's certificate could not be verified";
 

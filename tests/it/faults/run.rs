@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use meshconnect_auth::{Error, Moment, Token};
+use meshconnect_auth::{Error, Token};
 
 use crate::faults::row::{Row, Seen, Which};
 use crate::support::{Async, AsyncOfThreads, Blocking, TOKEN, Transport};
@@ -126,13 +126,13 @@ fn check<C: Client>(row: &Row) -> Result<(), String> {
             // Where no connection is made there was an attempt all the same.
             let attempts = row.connections.max(1);
             compare("attempts", error.attempts().to_string(), count(attempts));
-            let report = format!("{error:#}");
+            let report = error.report().to_string();
             for words in row.says(C::WHICH) {
                 if !report.contains(words) {
                     compare("the report", report.clone(), format!("with {words:?}"));
                 }
             }
-            let asked = error.retry_at().and_then(Moment::system_time);
+            let asked = error.retry_at();
             // It counts from the answer's arrival, a moment ago.
             let asked = asked.map(|at| at.duration_since(asked_at).unwrap().as_secs());
             let expected = row.retry_after(C::WHICH);

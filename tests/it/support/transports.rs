@@ -227,7 +227,10 @@ pub fn now() -> Moment {
 
 /// Everything that an error says to anyone.
 pub fn all_words(error: &Error) -> String {
-    let mut words = vec![format!("{error}\n{error:#}\n{error:?}\n{error:#?}")];
+    let mut words = vec![format!(
+        "{error}\n{}\n{error:?}\n{error:#?}",
+        error.report()
+    )];
     let mut source = error.source();
     while let Some(error) = source {
         words.push(format!("{error}\n{error:?}"));

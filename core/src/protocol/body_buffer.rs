@@ -1,4 +1,4 @@
-//! Bodies: the request's, which is never printed, and the bounded accumulator of the response's.
+//! The bounded buffer for the body of a response.
 
 use std::fmt;
 
@@ -6,47 +6,29 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 
-use super::secret::{Secret, Wiped};
+use super::secret::Wiped;
+use crate::config::DEFAULT_MAX_BODY;
 use crate::error::TransportError;
 
-/// The body of a request: JSON with the client secret in it.
+/// The body of a response while it is received: never longer than a limit, and never cut silently.
 ///
-/// `http::Request<Bytes>` prints its body under `{:?}`; this prints its length. A clone shares
-/// the buffer, which is wiped when the last one, and the last [`Bytes`] taken from it, is dropped.
-#[derive(Clone)]
-pub struct RequestBody(Secret);
-
-impl RequestBody {
-    pub(crate) fn new(json: Secret) -> Self {
-        Self(json)
-    }
-
-    /// The bytes, for an HTTP client that can share them. `Bytes` prints itself under `{:?}`.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.0.bytes()
-    }
-}
-
-impl AsRef<[u8]> for RequestBody {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_str().as_bytes()
-    }
-}
-
-impl fmt::Debug for RequestBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RequestBody({} bytes)", self.as_ref().len())
-    }
-}
-
-/// The body of a response as it comes in: never more than a limit, and never silently less than
-/// was sent.
+/// A transport creates one from the response's headers, [`push`](Self::push)es each chunk until
+/// that returns `false`, and reports a failed read with [`broken`](Self::broken).
+/// [`Exchange::parse`](crate::Exchange::parse) decides what follows from a body that is too long or
+/// torn, the same for every transport. The buffer is wiped on drop and when it grows.
 ///
-/// A transport makes one from the response's headers, [`push`](Self::push)es what it reads until
-/// that says no, and tells with [`broken`](Self::broken) if reading failed. What follows from an
-/// overlong or torn body is decided by [`Exchange::parse`](crate::Exchange::parse), the same for
-/// every transport. The buffer is wiped on drop, and where it grows.
+/// ```
+/// use http::HeaderMap;
+/// use meshconnect_auth_core::BodyBuffer;
+///
+/// let mut body = BodyBuffer::new(BodyBuffer::DEFAULT_LIMIT, &HeaderMap::new());
+/// for chunk in [&b"{\"status\":"[..], b"\"ok\"}"] {
+///     if !body.push(chunk) {
+///         break; // longer than the limit
+///     }
+/// }
+/// assert!(body.wants_more());
+/// ```
 #[must_use]
 pub struct BodyBuffer {
     bytes: Wiped,
@@ -58,18 +40,19 @@ pub struct BodyBuffer {
 pub(crate) enum End {
     /// With its last byte.
     Complete,
-    /// It is, or says that it is, longer than the limit.
+    /// It is longer than the limit, or announced to be.
     TooLong,
-    /// Reading it failed.
+    /// A read failed.
     Broken(TransportError),
 }
 
 impl BodyBuffer {
     /// The limit that the transports use by default: 64 KiB.
-    pub const DEFAULT_LIMIT: usize = 64 * 1024;
+    pub const DEFAULT_LIMIT: usize = DEFAULT_MAX_BODY;
 
-    /// An empty buffer for at most `limit` bytes. Where `headers` announce more, nothing needs to
-    /// be read: [`wants_more`](Self::wants_more) is false at once.
+    /// Creates an empty buffer for at most `limit` bytes.
+    ///
+    /// If `headers` announce more, [`wants_more`](Self::wants_more) is `false` from the start.
     pub fn new(limit: usize, headers: &HeaderMap) -> Self {
         let announced = headers
             .get(CONTENT_LENGTH)
@@ -77,7 +60,7 @@ impl BodyBuffer {
             .and_then(|value| value.parse::<u64>().ok())
             .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         let too_long = announced.is_some_and(|length| length > limit);
-        // An announcement costs a server nothing, so it buys no more memory than a usual limit.
+        // A server announces a length for free, so it gets no more memory than the default limit.
         let capacity = match announced {
             Some(length) if !too_long => length.min(Self::DEFAULT_LIMIT),
             _ => 0,
@@ -93,8 +76,9 @@ impl BodyBuffer {
         }
     }
 
-    /// Takes what was read and tells whether to go on reading. False means that the body is
-    /// longer than the limit: the rest need not be read, and the connection is not worth keeping.
+    /// Appends a chunk and returns whether to read on.
+    ///
+    /// `false` means that the body is longer than the limit: drop the connection.
     pub fn push(&mut self, chunk: &[u8]) -> bool {
         if !self.wants_more() {
             return false;
@@ -105,7 +89,7 @@ impl BodyBuffer {
             return false;
         }
         if length > self.bytes.capacity() {
-            // By hand, because a vector that grows leaves its old bytes behind unwiped.
+            // A vector that grows by itself leaves its old bytes behind unwiped.
             let doubled = self.bytes.capacity().saturating_mul(2).min(self.limit);
             let mut larger = Wiped::with_capacity(doubled.max(length));
             larger.extend_from_slice(&self.bytes);
@@ -115,27 +99,17 @@ impl BodyBuffer {
         true
     }
 
-    /// Tells that reading failed before the body had ended.
+    /// Records that a read failed before the end of the body.
     pub fn broken(&mut self, error: TransportError) {
         if self.wants_more() {
             self.end = End::Broken(error);
         }
     }
 
-    /// Whether more is worth reading.
+    /// Returns whether more can be appended.
     #[must_use]
     pub fn wants_more(&self) -> bool {
         matches!(self.end, End::Complete)
-    }
-
-    /// How many bytes may still come.
-    #[must_use]
-    pub fn remaining(&self) -> usize {
-        if self.wants_more() {
-            self.limit.saturating_sub(self.bytes.len())
-        } else {
-            0
-        }
     }
 
     pub(crate) fn into_parts(self) -> (Wiped, usize, End) {
@@ -144,7 +118,7 @@ impl BodyBuffer {
 }
 
 impl From<Vec<u8>> for BodyBuffer {
-    /// A body that was read to its end elsewhere; no limit is applied to it any more.
+    /// Takes a body that was read to its end elsewhere; no limit applies.
     fn from(bytes: Vec<u8>) -> Self {
         Self {
             limit: bytes.len(),
@@ -155,14 +129,14 @@ impl From<Vec<u8>> for BodyBuffer {
 }
 
 impl From<&[u8]> for BodyBuffer {
-    /// A copy of a body that was read to its end elsewhere.
+    /// Copies a body that was read to its end elsewhere.
     fn from(bytes: &[u8]) -> Self {
         bytes.to_vec().into()
     }
 }
 
 impl From<Bytes> for BodyBuffer {
-    /// A copy of a body that was read to its end elsewhere; the `Bytes` themselves are not wiped.
+    /// Copies a body that was read to its end elsewhere; the `Bytes` themselves are not wiped.
     fn from(bytes: Bytes) -> Self {
         bytes.to_vec().into()
     }
@@ -188,56 +162,46 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_on_the_announcement_and_on_what_comes() {
+    fn limits_the_announced_and_the_received_length() {
         let mut exact = BodyBuffer::new(4, &headers("4"));
         assert!(exact.push(b"abcd") && exact.wants_more());
         assert!(!exact.push(b"e") && !exact.wants_more());
         assert_eq!(format!("{exact:?}"), "BodyBuffer(4 bytes, too long)");
-        assert_eq!(
-            (
-                exact.remaining(),
-                BodyBuffer::new(4, &headers("5")).remaining()
-            ),
-            (0, 0)
-        );
         for announced in ["5", "18446744073709551615"] {
             assert!(!BodyBuffer::new(4, &headers(announced)).wants_more());
         }
         let mut unlimited = BodyBuffer::new(usize::MAX, &headers("9000000000000000000"));
         assert!(unlimited.push(b"abc"));
-        // A number that is none announces nothing; what comes still counts.
+        // An invalid length announces nothing; the received bytes still count.
         for announced in ["99999999999999999999999", "-1", "x"] {
             let mut body = BodyBuffer::new(4, &headers(announced));
             assert!(body.push(b"abc") && !body.push(b"de"));
         }
     }
 
-    /// A vector that grows by itself leaves its bytes behind unwiped; so this one never does.
     #[test]
-    fn the_buffer_grows_by_hand_and_never_beyond_the_limit() {
+    fn grows_by_doubling_up_to_the_limit() {
         let mut body = BodyBuffer::new(100, &HeaderMap::new());
         for (length, capacity) in [(10, 10), (5, 20), (5, 20), (40, 60), (1, 100), (39, 100)] {
             assert!(body.push(&vec![b'x'; length]));
             assert_eq!(body.bytes.capacity(), capacity);
         }
-        assert_eq!(body.remaining(), 0);
+        assert!(body.wants_more() && !body.push(b"x"));
 
         let mut announced = BodyBuffer::new(100, &headers("60"));
         let begin = announced.bytes.as_ptr();
-        for left in [80, 60, 40] {
+        for _ in 0..3 {
             assert!(announced.push(&[b'x'; 20]));
-            assert_eq!(announced.remaining(), left);
         }
-        assert_eq!(announced.bytes.as_ptr(), begin, "it was copied for nothing");
+        assert_eq!(announced.bytes.as_ptr(), begin, "it was copied needlessly");
     }
 
     #[test]
-    fn chunks_add_up_whatever_their_size() {
+    fn appends_chunks_of_any_size() {
         let whole: Vec<u8> = (0..=255).cycle().take(5000).collect();
         for size in [1, 7, 4096, 5000] {
             let mut body = BodyBuffer::new(5000, &HeaderMap::new());
             assert!(whole.chunks(size).all(|chunk| body.push(chunk)));
-            assert_eq!(body.remaining(), 0);
             assert_eq!(format!("{body:?}"), "BodyBuffer(5000 bytes)");
             assert_eq!(*body.into_parts().0, whole);
         }

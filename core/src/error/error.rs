@@ -1,0 +1,354 @@
+//! The error type: one word, cheap to clone, without secrets.
+
+use std::borrow::Cow;
+use std::error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::StatusCode;
+
+use super::escaped::Escaped;
+use super::rejection::Rejection;
+use super::transport::{TransportError, TransportErrorKind};
+use crate::moment::Moment;
+
+/// Why there is no token.
+///
+/// # Design
+///
+/// The type is opaque and one word large. It is cheap to clone, so that all callers that waited for
+/// the same answer get the same error. [`kind`](Self::kind) is a `Copy` value to match on.
+///
+/// `{}` is one line, and `{:#}` is the same. [`report`](Self::report) is several lines with
+/// everything the server said, for a log or a support ticket. The client secret and the token are
+/// masked in server text when the error is made. Control characters and bidirectional overrides in
+/// it are escaped, so that no answer can forge a line or drive a terminal.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: ErrorKind,
+    /// What happened, in this crate's own words.
+    what: Cow<'static, str>,
+    source: Option<TransportError>,
+    answer: Option<Box<Answer>>,
+    attempts: u32,
+}
+
+/// The answer that an error is about. Secrets are masked in all of its text.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) rejection: Option<Rejection>,
+    pub(crate) retry_at: Option<Moment>,
+    pub(crate) excerpt: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) date: Option<String>,
+    pub(crate) www_authenticate: Option<String>,
+    pub(crate) trace_ids: Vec<(&'static str, String)>,
+}
+
+/// What went wrong, as a value to match on.
+///
+/// Not exhaustive: finer kinds may be added. [`blame`](Self::blame) groups them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The configuration cannot work. Nothing was sent. Blame: the caller.
+    Configuration,
+    /// The async client was called without the runtime that it needs. Blame: the caller.
+    NoRuntime,
+    /// The server refused, by its HTTP status or, within a 2xx, by the envelope's status.
+    Rejected,
+    /// The request was valid and the authentication failed (`content.status` is `failed`).
+    AuthenticationFailed,
+    /// The server requires a second factor (`content.status` is `mfaRequired`); this API has no way
+    /// to send one.
+    MfaRequired,
+    /// A 2xx whose body is not a token response.
+    Malformed,
+    /// A token was requested with a longer lifetime than the service's tokens have. Blame: the
+    /// caller.
+    LifetimeTooShort,
+    /// The token was refused where it was used, and so was the one before it.
+    TokenRejected,
+    /// There was no answer, or only a part of one. Blame: the wire.
+    Transport(TransportErrorKind),
+}
+
+impl ErrorKind {
+    /// Returns who has to act on it.
+    #[must_use]
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::Configuration | Self::NoRuntime | Self::LifetimeTooShort => Blame::Caller,
+            Self::Rejected
+            | Self::AuthenticationFailed
+            | Self::MfaRequired
+            | Self::Malformed
+            | Self::TokenRejected => Blame::Server,
+            Self::Transport(_) => Blame::Wire,
+        }
+    }
+}
+
+/// Who has to act on an error.
+///
+/// Exhaustive on purpose: an exchange has no fourth party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "an exchange has no fourth party")]
+pub enum Blame {
+    /// Whoever wrote or configured the calling program.
+    Caller,
+    /// The server, or whoever administers the account there.
+    Server,
+    /// Everything between the two.
+    Wire,
+}
+
+impl Error {
+    /// Returns an error about a configuration that cannot work.
+    ///
+    /// `what` says what is wrong and what to do. It must not contain a secret.
+    #[must_use]
+    pub fn configuration(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Configuration, what)
+    }
+
+    /// Returns an error about an async client that was called outside of its runtime.
+    #[must_use]
+    pub fn no_runtime(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::NoRuntime, what)
+    }
+
+    /// Returns what went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Returns the HTTP status of the answer, if there was one.
+    #[must_use]
+    pub fn http_status(&self) -> Option<StatusCode> {
+        self.answer().map(|answer| answer.status)
+    }
+
+    /// Returns the service's explanation, if its answer was the envelope.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejection> {
+        self.answer()?.rejection.as_ref()
+    }
+
+    /// Returns when the server wants to be asked again (`Retry-After`, RFC 9110 §10.2.3), by this
+    /// machine's wall clock.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<SystemTime> {
+        self.retry_moment()?.system_time()
+    }
+
+    /// Returns how many requests were sent before this error was returned.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Returns the start of a body that was not the service's envelope, masked; at most 1 KiB.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<&str> {
+        self.answer()?.excerpt.as_deref()
+    }
+
+    /// Returns the answer's `Content-Type`.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.answer()?.content_type.as_deref()
+    }
+
+    /// Returns the answer's `Date` as received: when it happened, by the server's clock.
+    #[must_use]
+    pub fn date(&self) -> Option<&str> {
+        self.answer()?.date.as_deref()
+    }
+
+    /// Returns the answer's `WWW-Authenticate`, which may contain the only reason of a 401.
+    #[must_use]
+    pub fn www_authenticate(&self) -> Option<&str> {
+        self.answer()?.www_authenticate.as_deref()
+    }
+
+    /// Returns the answer's request and trace ids, each with the name of its header.
+    pub fn trace_ids(&self) -> impl Iterator<Item = (&str, &str)> {
+        let answer = self.answer();
+        let ids = answer.map_or(&[][..], |answer| &answer.trace_ids);
+        ids.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    pub(crate) fn lifetime_too_short() -> Self {
+        Self::new(
+            ErrorKind::LifetimeTooShort,
+            "the service's tokens do not live as long as requested; request a shorter lifetime",
+        )
+    }
+
+    pub(crate) fn token_rejected() -> Self {
+        Self::new(
+            ErrorKind::TokenRejected,
+            "the service keeps refusing its own tokens; asking for more of them would not help",
+        )
+    }
+
+    /// Returns an error about an answer.
+    pub(crate) fn answered(
+        kind: ErrorKind,
+        what: impl Into<Cow<'static, str>>,
+        answer: Answer,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            what: what.into(),
+            source: None,
+            answer: Some(Box::new(answer)),
+            attempts: 1,
+        }))
+    }
+
+    /// Returns an error about the transport, with the received part of the answer, if any.
+    pub(crate) fn transport(source: TransportError, answer: Option<Answer>) -> Self {
+        Self(Arc::new(Inner {
+            kind: ErrorKind::Transport(source.kind()),
+            what: source.kind().describe().into(),
+            source: Some(source),
+            answer: answer.map(Box::new),
+            attempts: 1,
+        }))
+    }
+
+    /// Returns the same error with another number of attempts.
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        Arc::make_mut(&mut self.0).attempts = attempts;
+        self
+    }
+
+    /// Returns the same error with the HTTP client's words mapped.
+    pub(crate) fn map_detail(mut self, map: impl FnOnce(&str) -> String) -> Self {
+        if self.0.source.is_some()
+            && let Some(source) = &mut Arc::make_mut(&mut self.0).source
+        {
+            source.map_detail(map);
+        }
+        self
+    }
+
+    /// Returns [`retry_at`](Self::retry_at) on both clocks.
+    pub(crate) fn retry_moment(&self) -> Option<Moment> {
+        self.answer()?.retry_at
+    }
+
+    pub(super) fn answer(&self) -> Option<&Answer> {
+        self.0.answer.as_deref()
+    }
+
+    pub(super) fn cause(&self) -> Option<&TransportError> {
+        self.0.source.as_ref()
+    }
+
+    fn new(kind: ErrorKind, what: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            what: what.into(),
+            source: None,
+            answer: None,
+            attempts: 0,
+        }))
+    }
+}
+
+impl From<TransportError> for Error {
+    fn from(error: TransportError) -> Self {
+        Self::transport(error, None)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Escaped(&self.0.what).fmt(f)?;
+        if let Some(rejection) = self.rejection() {
+            // A grant without a token has the status `ok`, which explains nothing.
+            let explains = self.0.kind == ErrorKind::Rejected;
+            if let Some(status) = rejection.status().filter(|_| explains) {
+                write!(f, ", {}", Escaped(status.as_str()))?;
+            }
+            let message = rejection.message().or(rejection.display_message());
+            if let Some(message) = message {
+                write!(f, ": {}", Escaped(message))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug
+            .field("kind", &self.0.kind)
+            .field("what", &self.0.what);
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        if let Some(answer) = &self.0.answer {
+            debug.field("answer", answer);
+        }
+        debug.field("attempts", &self.0.attempts).finish()
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word_and_shared() {
+        fn shared<T: Send + Sync + Clone + 'static>() {}
+        shared::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn each_kind_has_someone_to_blame() {
+        for (kind, blame) in [
+            (ErrorKind::Configuration, Blame::Caller),
+            (ErrorKind::NoRuntime, Blame::Caller),
+            (ErrorKind::LifetimeTooShort, Blame::Caller),
+            (ErrorKind::Rejected, Blame::Server),
+            (ErrorKind::AuthenticationFailed, Blame::Server),
+            (ErrorKind::MfaRequired, Blame::Server),
+            (ErrorKind::Malformed, Blame::Server),
+            (ErrorKind::TokenRejected, Blame::Server),
+            (ErrorKind::Transport(TransportErrorKind::Dns), Blame::Wire),
+        ] {
+            assert_eq!(kind.blame(), blame, "{kind:?}");
+        }
+        let error = Error::no_runtime("call it within tokio");
+        assert_eq!(error.kind(), ErrorKind::NoRuntime);
+        assert_eq!(error.to_string(), "call it within tokio");
+    }
+
+    #[test]
+    fn a_transport_error_is_the_source() {
+        let source = TransportError::with_detail(TransportErrorKind::Dns, "no such host");
+        let error = Error::from(source);
+        assert_eq!(error.kind().blame(), Blame::Wire);
+        let source = error::Error::source(&error).unwrap();
+        assert_eq!(source.to_string(), "no such host");
+    }
+}

@@ -1,0 +1,16 @@
+//! What can go wrong, and who can fix it.
+
+#[allow(
+    clippy::module_inception,
+    reason = "the file is named for its one type"
+)]
+mod error;
+mod escaped;
+mod rejection;
+mod report;
+mod transport;
+
+pub(crate) use error::Answer;
+pub use error::{Blame, Error, ErrorKind};
+pub use rejection::Rejection;
+pub use transport::{TransportError, TransportErrorKind};

@@ -1,0 +1,100 @@
+//! The report of an error in several lines.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::error::Error;
+use super::escaped::Escaped;
+use crate::moment::Moment;
+
+impl Error {
+    /// Returns the error in several lines, with everything the server said.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::{TransportError, TransportErrorKind};
+    /// # let refused = TransportError::with_detail(TransportErrorKind::Connect, "refused");
+    /// # let error = meshconnect_auth_core::Error::from(refused);
+    /// eprintln!("{}", error.report());
+    /// # assert!(error.report().to_string().ends_with("\n  cause: refused"));
+    /// ```
+    #[must_use]
+    pub fn report(&self) -> impl fmt::Display + '_ {
+        Report(self)
+    }
+}
+
+struct Report<'a>(&'a Error);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(error) = self;
+        write!(f, "{error}")?;
+        if let Some(cause) = error.cause() {
+            write!(f, "\n  cause: {cause}")?;
+        }
+        let Some(answer) = error.answer() else {
+            return Ok(());
+        };
+        let mut line = |name: &str, value: Option<&str>| match value {
+            Some(value) => write!(f, "\n  {name}: {}", Escaped(value)),
+            None => Ok(()),
+        };
+        if let Some(rejection) = &answer.rejection {
+            line("display message", rejection.display_message())?;
+            line("error type", rejection.error_type())?;
+            line("error hash", rejection.error_hash())?;
+            line("error data", rejection.error_data())?;
+            line("team code", rejection.team_code())?;
+        }
+        // httpdate stops at the year 9999, and a wall clock may be set beyond it.
+        let retry_at = answer
+            .retry_at
+            .filter(|at| at.wall < Duration::from_secs(253_370_764_800))
+            .and_then(Moment::system_time);
+        let retry_at = retry_at.map(httpdate::fmt_http_date);
+        line("ask again at", retry_at.as_deref())?;
+        line("www-authenticate", answer.www_authenticate.as_deref())?;
+        line("date", answer.date.as_deref())?;
+        for (name, value) in &answer.trace_ids {
+            line(name, Some(value))?;
+        }
+        if answer.excerpt.is_some() {
+            line("content-type", answer.content_type.as_deref())?;
+            line("body", answer.excerpt.as_deref())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{TransportError, TransportErrorKind};
+
+    #[test]
+    fn the_cause_stands_in_the_report_alone() {
+        let cause = TransportError::with_detail(TransportErrorKind::Connect, "refused");
+        let error = Error::from(cause);
+        let line = "no connection to the server could be made";
+        assert_eq!(
+            error.report().to_string(),
+            format!("{line}\n  cause: refused")
+        );
+        assert_eq!(
+            (error.to_string(), format!("{error:#}")),
+            (line.into(), line.into())
+        );
+    }
+
+    #[test]
+    fn the_report_is_escaped() {
+        let text = "a\u{1b}[2J\n";
+        let error = Error::from(TransportError::with_detail(
+            TransportErrorKind::Broken,
+            text,
+        ));
+        for error in [error, Error::configuration(text)] {
+            assert!(!format!("{error}{}", error.report()).contains('\u{1b}'));
+        }
+    }
+}

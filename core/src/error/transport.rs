@@ -1,0 +1,129 @@
+//! Failures of the transport: the step that failed, and the HTTP client's own words.
+
+use std::error;
+use std::fmt;
+
+use super::escaped::Escaped;
+
+/// The step at which a transport failed.
+///
+/// Not exhaustive: finer kinds may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The host name could not be resolved.
+    Dns,
+    /// No connection could be made, to the server or through the proxy.
+    Connect,
+    /// The TLS handshake failed for a reason other than the certificate.
+    Tls,
+    /// The server's certificate was not accepted.
+    Certificate,
+    /// A time-out expired.
+    Timeout,
+    /// The answer is not HTTP.
+    NotHttp,
+    /// The connection failed after it was made, or for a reason that no other kind covers.
+    Broken,
+}
+
+impl TransportErrorKind {
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Dns => "the server's host name could not be resolved",
+            Self::Connect => "no connection to the server could be made",
+            Self::Tls => "the TLS handshake with the server failed",
+            Self::Certificate => {
+                "the server's certificate could not be verified; let its CA be trusted: install \
+                 CA certificates on this machine, name a file of them in SSL_CERT_FILE (Linux), \
+                 or use the setters root_certificates_pem or webpki_roots"
+            }
+            Self::Timeout => "the server did not answer in time",
+            Self::NotHttp => "the server's answer is not HTTP",
+            Self::Broken => "the connection to the server broke off",
+        }
+    }
+}
+
+/// A failure of the transport: the step, and the HTTP client's own words.
+///
+/// The words are a copy of the client's whole chain of sources: no type of the HTTP client becomes
+/// part of this API, and secrets can be masked in them.
+#[derive(Clone, Debug)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    detail: String,
+}
+
+impl TransportError {
+    /// Describes a failure by the error that the HTTP client returned, with its chain of sources.
+    #[must_use]
+    pub fn new(kind: TransportErrorKind, error: &(dyn error::Error + 'static)) -> Self {
+        let mut detail = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            let words = error.to_string();
+            // Many errors repeat the words of their source.
+            if !detail.contains(&words) {
+                detail.push_str(": ");
+                detail.push_str(&words);
+            }
+            source = error.source();
+        }
+        Self { kind, detail }
+    }
+
+    /// Describes a failure in the caller's own words.
+    #[must_use]
+    pub fn with_detail(kind: TransportErrorKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+        }
+    }
+
+    /// Returns the step that failed.
+    #[must_use]
+    pub fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    pub(crate) fn map_detail(&mut self, map: impl FnOnce(&str) -> String) {
+        self.detail = map(&self.detail);
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Escaped(&self.detail).fmt(f)
+    }
+}
+
+impl error::Error for TransportError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_each_link_of_the_chain_once() {
+        #[derive(Debug)]
+        struct Link(&'static str, Option<Box<Link>>);
+        impl fmt::Display for Link {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl error::Error for Link {
+            fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+                self.1.as_ref().map(|link| &**link as _)
+            }
+        }
+        let deepest = Link("refused", None);
+        let middle = Link("tcp: refused", Some(Box::new(deepest)));
+        let top = Link("connecting", Some(Box::new(middle)));
+        let error = TransportError::new(TransportErrorKind::Connect, &top);
+        assert_eq!(error.to_string(), "connecting: tcp: refused");
+        assert_eq!(error.kind(), TransportErrorKind::Connect);
+    }
+}

@@ -1,0 +1,339 @@
+//! The transitions of the state machine, and nothing else.
+
+use std::time::Duration;
+
+use super::Machine;
+use crate::error::{Error, TransportError, TransportErrorKind};
+use crate::lifecycle::cached_token::CachedToken;
+use crate::lifecycle::event::Event;
+use crate::lifecycle::freshness::{Lifespan, later, sooner, until};
+use crate::lifecycle::retry::{self, MIN_RETRY_WINDOW};
+use crate::lifecycle::state::{Acquisition, InFlight, State};
+use crate::lifecycle::step::{Flight, Ticket, Transmit};
+use crate::moment::Moment;
+use crate::protocol::Grant;
+
+/// How many events are kept for an observer; then the oldest are dropped.
+const MAX_EVENTS: usize = 64;
+
+/// What came of a flight: a token with its dates, or a failure.
+pub(super) type Arrival = Result<CachedToken, Error>;
+
+impl Machine {
+    /// Ends what is past its deadline. Nothing ends by itself, since nothing here runs.
+    pub(super) fn notice_deadlines(&mut self, now: Moment, asking: Option<&Ticket>) {
+        let waited = |flight| asking.is_some_and(|ticket| ticket.flights < flight);
+        let (acquisition, in_flight) = match self.state.clone() {
+            State::Refreshing(in_flight) if now.mono >= in_flight.deadline => {
+                if self.usable(now).is_some() {
+                    return self.fail_refresh(now, in_flight, timed_out());
+                }
+                (self.joined(in_flight), in_flight)
+            }
+            State::Acquiring(acquisition, in_flight) if now.mono >= in_flight.deadline => {
+                (acquisition, in_flight)
+            }
+            State::BackingOff(acquisition, end)
+                if now.mono >= end && acquisition.left(now) < MIN_RETRY_WINDOW =>
+            {
+                return match acquisition.error.clone() {
+                    Some(error) if waited(acquisition.failed) => self.fail(now, error),
+                    _ => self.state = State::Idle,
+                };
+            }
+            _ => return,
+        };
+        // A caller that arrived after the last attempt does not inherit its error.
+        if now.mono >= acquisition.deadline && asking.is_some() && !waited(in_flight.number) {
+            self.state = State::Idle;
+        } else {
+            self.fail_attempt(now, &acquisition, in_flight, timed_out());
+        }
+    }
+
+    /// Sends the next attempt of an acquisition, or the first one of a new acquisition.
+    pub(super) fn send_attempt(&mut self, now: Moment) -> Transmit {
+        let mut acquisition = match &self.state {
+            State::BackingOff(acquisition, _) => acquisition.clone(),
+            _ => self.acquisition(now.mono),
+        };
+        acquisition.attempts = acquisition.attempts.saturating_add(1);
+        let number = acquisition.attempts;
+        let timeout = self.config.attempt_timeout.min(acquisition.left(now));
+        let (in_flight, transmit) = self.begin_flight(now, timeout);
+        self.state = State::Acquiring(acquisition, in_flight);
+        self.emit(Event::Attempt {
+            number,
+            ahead: false,
+        });
+        transmit
+    }
+
+    pub(super) fn send_refresh(&mut self, now: Moment) -> Transmit {
+        let timeout = self.config.attempt_timeout;
+        let (in_flight, transmit) = self.begin_flight(now, timeout);
+        if let Some(cached) = &mut self.cached {
+            // Nobody else needs to refresh before this flight ends.
+            cached.next_refresh = now.after(timeout);
+        }
+        self.state = State::Refreshing(in_flight);
+        self.emit(Event::Attempt {
+            number: 1,
+            ahead: true,
+        });
+        transmit
+    }
+
+    fn begin_flight(&mut self, now: Moment, timeout: Duration) -> (InFlight, Transmit) {
+        self.flights = self.flights.saturating_add(1);
+        let in_flight = InFlight {
+            number: self.flights,
+            sent: now,
+            deadline: now.mono.saturating_add(timeout),
+        };
+        let transmit = Transmit {
+            request: self.exchange.request(),
+            flight: Flight {
+                number: in_flight.number,
+                generation: self.generation,
+                sent: now,
+                exchange: self.exchange.clone(),
+            },
+            timeout,
+            max_body: self.config.max_body,
+        };
+        (in_flight, transmit)
+    }
+
+    fn acquisition(&self, begun: Duration) -> Acquisition {
+        Acquisition {
+            attempts: 0,
+            max_attempts: if self.probing {
+                1
+            } else {
+                self.config.attempts
+            },
+            deadline: begun.saturating_add(self.config.acquisition_timeout),
+            failed: 0,
+            error: None,
+        }
+    }
+
+    /// Returns the acquisition that a refresh ahead becomes once its token has ended: callers then
+    /// wait for it.
+    fn joined(&self, in_flight: InFlight) -> Acquisition {
+        Acquisition {
+            attempts: 1,
+            ..self.acquisition(in_flight.sent.mono)
+        }
+    }
+
+    /// Returns the granted token with its dates, if it can be cached.
+    pub(super) fn admit(&mut self, now: Moment, flight: &Flight, grant: Grant) -> Arrival {
+        let grant = grant.within(&self.config);
+        let mut life = self.lifespan(flight.sent, grant.lifetime());
+        let mut token = grant.into_token(flight.sent);
+        if self.rejected.covers(&token, flight.number) {
+            return Err(Error::token_rejected().with_attempts(1));
+        }
+        if let Some(cached) = self.cached.as_mut().filter(|cached| cached.token == token) {
+            // The same token again does not live longer: the earlier expiry stays.
+            cached.life.expires_at = sooner(life.expires_at, cached.life.expires_at);
+            cached.life.usable_until = sooner(life.usable_until, cached.life.usable_until);
+            if cached.token.expires_at() < token.expires_at() {
+                token = cached.token.clone();
+            }
+            life = cached.life;
+            if !life.is_usable(now) || matches!(self.state, State::Acquiring(..)) {
+                life = self.lifespan(now, until(life.expires_at, now));
+            }
+        }
+        if !life.is_usable(now) {
+            return Err(timed_out());
+        }
+        let (number, sent) = (flight.number, flight.sent);
+        Ok(CachedToken::new(token, life, number, sent, now))
+    }
+
+    pub(super) fn lifespan(&self, start: Moment, lifetime: Duration) -> Lifespan {
+        Lifespan::new(start, lifetime, &self.config, self.jitter)
+    }
+
+    /// Ends a flight of the current credentials.
+    pub(super) fn land(&mut self, now: Moment, flight: u64, arrival: Arrival) {
+        match (self.state.clone(), arrival) {
+            (State::Acquiring(acquisition, in_flight), arrival) if in_flight.number == flight => {
+                match arrival {
+                    Ok(granted) => self.accept(now, granted),
+                    Err(error) => self.fail_attempt(now, &acquisition, in_flight, error),
+                }
+            }
+            (State::Refreshing(in_flight), arrival) if in_flight.number == flight => {
+                match arrival {
+                    Ok(granted) if self.is_cached(now, &granted) => {
+                        self.fail_to_renew(now, granted);
+                    }
+                    Ok(granted) => self.accept(now, granted),
+                    Err(error) => self.fail_refresh(now, in_flight, error),
+                }
+            }
+            // The flight ended before. A late grant is cached if newer, and changes nothing else.
+            (_, Ok(mut late)) => match &self.cached {
+                Some(cached) if cached.flight >= late.flight => {}
+                cached => {
+                    let same = cached.as_ref().filter(|cached| cached.token == late.token);
+                    if let Some(cached) = same {
+                        late.next_refresh = later(late.next_refresh, cached.next_refresh);
+                    }
+                    self.cached = Some(late);
+                }
+            },
+            _ => {}
+        }
+    }
+
+    pub(super) fn abandon(&mut self, flight: u64) {
+        match &self.state {
+            State::Refreshing(in_flight) if in_flight.number == flight => {
+                if let Some(cached) = &mut self.cached {
+                    cached.next_refresh = cached.life.refresh_at;
+                }
+                self.state = State::Idle;
+            }
+            State::Acquiring(acquisition, in_flight) if in_flight.number == flight => {
+                self.state = match acquisition.attempts {
+                    0 | 1 => State::Idle,
+                    attempts => State::BackingOff(
+                        Acquisition {
+                            attempts: attempts.saturating_sub(1),
+                            ..acquisition.clone()
+                        },
+                        Duration::ZERO,
+                    ),
+                };
+            }
+            _ => {}
+        }
+    }
+
+    fn accept(&mut self, now: Moment, granted: CachedToken) {
+        let lifetime = granted.left_on_arrival;
+        self.cached = Some(granted);
+        self.state = State::Idle;
+        self.probing = false;
+        self.cooldown.grant(now);
+        self.emit(Event::Refreshed { lifetime });
+    }
+
+    /// Returns whether a refresh ahead brought the token that is cached already.
+    fn is_cached(&self, now: Moment, granted: &CachedToken) -> bool {
+        self.usable(now)
+            .is_some_and(|cached| cached.token == granted.token)
+    }
+
+    fn fail_to_renew(&mut self, now: Moment, mut granted: CachedToken) {
+        let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
+        granted.next_refresh = later(granted.life.refresh_at, now.after(delay));
+        self.cached = Some(granted);
+        self.state = State::Idle;
+        self.emit(Event::NotRenewed { delay });
+    }
+
+    fn fail_refresh(&mut self, now: Moment, in_flight: InFlight, error: Error) {
+        if self.usable(now).is_none() {
+            // The token ended meanwhile: its callers now wait for this flight.
+            let acquisition = self.joined(in_flight);
+            self.fail_attempt(now, &acquisition, in_flight, error);
+            return;
+        }
+        let (delay, requested) = self.delay_after(now, &error);
+        let delay = match requested {
+            Some(requested) => self
+                .cooldown
+                .begin(now, delay.max(requested), error.clone()),
+            None => delay,
+        };
+        if let Some(cached) = &mut self.cached {
+            cached.next_refresh = later(cached.life.refresh_at, now.after(delay));
+        }
+        self.state = State::Idle;
+        self.emit(Event::Failed {
+            error: error.clone(),
+            ahead: true,
+            delay,
+        });
+        if requested.is_some() {
+            self.emit(Event::CooldownStarted { error, delay });
+        }
+    }
+
+    fn fail_attempt(
+        &mut self,
+        now: Moment,
+        acquisition: &Acquisition,
+        in_flight: InFlight,
+        error: Error,
+    ) {
+        let number = acquisition.attempts;
+        let error = error.with_attempts(number);
+        if number < acquisition.max_attempts && retry::is_worth_a_retry(&error) {
+            let delay = retry::backoff(&error, number, now, &self.config, &mut self.rng);
+            if delay.saturating_add(MIN_RETRY_WINDOW) <= acquisition.left(now) {
+                let acquisition = Acquisition {
+                    failed: in_flight.number,
+                    error: Some(error.clone()),
+                    ..acquisition.clone()
+                };
+                self.state = State::BackingOff(acquisition, now.mono.saturating_add(delay));
+                self.emit(Event::Retry {
+                    number,
+                    delay,
+                    error,
+                });
+                return;
+            }
+        }
+        self.fail(now, error);
+    }
+
+    /// Ends an acquisition in failure.
+    fn fail(&mut self, now: Moment, error: Error) {
+        let (delay, requested) = self.delay_after(now, &error);
+        let delay = requested.map_or(delay, |requested| requested.max(delay));
+        self.state = State::Idle;
+        self.probing = true;
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = Some(error.clone());
+        let delay = self.cooldown.begin(now, delay, error.clone());
+        self.emit(Event::Failed {
+            error: error.clone(),
+            ahead: false,
+            delay,
+        });
+        self.emit(Event::CooldownStarted { error, delay });
+    }
+
+    /// Returns the delay that follows from a failure, and the one that the server requested, if it
+    /// did: with jitter, and not longer than allowed.
+    fn delay_after(&mut self, now: Moment, error: &Error) -> (Duration, Option<Duration>) {
+        let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
+        let requested = retry::retry_after(error, now).map(|requested| {
+            let later = retry::later_than_requested(requested, &mut self.rng);
+            later.min(self.config.max_retry_after)
+        });
+        (delay, requested)
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}
+
+/// Returns the error for a flight without an outcome in time, or with a token that came too late.
+fn timed_out() -> Error {
+    let what = "no usable token came in time";
+    TransportError::with_detail(TransportErrorKind::Timeout, what).into()
+}

@@ -1,0 +1,172 @@
+//! The locks around the machine, and the snapshot for calls with a usable token.
+
+#![allow(
+    clippy::disallowed_types,
+    reason = "clippy.toml keeps locks out of every other file"
+)]
+
+use std::fmt;
+use std::mem;
+use std::sync::PoisonError;
+#[cfg(not(all(test, loom)))]
+use std::sync::{Mutex, MutexGuard, RwLock};
+use std::thread;
+
+use event_listener::EventListener;
+#[cfg(all(test, loom))]
+use loom::sync::{Mutex, MutexGuard, RwLock};
+
+use crate::lifecycle::event::{Event, Observer};
+use crate::lifecycle::freshness::has_come;
+use crate::lifecycle::machine::Machine;
+#[cfg(feature = "tracing")]
+use crate::lifecycle::trace;
+use crate::moment::Moment;
+use crate::protocol::{Endpoint, Token};
+
+/// The machine, its lock, and what is published of it.
+pub(super) struct Inner {
+    endpoint: Endpoint,
+    machine: Mutex<Machine>,
+    snapshot: RwLock<Option<Snapshot>>,
+    changed: event_listener::Event,
+    observer: Option<Box<Observer>>,
+    /// The span of the current acquisition or refresh ahead.
+    #[cfg(feature = "tracing")]
+    span: Mutex<tracing::Span>,
+}
+
+/// The data of the cached token that a call needs when it is usable.
+struct Snapshot {
+    token: Token,
+    usable_until: Moment,
+    expires_at: Moment,
+    next_refresh: Moment,
+}
+
+impl Inner {
+    pub(super) fn new(machine: Machine, observer: Option<Box<Observer>>) -> Self {
+        let inner = Self {
+            endpoint: machine.endpoint().clone(),
+            snapshot: RwLock::new(None),
+            machine: Mutex::new(machine),
+            changed: event_listener::Event::new(),
+            observer,
+            #[cfg(feature = "tracing")]
+            span: Mutex::new(tracing::Span::none()),
+        };
+        // The machine may have a token already.
+        inner.publish(&inner.lock());
+        inner
+    }
+
+    /// Returns the cached token if it is usable, when it expires, and whether it is due for a
+    /// refresh. It takes no lock that is held for long.
+    #[inline] // so that the moment stays in registers
+    pub(super) fn usable(&self, now: Moment) -> Option<(Token, Moment, bool)> {
+        let snapshot = self.snapshot.read();
+        let snapshot = snapshot.unwrap_or_else(PoisonError::into_inner);
+        let snapshot = snapshot.as_ref()?;
+        if has_come(snapshot.usable_until, now) {
+            return None;
+        }
+        let refresh_due = has_come(snapshot.next_refresh, now);
+        Some((snapshot.token.clone(), snapshot.expires_at, refresh_due))
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub(super) fn listen(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(super) fn span(&self) -> tracing::Span {
+        let span = self.span.lock();
+        span.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Acts on the machine, and wakes all waiters if it has changed.
+    pub(super) fn change<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
+        let mut machine = self.lock();
+        let before = machine.fingerprint();
+        let done = act(&mut machine);
+        let changed = machine.fingerprint() != before;
+        if changed {
+            self.publish(&machine);
+        }
+        let events = self.take_events(&mut machine);
+        drop(machine);
+        if changed {
+            self.changed.notify(usize::MAX);
+        }
+        for event in &events {
+            #[cfg(feature = "tracing")]
+            self.trace(event);
+            if let Some(observer) = &self.observer {
+                observer(event);
+            }
+        }
+        done
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes the snapshot. The guard is an argument as proof that the lock is held.
+    fn publish(&self, machine: &MutexGuard<'_, Machine>) {
+        let cached = machine.cached_token().zip(machine.next_refresh());
+        let snapshot = cached.map(|(cached, next_refresh)| Snapshot {
+            token: cached.token().clone(),
+            usable_until: cached.usable_until(),
+            expires_at: cached.life.expires_at,
+            next_refresh,
+        });
+        let published = self.snapshot.write();
+        let mut published = published.unwrap_or_else(PoisonError::into_inner);
+        let old = mem::replace(&mut *published, snapshot);
+        drop(published);
+        // Readers must not wait while the old token is wiped.
+        drop(old);
+    }
+
+    /// Emits the event in the span of its acquisition, whichever caller polled.
+    #[cfg(feature = "tracing")]
+    fn trace(&self, event: &Event) {
+        let lock = || self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(begun) = trace::begin(event) {
+            *lock() = begun;
+        }
+        let span = lock().clone();
+        span.in_scope(|| trace::emit(event));
+        if trace::ends(event) {
+            *lock() = tracing::Span::none();
+        }
+    }
+
+    fn take_events(&self, machine: &mut Machine) -> Vec<Event> {
+        // An observer that panics during a panic would abort the process, so the events stay for the
+        // next change.
+        let observed = self.observer.is_some() || cfg!(feature = "tracing");
+        if !observed || thread::panicking() {
+            return Vec::new();
+        }
+        std::iter::from_fn(|| machine.poll_event()).collect()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // No change will come any more, so nobody may wait for one.
+        self.changed.notify(usize::MAX);
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,286 @@
+//! Reads a response: success, refusal, or malformed.
+
+use std::cell::OnceCell;
+use std::str;
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, WWW_AUTHENTICATE};
+use http::{Response, StatusCode, response};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::body_buffer::{BodyBuffer, End};
+use super::mask::Mask;
+use super::retry_after::{date, retry_after};
+use super::secret::Wiped;
+use super::token::Grant;
+use crate::error::{Answer, Error, ErrorKind, Rejection};
+use crate::json::{self, Object, Text};
+use crate::moment::Moment;
+use crate::wire::{ApiResult, ApiResultStatus, AuthenticationStatus, Envelope, TokenContent};
+
+/// The most bytes that an error keeps of one field of the envelope, or of one header.
+pub(super) const MAX_FIELD: usize = 8 * 1024;
+
+/// The most bytes that an error keeps of a body that is not the envelope.
+const MAX_EXCERPT: usize = 1024;
+
+/// Headers in which servers and gateways send the id of a request.
+const TRACE_IDS: [&str; 8] = [
+    "x-request-id",
+    "request-id",
+    "x-correlation-id",
+    "x-trace-id",
+    "traceparent",
+    "x-azure-ref",
+    "x-amzn-trace-id",
+    "cf-ray",
+];
+
+/// One response, and everything that an error about it may need.
+pub(super) struct ResponseReader<'a> {
+    /// The secrets of the request.
+    sent: [Option<&'a str>; 2],
+    head: response::Parts,
+    body: Wiped,
+    limit: usize,
+    end: End,
+    received: Option<Moment>,
+    mask: OnceCell<Mask>,
+}
+
+impl<'a> ResponseReader<'a> {
+    pub(super) fn new(
+        sent: [Option<&'a str>; 2],
+        response: Response<impl Into<BodyBuffer>>,
+        received: Option<Moment>,
+    ) -> Self {
+        let (head, body) = response.into_parts();
+        let (body, limit, end) = body.into().into_parts();
+        Self {
+            sent,
+            head,
+            body,
+            limit,
+            end,
+            received,
+            mask: OnceCell::new(),
+        }
+    }
+
+    /// Reads an answer of the token endpoint.
+    pub(super) fn grant(&self, received: Moment) -> Result<Grant, Error> {
+        let json = self.success()?;
+        let Some(Object(content)) = self.envelope::<Object<TokenContent<'_>>>(json)?.content else {
+            return Err(self.malformed("it has no content"));
+        };
+        let Some(id_token) = content.id_token.filter(|text| !text.as_str().is_empty()) else {
+            return Err(match content.status {
+                Some(AuthenticationStatus::Failed) => self.refused(
+                    ErrorKind::AuthenticationFailed,
+                    "the server answered that the authentication failed",
+                    json,
+                ),
+                Some(AuthenticationStatus::MfaRequired) => self.refused(
+                    ErrorKind::MfaRequired,
+                    "the server requires a second factor, which this API has no way to send",
+                    json,
+                ),
+                _ => self.malformed("it has no id_token"),
+            });
+        };
+        Grant::new(
+            id_token.as_str(),
+            content.expires_in.map(|seconds| seconds.0),
+            content.status.map(|status| self.masked(status)),
+            || date(&self.head.headers, received.wall),
+        )
+        .map_err(|reason| self.malformed(reason))
+    }
+
+    /// Reads an answer of another endpoint.
+    pub(super) fn content<T: DeserializeOwned>(&self) -> Result<ApiResult<T>, Error> {
+        let json = self.success()?;
+        self.envelope(json).map(Envelope::into_owned)
+    }
+
+    /// Returns the text of a complete 2xx.
+    ///
+    /// The HTTP status decides first, so that the body of a 429 or a 5xx is never read as success.
+    fn success(&self) -> Result<&str, Error> {
+        if !self.head.status.is_success() {
+            return Err(self.refused_by_status());
+        }
+        match &self.end {
+            End::Complete => {}
+            End::TooLong => {
+                return Err(self.malformed(&format!("it is longer than {} bytes", self.limit)));
+            }
+            End::Broken(error) => {
+                let mut error = error.clone();
+                error.map_detail(|detail| self.mask().field(detail, MAX_FIELD));
+                return Err(Error::transport(error, Some(self.answer(None, false))));
+            }
+        }
+        if self.body.trim_ascii().is_empty() {
+            return Err(self.malformed("it is empty"));
+        }
+        if let Some(encoding) = self.header(CONTENT_ENCODING.as_str())
+            && !encoding.eq_ignore_ascii_case("identity")
+        {
+            return Err(self.malformed("it is compressed, although the request did not allow that"));
+        }
+        json::text(&self.body).map_err(|_| self.malformed("it is not UTF-8"))
+    }
+
+    /// Returns the envelope of a 2xx, if its status is `ok`.
+    fn envelope<'t, T: Deserialize<'t>>(&self, json: &'t str) -> Result<Envelope<'t, T>, Error> {
+        let envelope = Envelope::read(json);
+        let status = match &envelope {
+            Ok(envelope) => envelope.status.clone(),
+            // A content of another shape must not hide a refusal.
+            Err(_) => Envelope::<IgnoredAny>::read(json)
+                .ok()
+                .and_then(|envelope| envelope.status),
+        };
+        let status = status.filter(|status| !status.as_str().is_empty());
+        match (status, envelope) {
+            (Some(ApiResultStatus::Ok), Ok(envelope)) => Ok(envelope),
+            (Some(ApiResultStatus::Ok) | None, Err(error)) => {
+                // The words of serde may quote the body.
+                let words = self.mask().excerpt(&error.to_string(), MAX_EXCERPT);
+                Err(self.malformed(&words))
+            }
+            (None, Ok(_)) => Err(self.malformed("it has no status")),
+            (Some(_), _) => Err(self.refused(ErrorKind::Rejected, &self.answered_with(), json)),
+        }
+    }
+
+    /// Returns the error for a status that is not a 2xx, with what the body says.
+    fn refused_by_status(&self) -> Error {
+        let mut what = self.answered_with();
+        if self.head.status.is_redirection() && self.head.status != StatusCode::NOT_MODIFIED {
+            what.push_str(", a redirect, which is never followed with a secret");
+        }
+        if self.head.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            what.push_str(", to a media type of the contract");
+        }
+        match self.complete_text() {
+            Some(json) => self.refused(ErrorKind::Rejected, &what, json),
+            None => Error::answered(ErrorKind::Rejected, what, self.answer(None, true)),
+        }
+    }
+
+    /// Returns a refusal that the service may have explained in an envelope.
+    fn refused(&self, kind: ErrorKind, what: &str, json: &str) -> Error {
+        let rejection = self.rejection(json);
+        let excerpt = rejection.is_none();
+        Error::answered(kind, what.to_owned(), self.answer(rejection, excerpt))
+    }
+
+    /// Returns the error for a 2xx that is not a valid answer; `reason` is masked already.
+    fn malformed(&self, reason: &str) -> Error {
+        let what = format!(
+            "{}, but the body is not a valid answer: {reason}",
+            self.answered_with(),
+        );
+        Error::answered(ErrorKind::Malformed, what, self.answer(None, true))
+    }
+
+    fn answered_with(&self) -> String {
+        let status = self.head.status;
+        match status.canonical_reason() {
+            Some(reason) => format!("the server answered {} {reason}", status.as_str()),
+            None => format!("the server answered {}", status.as_str()),
+        }
+    }
+
+    /// Returns the envelope of an error, if the body is one: it has a status or an explanation.
+    fn rejection(&self, json: &str) -> Option<Rejection> {
+        let envelope = Envelope::<IgnoredAny>::read(json).ok()?;
+        let mask = self.mask();
+        let field = |text: Option<Text<'_>>| {
+            let text = text?;
+            (!text.as_str().is_empty()).then(|| mask.field(text.as_str(), MAX_FIELD))
+        };
+        let rejection = Rejection {
+            status: envelope
+                .status
+                .filter(|status| !status.as_str().is_empty())
+                .map(|status| match status {
+                    ApiResultStatus::Unknown(text) => {
+                        ApiResultStatus::Unknown(mask.field(&text, MAX_EXCERPT))
+                    }
+                    known => known,
+                }),
+            message: field(envelope.message),
+            display_message: field(envelope.display_message),
+            error_hash: field(envelope.error_hash),
+            error_type: field(envelope.error_type),
+            error_data: envelope
+                .error_data
+                .map(|raw| mask.field(raw.get(), MAX_FIELD)),
+            team_code: field(envelope.team_code),
+        };
+        (rejection != Rejection::default()).then_some(rejection)
+    }
+
+    /// Masks a status that the token exposes: an unknown one is text like any other.
+    fn masked(&self, status: AuthenticationStatus) -> AuthenticationStatus {
+        match status {
+            AuthenticationStatus::Unknown(text) => {
+                AuthenticationStatus::Unknown(self.mask().field(&text, MAX_EXCERPT))
+            }
+            known => known,
+        }
+    }
+
+    fn answer(&self, rejection: Option<Rejection>, excerpt: bool) -> Answer {
+        let mask = self.mask();
+        let header = |name: &str| Some(mask.field(self.header(name)?, MAX_FIELD));
+        // A torn body may end within a secret, and a secret in UTF-16 would not be found.
+        let body = self.body.trim_ascii();
+        let shown = excerpt && self.is_complete() && !body.is_empty() && !body.contains(&0);
+        let excerpt = shown.then(|| mask.excerpt(&String::from_utf8_lossy(body), MAX_EXCERPT));
+        Answer {
+            status: self.head.status,
+            rejection,
+            retry_at: self.received.and_then(|received| {
+                let delay = retry_after(&self.head.headers, received.wall)?;
+                Some(received.after(delay))
+            }),
+            excerpt,
+            content_type: header(CONTENT_TYPE.as_str()),
+            date: header(DATE.as_str()),
+            www_authenticate: header(WWW_AUTHENTICATE.as_str()),
+            trace_ids: TRACE_IDS
+                .iter()
+                .filter_map(|name| Some((*name, header(name)?)))
+                .collect(),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        matches!(self.end, End::Complete)
+    }
+
+    /// Returns the body as text, if all of it was received.
+    fn complete_text(&self) -> Option<&str> {
+        self.is_complete().then(|| json::text(&self.body).ok())?
+    }
+
+    /// Returns a header's value, if it is UTF-8.
+    fn header(&self, name: &str) -> Option<&str> {
+        str::from_utf8(self.head.headers.get(name)?.as_bytes()).ok()
+    }
+
+    /// Returns a mask for the secrets of both directions: those in the request, and the tokens that
+    /// this answer may contain, also if it is malformed.
+    fn mask(&self) -> &Mask {
+        self.mask.get_or_init(|| {
+            let tokens = json::text(&self.body).map(json::id_tokens);
+            let tokens = tokens.unwrap_or_default();
+            let received = tokens.iter().map(Text::as_str);
+            Mask::new(self.sent.into_iter().flatten().chain(received))
+        })
+    }
+}
