@@ -80,7 +80,7 @@ pub fn rows() -> Vec<Row> {
         .unasked(),
         Row::goes_on("read and never answered", TIMEOUT, Peer::stall).soon(),
         Row::goes_on("answered after too long", TIMEOUT, move |peer| {
-            std::thread::sleep(Duration::from_millis(1200));
+            std::thread::sleep(Duration::from_secs(2));
             peer.say(ok())
         })
         .soon(),

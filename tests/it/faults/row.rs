@@ -16,7 +16,7 @@ use crate::support::Settings;
 use crate::support::server::Server;
 
 /// The attempt's time-out of rows in which something stalls.
-pub const SOON: Duration = Duration::from_millis(600);
+pub const SOON: Duration = Duration::from_secs(1);
 
 type Serve = dyn Fn(Peer) -> io::Result<()> + Send + Sync;
 
