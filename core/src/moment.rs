@@ -47,23 +47,3 @@ impl Moment {
         SystemTime::UNIX_EPOCH.checked_add(self.wall)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn combines_two_clocks() {
-        let (mono, wall) = (Duration::from_secs(3), Duration::from_secs(1_800_000_000));
-        let moment = Moment::new(mono, SystemTime::UNIX_EPOCH + wall);
-        assert_eq!(moment, Moment { mono, wall });
-        assert_eq!(moment.system_time(), Some(SystemTime::UNIX_EPOCH + wall));
-
-        let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert_eq!(Moment::new(mono, before_1970).wall, Duration::ZERO);
-
-        let end = moment.after(Duration::MAX);
-        assert_eq!((end.mono, end.wall), (Duration::MAX, Duration::MAX));
-        assert_eq!(end.system_time(), None);
-    }
-}

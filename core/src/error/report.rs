@@ -65,36 +65,3 @@ impl fmt::Display for Report<'_> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::{TransportError, TransportErrorKind};
-
-    #[test]
-    fn the_cause_stands_in_the_report_alone() {
-        let cause = TransportError::with_detail(TransportErrorKind::Connect, "refused");
-        let error = Error::from(cause);
-        let line = "no connection to the server could be made";
-        assert_eq!(
-            error.report().to_string(),
-            format!("{line}\n  cause: refused")
-        );
-        assert_eq!(
-            (error.to_string(), format!("{error:#}")),
-            (line.into(), line.into())
-        );
-    }
-
-    #[test]
-    fn the_report_is_escaped() {
-        let text = "a\u{1b}[2J\n";
-        let error = Error::from(TransportError::with_detail(
-            TransportErrorKind::Broken,
-            text,
-        ));
-        for error in [error, Error::configuration(text)] {
-            assert!(!format!("{error}{}", error.report()).contains('\u{1b}'));
-        }
-    }
-}

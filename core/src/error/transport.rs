@@ -100,30 +100,3 @@ impl fmt::Display for TransportError {
 }
 
 impl error::Error for TransportError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_each_link_of_the_chain_once() {
-        #[derive(Debug)]
-        struct Link(&'static str, Option<Box<Link>>);
-        impl fmt::Display for Link {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.0)
-            }
-        }
-        impl error::Error for Link {
-            fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-                self.1.as_ref().map(|link| &**link as _)
-            }
-        }
-        let deepest = Link("refused", None);
-        let middle = Link("tcp: refused", Some(Box::new(deepest)));
-        let top = Link("connecting", Some(Box::new(middle)));
-        let error = TransportError::new(TransportErrorKind::Connect, &top);
-        assert_eq!(error.to_string(), "connecting: tcp: refused");
-        assert_eq!(error.kind(), TransportErrorKind::Connect);
-    }
-}

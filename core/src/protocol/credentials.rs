@@ -118,29 +118,3 @@ impl fmt::Debug for ClientSecret {
         f.write_str("ClientSecret([secret])")
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ErrorKind;
-
-    #[test]
-    fn refuses_an_empty_half_by_name() {
-        for (id, secret, word) in [("", "s", "client id"), ("i", "", "client secret")] {
-            let error = Credentials::new(id, secret).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Configuration);
-            assert!(error.to_string().contains(word), "{error}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_trimmed() {
-        let credentials = Credentials::new(" id ", " s\n").unwrap();
-        assert_eq!(credentials.client_id().as_str(), " id ");
-        assert_eq!(credentials.client_secret().expose(), " s\n");
-        assert_eq!(
-            format!("{credentials:?}"),
-            "Credentials { client_id: ClientId(\" id \"), client_secret: ClientSecret([secret]) }"
-        );
-    }
-}

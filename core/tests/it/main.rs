@@ -17,21 +17,30 @@
     reason = "a test fails by panicking, reads files, starts threads and looks at the clock"
 )]
 
+mod certificates;
+mod config;
 mod corpus;
 mod dependencies;
+mod endpoint;
+mod error;
 mod golden;
 mod graph;
 mod json_suite;
+mod mask;
 mod model;
 #[cfg(feature = "tracing")]
 mod process;
 mod properties;
+mod proxy;
+mod retry_after;
 mod scenarios;
 mod secrets;
 #[cfg(feature = "shared")]
 mod shared;
 #[cfg(feature = "shared")]
 mod stress;
+mod token;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod values;
+mod wire;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -317,4 +318,101 @@ fn a_machine_prints_where_it_is_and_no_secret() {
     let printed = format!("{machine:?} {:?}", transmit.flight);
     assert!(printed.contains("flights: 1") && printed.contains("Flight { number: 1, sent: "));
     assert!(!printed.contains("secret"));
+}
+
+fn awaited(source: impl TokenSource) -> Token {
+    assert!(!source.reject(&token("abc")));
+    let future = pin!(source.token());
+    match future.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(token) => token.unwrap(),
+        Poll::Pending => panic!("a static token needs no wait"),
+    }
+}
+
+fn blocked(source: impl BlockingTokenSource) -> Token {
+    assert!(!source.reject(&token("abc")));
+    source.token().unwrap()
+}
+
+#[test]
+fn pointers_to_sources_are_sources() {
+    let source = StaticToken::new(token("abc"));
+    let dynamic: &dyn TokenSource = &source;
+    let shared: Arc<dyn TokenSource> = Arc::new(source.clone());
+    let boxed: Box<dyn TokenSource> = Box::new(Arc::clone(&shared));
+    for given in [
+        awaited(&source),
+        awaited(dynamic),
+        awaited(shared),
+        awaited(&boxed),
+        awaited(boxed),
+    ] {
+        assert_eq!(given, token("abc"));
+    }
+
+    let dynamic: &dyn BlockingTokenSource = &source;
+    let shared: Arc<dyn BlockingTokenSource> = Arc::new(source.clone());
+    let boxed: Box<dyn BlockingTokenSource> = Box::new(Arc::clone(&shared));
+    for given in [
+        blocked(&source),
+        blocked(dynamic),
+        blocked(shared),
+        blocked(&boxed),
+        blocked(boxed),
+    ] {
+        assert_eq!(given, token("abc"));
+    }
+}
+
+#[test]
+fn a_moment_combines_two_clocks() {
+    let (mono, wall) = (Duration::from_secs(3), Duration::from_secs(1_800_000_000));
+    let moment = Moment::new(mono, SystemTime::UNIX_EPOCH + wall);
+    assert_eq!(moment, Moment { mono, wall });
+    assert_eq!(moment.system_time(), Some(SystemTime::UNIX_EPOCH + wall));
+
+    let before_1970 = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+    assert_eq!(Moment::new(mono, before_1970).wall, Duration::ZERO);
+
+    let end = moment.after(Duration::MAX);
+    assert_eq!((end.mono, end.wall), (Duration::MAX, Duration::MAX));
+    assert_eq!(end.system_time(), None);
+}
+
+#[test]
+fn credentials_name_the_empty_half() {
+    for (id, secret, word) in [("", "s", "client id"), ("i", "", "client secret")] {
+        let error = Credentials::new(id, secret).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Configuration);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn credentials_are_not_trimmed() {
+    let credentials = Credentials::new(" id ", " s\n").unwrap();
+    assert_eq!(credentials.client_id().as_str(), " id ");
+    assert_eq!(credentials.client_secret().expose(), " s\n");
+    assert_eq!(
+        format!("{credentials:?}"),
+        "Credentials { client_id: ClientId(\" id \"), client_secret: ClientSecret([secret]) }"
+    );
+}
+
+#[test]
+fn a_media_type_has_a_restricted_name() {
+    let value = |name| {
+        let media_type = MediaType::application_suffix(name)?;
+        let request = exchange().with_media_type(media_type).request();
+        Ok::<_, Error>(request.headers()[CONTENT_TYPE].clone())
+    };
+    assert_eq!(
+        value("vnd.mesh.v1").unwrap(),
+        "application/vnd.mesh.v1+json"
+    );
+    for name in ["", "*", ".x", "a b", "a\r\nx: y", "a;q=1", "a/b", "é"] {
+        assert!(value(name).is_err(), "{name:?}");
+    }
+    let (longest, too_long) = ("a".repeat(122), "a".repeat(123));
+    assert!(value(&longest).is_ok() && value(&too_long).is_err());
 }
