@@ -184,6 +184,3 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
-
-#[cfg(all(test, loom))]
-mod schedules;

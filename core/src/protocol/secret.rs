@@ -56,7 +56,7 @@ impl Drop for Wiped {
         // A buffer that was handed in may have been longer before.
         self.0.spare_capacity_mut().zeroize();
         // Tests look here, because the buffer is gone afterwards.
-        #[cfg(all(test, not(loom)))]
+        #[cfg(test)]
         tests::DROPPED.with_borrow_mut(|dropped| dropped.push(self.0.clone()));
     }
 }
@@ -101,7 +101,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use std::cell::RefCell;
     use std::time::SystemTime;

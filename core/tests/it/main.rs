@@ -34,6 +34,8 @@ mod properties;
 mod proxy;
 mod retry_after;
 mod scenarios;
+#[cfg(all(loom, feature = "loom"))]
+mod schedules;
 mod secrets;
 #[cfg(feature = "shared")]
 mod shared;

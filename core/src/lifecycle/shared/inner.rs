@@ -8,12 +8,12 @@
 use std::fmt;
 use std::mem;
 use std::sync::PoisonError;
-#[cfg(not(all(test, loom)))]
+#[cfg(not(all(loom, feature = "loom")))]
 use std::sync::{Mutex, MutexGuard, RwLock};
 use std::thread;
 
 use event_listener::EventListener;
-#[cfg(all(test, loom))]
+#[cfg(all(loom, feature = "loom"))]
 use loom::sync::{Mutex, MutexGuard, RwLock};
 
 use crate::lifecycle::event::{Event, Observer};

@@ -1,15 +1,19 @@
 //! The schedules of three threads over one [`Shared`], by loom: no lost wake-up (which loom reports
-//! as a deadlock), no second flight, no rejected token, and in the end a snapshot that says what the
-//! machine says.
+//! as a deadlock), no second flight, no rejected token, and in the end a snapshot that agrees with
+//! the machine.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features shared --lib
-//! schedules`. A schedule has at most two preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says;
-//! `SCHEDULES=all` bounds nothing. Time stands still, and so nothing ever runs
-//! out: whoever is not woken sleeps for ever.
+//! ```sh
+//! RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features loom --test it \
+//!     --target-dir target/loom schedules
+//! ```
 //!
-//! Broken once each to see them fail: `notify(1)`; a snapshot published outside the lock; a attempt
-//! without its `Drop`; a listener registered after the lock; a rejection, and new credentials, of
-//! which nobody is told.
+//! A schedule has at most two preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says;
+//! `SCHEDULES=all` removes the bound. Time does not pass, so nothing times out: a caller that is not
+//! woken waits for ever.
+//!
+//! Each of these mutations fails at least one test: `notify(1)`; a snapshot published outside the
+//! lock; an attempt without its `Drop`; a listener registered after the lock; a rejection or new
+//! credentials that wake no waiter.
 
 use std::env;
 use std::sync::Arc;
@@ -21,8 +25,8 @@ use loom::model::Builder;
 use loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use loom::thread;
 
-use super::{Attempt, Shared, SharedStep};
-use crate::{
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
+use meshconnect_auth_core::{
     Config, Credentials, Endpoint, Error, Exchange, Machine, Moment, Need, Token, TransportError,
     TransportErrorKind,
 };
@@ -40,11 +44,11 @@ const LATER: Moment = Moment {
 
 type Answer = Result<Response<Vec<u8>>, Error>;
 
-/// What a service does, and how often it was asked.
+/// A token endpoint, which counts its requests.
 struct Service {
     shared: Shared,
     sent: AtomicU32,
-    is_in_flight: AtomicU32,
+    in_flight: AtomicU32,
     answer: fn(u32) -> Answer,
 }
 
@@ -56,12 +60,12 @@ impl Service {
         Arc::new(Self {
             shared: Shared::new(Machine::new(config, exchange, 1), None),
             sent: AtomicU32::new(0),
-            is_in_flight: AtomicU32::new(0),
+            in_flight: AtomicU32::new(0),
             answer,
         })
     }
 
-    /// One call, as a transport makes it, less the hit.
+    /// Makes one call as a transport does, without the look at the snapshot.
     fn call(&self, now: Moment, need: Need) -> Result<Token, Error> {
         let ticket = self.shared.ticket(need);
         loop {
@@ -76,17 +80,13 @@ impl Service {
 
     fn send(&self, now: Moment, attempt: Attempt) {
         let number = self.sent.fetch_add(1, SeqCst) + 1;
-        assert_eq!(
-            self.is_in_flight.fetch_add(1, SeqCst),
-            0,
-            "two live flights"
-        );
+        assert_eq!(self.in_flight.fetch_add(1, SeqCst), 0, "two live flights");
         let answer = (self.answer)(number);
-        self.is_in_flight.fetch_sub(1, SeqCst);
+        self.in_flight.fetch_sub(1, SeqCst);
         attempt.finish(now, answer);
     }
 
-    /// A flight that whoever calls this may bring back, or not.
+    /// Begins an attempt, which the caller finishes or drops.
     fn attempt(&self) -> Attempt {
         match self.shared.poll(NOW, &self.shared.ticket(Need::Usable)) {
             SharedStep::Send(attempt) => attempt,
@@ -98,13 +98,18 @@ impl Service {
         self.sent.load(SeqCst)
     }
 
-    /// What hits see when all is over is what the machine holds.
+    /// Returns the token of the snapshot.
+    fn ready(&self) -> Option<Token> {
+        self.shared.ready(NOW, Need::Usable, || ())
+    }
+
+    /// Checks that the snapshot agrees with the machine.
     fn end(&self) {
         let cached = self
             .shared
             .cached_token()
             .map(|cached| cached.token().clone());
-        assert_eq!(self.shared.hit(NOW).map(|hit| hit.token), cached);
+        assert_eq!(self.ready(), cached);
     }
 }
 
@@ -141,7 +146,7 @@ fn spawn<T: Send + 'static>(
 }
 
 #[test]
-fn of_three_callers_one_sends_and_all_are_served() {
+fn one_of_three_callers_sends_and_all_are_served() {
     schedules(|| {
         let service = Service::new(granted);
         let others = [0; 2].map(|_| spawn(&service, |service| service.call(NOW, Need::Usable)));
@@ -155,7 +160,7 @@ fn of_three_callers_one_sends_and_all_are_served() {
 }
 
 #[test]
-fn a_lead_that_is_dropped_is_taken_up_by_another() {
+fn another_caller_sends_after_a_dropped_attempt() {
     schedules(|| {
         let service = Service::new(granted);
         let attempt = service.attempt();
@@ -170,7 +175,7 @@ fn a_lead_that_is_dropped_is_taken_up_by_another() {
 }
 
 #[test]
-fn of_a_failure_all_who_waited_are_told_and_the_cooldown_tells_the_rest() {
+fn all_callers_get_the_error_of_one_request() {
     schedules(|| {
         let service = Service::new(refused);
         let others = [0; 2].map(|_| spawn(&service, |service| service.call(NOW, Need::Usable)));
@@ -185,15 +190,14 @@ fn of_a_failure_all_who_waited_are_told_and_the_cooldown_tells_the_rest() {
 }
 
 #[test]
-fn a_rejected_token_is_given_to_nobody_who_asks_later() {
+fn a_rejected_token_is_not_served_again() {
     schedules(|| {
         let service = Service::new(granted);
         let old = service.call(NOW, Need::Usable).unwrap();
         let rejected = old.clone();
         let rejecting = spawn(&service, move |service| {
             service.shared.reject(NOW, &rejected);
-            let hit = service.shared.hit(NOW);
-            assert!(hit.is_none_or(|hit| hit.token != rejected));
+            assert!(service.ready().is_none_or(|token| token != rejected));
             service.call(NOW, Need::Usable).unwrap()
         });
         let rejected = old.clone();
@@ -201,9 +205,9 @@ fn a_rejected_token_is_given_to_nobody_who_asks_later() {
             service.shared.reject(NOW, &rejected);
             service.call(NOW, Need::Usable).unwrap()
         });
-        // Whoever asks meanwhile is given the one or the other, or has to wait.
-        let hit = service.shared.hit(NOW);
-        assert!(hit.is_none_or(|hit| hit.token == old || hit.token.id_token() == "token-2"));
+        // A call in the meantime gets the old token or the new one, or has to wait.
+        let ready = service.ready();
+        assert!(ready.is_none_or(|token| token == old || token.id_token() == "token-2"));
         for token in [rejecting.join().unwrap(), also.join().unwrap()] {
             assert_ne!(token, old);
         }
@@ -213,10 +217,9 @@ fn a_rejected_token_is_given_to_nobody_who_asks_later() {
 }
 
 #[test]
-fn new_credentials_wake_those_who_wait_for_the_old() {
+fn new_credentials_wake_the_waiters() {
     schedules(|| {
         let service = Service::new(granted);
-        // A flight that nobody brings back.
         let attempt = service.attempt();
         let waiting = spawn(&service, |service| service.call(NOW, Need::Usable));
         let rotating = spawn(&service, |service| {
@@ -232,7 +235,7 @@ fn new_credentials_wake_those_who_wait_for_the_old() {
 }
 
 #[test]
-fn a_refresh_ahead_is_sent_once_and_serves_who_needs_a_newer_token() {
+fn a_refresh_ahead_is_sent_once_and_serves_a_need_for_newer() {
     schedules(|| {
         let service = Service::new(granted);
         let old = service.call(NOW, Need::Usable).unwrap();
