@@ -1,4 +1,4 @@
-//! The numbers that a user can set, and which combinations of them can work.
+//! The settings of a client, and which combinations of them are valid.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::error::Error;
 /// The default limit of a response body, in bytes.
 pub(crate) const DEFAULT_MAX_BODY: usize = 64 * 1024;
 
-/// The lifetime of a token whose answer does not say one.
+/// The lifetime of a token whose answer has none.
 pub(crate) const FALLBACK_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// Ten years; a longer lifetime is cut to this.
+/// Ten years. A longer lifetime is cut to this.
 pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The settings of a client that are numbers, the same for every transport.
+/// The numeric settings of a client, the same for every transport.
 ///
-/// Start from [`Config::default`] and change what you need. A time-out that is longer than the one
-/// that contains it is not an error; the shorter one applies.
+/// Start from [`Config::default`] and change what you need. A time-out may be longer than the
+/// one that contains it; the shorter one applies.
 ///
 /// ```
 /// # use meshconnect_auth_core::Config;
@@ -38,8 +38,8 @@ pub struct Config {
     pub acquisition_timeout: Duration,
     /// The largest response body in bytes; a longer one is an error. Default: 64 KiB, at most 1 MiB.
     pub max_body: usize,
-    /// How many attempts an acquisition has. Default: 3. After a failed acquisition the next one has a
-    /// single attempt.
+    /// The number of attempts of an acquisition. Default: 3. After a failed acquisition the next one
+    /// has a single attempt.
     pub attempts: u32,
     /// The back-off after the first attempt. Default: 500 ms. It doubles with each attempt; up to half
     /// of it is then removed at random.
@@ -52,26 +52,25 @@ pub struct Config {
     /// Default and minimum: 1 s. It doubles with each failure; up to half of it is then removed at
     /// random.
     pub first_cooldown: Duration,
-    /// What those holds and delays grow to: 60 s.
+    /// The longest of those cooldowns and delays. Default: 60 s.
     pub max_cooldown: Duration,
     /// How long a grant must stand before earlier failures are forgotten, and how old a token must be
     /// for its rejection not to count as one in a row. Default: 60 s.
     pub settled_after: Duration,
-    /// The lifetime of a token whose answer does not say one. Default: 5 min.
+    /// The lifetime of a token whose answer has none. Default: 5 min.
     pub fallback_lifetime: Duration,
-    /// The longest lifetime that is believed. Default and maximum: ten years.
+    /// The longest accepted lifetime; a longer one is cut. Default and maximum: ten years.
     pub max_lifetime: Duration,
     /// How long before its end a token is refreshed, in percent of its lifetime. Default: 25.
     pub refresh_ahead_percent: u8,
-    /// The limit of that. Default: 30 min.
+    /// The upper limit of the refresh ahead. Default: 30 min.
     pub max_refresh_ahead: Duration,
-    /// By how much earlier some instances refresh than others, in percent of the lifetime. Default:
-    /// 10.
+    /// The random part of the refresh ahead, in percent of the lifetime: instances refresh up to this
+    /// much earlier. Default: 10.
     pub refresh_jitter_percent: u8,
-    /// How long before its end a token is not served any more, in percent of its lifetime. Default:
-    /// 10.
+    /// How long before its end a token is no longer served, in percent of its lifetime. Default: 10.
     pub margin_percent: u8,
-    /// The limit of that. Default: 30 s.
+    /// The upper limit of the margin. Default: 30 s.
     pub max_margin: Duration,
 }
 
@@ -79,8 +78,8 @@ impl Config {
     /// The largest [`max_body`](Self::max_body) that can be set: 1 MiB.
     pub const LARGEST_MAX_BODY: usize = 1024 * 1024;
 
-    /// The longest time-out, back-off or cooldown that can be set: a day. HTTP clients add time-outs to
-    /// clock readings, and some of them panic on overflow.
+    /// The longest time-out, back-off or cooldown that can be set: a day. Some HTTP clients add
+    /// time-outs to clock readings and panic on overflow.
     pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// Checks that the settings can work together.

@@ -1,7 +1,6 @@
-//! How JSON is read: small helpers for the `serde` derives of [`wire`](crate::wire).
+//! Helpers for the `serde` derives of [`wire`](crate::wire).
 //!
-//! `serde_json` skips what a type does not name without a second look, so an unknown field costs
-//! nothing, whatever it holds.
+//! `serde_json` skips the fields that a type does not name, whatever their value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,13 +10,13 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-/// Returns the text of a JSON document: UTF-8, less one leading byte order mark (RFC 8259 §8.1).
+/// Returns the text of a JSON document without its byte order mark (RFC 8259 §8.1).
 pub(crate) fn text(body: &[u8]) -> Result<&str, std::str::Utf8Error> {
     let text = std::str::from_utf8(body)?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// A `T` that is read from a JSON object only; a derived struct would also take an array.
+/// A `T` that is read from a JSON object only. A derived struct also accepts an array.
 pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -40,10 +39,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// A string that borrows from the body where its JSON has no escapes.
+/// A string that borrows from the body if its JSON has no escapes.
 ///
-/// It may be a token, so a copy is wiped. (`Option<Cow<str>>` copies even with
-/// `#[serde(borrow)]`, into a buffer that nobody wipes.)
+/// It may be a token, so a copy is wiped. `Option<Cow<str>>` copies even with `#[serde(borrow)]`,
+/// and the copy is not wiped.
 pub(crate) enum Text<'a> {
     Borrowed(&'a str),
     Owned(Zeroizing<String>),
@@ -86,11 +85,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Returns the whole number that `json` is the text of. It saturates beyond an `i64`, and ends at the
-/// range of an `f64`, as numbers do in `serde_json`.
+/// Parses a whole number. It saturates beyond an `i64`, and returns `None` beyond an `f64`, as
+/// `serde_json` does.
 ///
-/// It works on the text because `serde_json` hands numbers on in another shape once any crate in
-/// the program enables its feature `arbitrary_precision`.
+/// It parses the text because `serde_json` represents numbers differently if any crate in the
+/// program enables its feature `arbitrary_precision`.
 pub(crate) fn integer(json: &str) -> Option<i64> {
     /// 2^64: no `f64` from here on has a fraction.
     const BEYOND_U64: f64 = 18_446_744_073_709_551_616.0;
@@ -110,20 +109,20 @@ pub(crate) fn integer(json: &str) -> Option<i64> {
     None
 }
 
-/// Returns the strings under the name `id_token` anywhere in a document, up to where it stops being
-/// JSON. At most four, since each of them is searched for in all text of the answer.
+/// Returns the strings under the name `id_token` at any depth, up to the first syntax error. At most
+/// four, because each of them is searched for in all text of the answer.
 pub(crate) fn id_tokens(text: &str) -> Vec<Text<'_>> {
     let mut found = Vec::new();
     let collect = Collect {
         found: &mut found,
         wanted: false,
     };
-    // What was found before an error is used.
+    // The tokens before an error count.
     let _ = collect.deserialize(&mut serde_json::Deserializer::from_str(text));
     found
 }
 
-/// The name of a member; reading one allocates nothing, also where it has escapes.
+/// The name of a member. Reading one allocates nothing, even if it has escapes.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum Name {
@@ -132,7 +131,7 @@ enum Name {
     Other,
 }
 
-/// Collects a value if it is wanted, and what is inside of it.
+/// Collects the strings in a value if it is wanted, and the tokens inside it.
 struct Collect<'f, 'de> {
     found: &'f mut Vec<Text<'de>>,
     wanted: bool,

@@ -4,9 +4,8 @@ use std::time::{Duration, SystemTime};
 
 /// One reading of both clocks, taken by the caller of the core.
 ///
-/// The core reads no clock: it decides from the moments that it is given. Where both clocks matter,
-/// whichever says sooner counts, so that a clock that is set back, a suspended machine or a fast wall
-/// clock never makes a token live longer.
+/// The core reads no clock; time is an argument. If both clocks matter, the sooner one counts. So a
+/// clock that is set back, a suspended machine or a fast wall clock never makes a token live longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(
     clippy::exhaustive_structs,

@@ -1,7 +1,6 @@
 //! The contract's schemas, under the contract's own names.
 //!
-//! Answers are read with unknown fields ignored: the contract allows the service to add some, and
-//! it has done so (`teamCode`).
+//! Unknown fields of an answer are skipped: the service adds fields, such as `teamCode`.
 
 use std::fmt;
 
@@ -22,8 +21,8 @@ pub(crate) struct ClientAdminTokenRequest<'a> {
 /// The envelope around every answer of the admin API
 /// (`#/components/schemas/OAuthTokenResponseApiResult` and its kin).
 ///
-/// [`Exchange::parse_as`](crate::Exchange::parse_as) reads one. Newer versions of the service add
-/// fields; construct one from its `Default`.
+/// [`Exchange::parse_as`](crate::Exchange::parse_as) reads one. Construct one from its `Default`,
+/// because newer versions of the service add fields.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -43,7 +42,7 @@ pub struct ApiResult<T> {
     /// The type of the error; the contract does not list the values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_type: Option<String>,
-    /// Data about the error, of no declared shape: its JSON text as received.
+    /// Data about the error, without a declared shape: its JSON text as received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_data: Option<Box<RawValue>>,
     /// A team to alert; not in the contract, but sent by newer versions of the service.
@@ -71,8 +70,8 @@ impl<T> Default for ApiResult<T> {
 
 /// The content of a token answer (`#/components/schemas/OAuthTokenResponse`), as a server sends it.
 ///
-/// `Debug` does not show the token. The copy of it in here is not wiped; a client gets its token
-/// from [`Exchange::parse`](crate::Exchange::parse), which makes no such copy.
+/// `Debug` does not show the token. The copy of it here is not wiped. A client gets its token from
+/// [`Exchange::parse`](crate::Exchange::parse), which makes no such copy.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OAuthTokenResponse {
@@ -96,7 +95,7 @@ impl fmt::Debug for OAuthTokenResponse {
     }
 }
 
-/// [`ApiResult`] as it is read: borrowed from the body, so that reading copies no token.
+/// [`ApiResult`] borrowed from the body, so that reading copies no token.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Envelope<'a, T> {
@@ -136,7 +135,7 @@ impl<'a, T: Deserialize<'a>> Envelope<'a, T> {
     }
 }
 
-/// [`OAuthTokenResponse`] as it is read: borrowed from the body.
+/// [`OAuthTokenResponse`] borrowed from the body.
 #[derive(Deserialize)]
 pub(crate) struct TokenContent<'a> {
     #[serde(borrow)]
@@ -147,7 +146,7 @@ pub(crate) struct TokenContent<'a> {
 
 /// A whole number of seconds, written as an integer or as a string of digits.
 ///
-/// Its range is checked where it is used.
+/// The user of the number checks its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seconds(pub(crate) i64);
 
@@ -193,7 +192,7 @@ macro_rules! open_enum {
             /// Every value of the contract.
             pub const KNOWN: &[Self] = &[$(Self::$variant,)+];
 
-            /// The value as the contract spells it.
+            /// Returns the value as the contract spells it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -239,8 +238,8 @@ open_enum! {
         Ok = "ok",
         /// `serverFailure`: the service failed.
         ServerFailure = "serverFailure",
-        /// `permissionDenied`: not allowed. The credentials may be wrong, or an IP allow-list
-        /// does not have this machine.
+        /// `permissionDenied`: not allowed. The credentials may be wrong, or this machine may be
+        /// missing from an IP allow-list.
         PermissionDenied = "permissionDenied",
         /// `badRequest`: the request was not valid.
         BadRequest = "badRequest",

@@ -21,23 +21,23 @@ use crate::moment::Moment;
 /// the same answer get the same error. [`kind`](Self::kind) is a `Copy` value to match on.
 ///
 /// `{}` is one line, and `{:#}` is the same. [`report`](Self::report) is several lines with
-/// everything the server said, for a log or a support ticket. The client secret and the token are
-/// masked in server text when the error is made. Control characters and bidirectional overrides in
-/// it are escaped, so that no answer can forge a line or drive a terminal.
+/// everything in the server's answer, for a log or a support ticket. The client secret and the token are
+/// masked in server text when the error is created. Control characters and bidirectional overrides
+/// in it are escaped, so that an answer cannot forge a line or control a terminal.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
-    /// What happened, in this crate's own words.
+    /// What happened, without text from outside.
     what: Cow<'static, str>,
     source: Option<TransportError>,
     answer: Option<Box<Answer>>,
     attempts: u32,
 }
 
-/// The answer that an error is about. Secrets are masked in all of its text.
+/// The answer that caused an error. Secrets are masked in all of its text.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -60,7 +60,7 @@ pub enum ErrorKind {
     Configuration,
     /// The async client was called without the runtime that it needs. Blame: the caller.
     NoRuntime,
-    /// The server refused, by its HTTP status or, within a 2xx, by the envelope's status.
+    /// The server refused: by the HTTP status or, within a 2xx, by the envelope's status.
     Rejected,
     /// The request was valid and the authentication failed (`content.status` is `failed`).
     AuthenticationFailed,
@@ -72,14 +72,14 @@ pub enum ErrorKind {
     /// A token was requested with a longer lifetime than the service's tokens have. Blame: the
     /// caller.
     LifetimeTooShort,
-    /// The token was refused where it was used, and so was the one before it.
+    /// The token was rejected where it was used, and so was the one before it.
     TokenRejected,
-    /// There was no answer, or only a part of one. Blame: the wire.
+    /// There was no answer or an incomplete one. Blame: the wire.
     Transport(TransportErrorKind),
 }
 
 impl ErrorKind {
-    /// Returns who has to act on it.
+    /// Returns which party has to act on it.
     #[must_use]
     pub fn blame(self) -> Blame {
         match self {
@@ -94,15 +94,15 @@ impl ErrorKind {
     }
 }
 
-/// Who has to act on an error.
+/// The party that has to act on an error.
 ///
 /// Exhaustive on purpose: an exchange has no fourth party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "an exchange has no fourth party")]
 pub enum Blame {
-    /// Whoever wrote or configured the calling program.
+    /// The author or operator of the calling program.
     Caller,
-    /// The server, or whoever administers the account there.
+    /// The server, or the administrator of the account.
     Server,
     /// Everything between the two.
     Wire,
@@ -111,13 +111,13 @@ pub enum Blame {
 impl Error {
     /// Returns an error about a configuration that cannot work.
     ///
-    /// `what` says what is wrong and what to do. It must not contain a secret.
+    /// `what` names the problem and the remedy. It must not contain a secret.
     #[must_use]
     pub fn configuration(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Configuration, what)
     }
 
-    /// Returns an error about an async client that was called outside of its runtime.
+    /// Returns an error about an async client that was called outside its runtime.
     #[must_use]
     pub fn no_runtime(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::NoRuntime, what)
@@ -141,8 +141,8 @@ impl Error {
         self.answer()?.rejection.as_ref()
     }
 
-    /// Returns when the server wants to be asked again (`Retry-After`, RFC 9110 §10.2.3), by this
-    /// machine's wall clock.
+    /// Returns the time from which the server accepts another request (`Retry-After`, RFC 9110
+    /// §10.2.3), by this machine's wall clock.
     #[must_use]
     pub fn retry_at(&self) -> Option<SystemTime> {
         self.retry_moment()?.system_time()
@@ -166,13 +166,13 @@ impl Error {
         self.answer()?.content_type.as_deref()
     }
 
-    /// Returns the answer's `Date` as received: when it happened, by the server's clock.
+    /// Returns the answer's `Date` as received: the time of the answer by the server's clock.
     #[must_use]
     pub fn date(&self) -> Option<&str> {
         self.answer()?.date.as_deref()
     }
 
-    /// Returns the answer's `WWW-Authenticate`, which may contain the only reason of a 401.
+    /// Returns the answer's `WWW-Authenticate`, which may contain the only reason for a 401.
     #[must_use]
     pub fn www_authenticate(&self) -> Option<&str> {
         self.answer()?.www_authenticate.as_deref()
@@ -195,7 +195,8 @@ impl Error {
     pub(crate) fn token_rejected() -> Self {
         Self::new(
             ErrorKind::TokenRejected,
-            "the service keeps refusing its own tokens; asking for more of them would not help",
+            "the token was rejected where it was used, and so was the one before it; check the \
+             permissions of the client id",
         )
     }
 
@@ -214,7 +215,7 @@ impl Error {
         }))
     }
 
-    /// Returns an error about the transport, with the received part of the answer, if any.
+    /// Returns an error about the transport, with the received part of the answer if there is one.
     pub(crate) fn transport(source: TransportError, answer: Option<Answer>) -> Self {
         Self(Arc::new(Inner {
             kind: ErrorKind::Transport(source.kind()),
@@ -231,7 +232,7 @@ impl Error {
         self
     }
 
-    /// Returns the same error with the HTTP client's words mapped.
+    /// Returns the same error with the HTTP client's text mapped.
     pub(crate) fn map_detail(mut self, map: impl FnOnce(&str) -> String) -> Self {
         if self.0.source.is_some()
             && let Some(source) = &mut Arc::make_mut(&mut self.0).source

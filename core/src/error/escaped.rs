@@ -1,8 +1,8 @@
-//! How outside text is printed.
+//! Escapes text from outside before it is printed.
 
 use std::fmt::{self, Write as _};
 
-/// Outside text for a terminal or a log, with everything escaped that is not printable.
+/// Text from outside, which prints with all unprintable characters escaped.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {

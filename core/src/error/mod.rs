@@ -1,4 +1,4 @@
-//! What can go wrong, and who can fix it.
+//! Errors, and which party can fix them.
 
 #[allow(
     clippy::module_inception,

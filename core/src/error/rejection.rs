@@ -1,4 +1,4 @@
-//! The envelope of a refusal.
+//! The service's explanation of a refusal.
 
 use crate::wire::ApiResultStatus;
 
@@ -35,7 +35,7 @@ impl Rejection {
         self.display_message.as_deref()
     }
 
-    /// Returns the opaque hash by which the service groups its errors; quote it in a support ticket.
+    /// Returns the opaque hash by which the service groups its errors. Quote it in a support ticket.
     #[must_use]
     pub fn error_hash(&self) -> Option<&str> {
         self.error_hash.as_deref()
@@ -43,8 +43,8 @@ impl Rejection {
 
     /// Returns the type of the error.
     ///
-    /// The contract does not list the types, and its own examples use one type for two causes:
-    /// show it, but do not decide by it.
+    /// The contract does not list the types, and its examples use one type for two causes. Show it,
+    /// but do not decide by it.
     #[must_use]
     pub fn error_type(&self) -> Option<&str> {
         self.error_type.as_deref()

@@ -8,7 +8,7 @@ use super::escaped::Escaped;
 use crate::moment::Moment;
 
 impl Error {
-    /// Returns the error in several lines, with everything the server said.
+    /// Returns the error in several lines, with everything in the server's answer.
     ///
     /// ```
     /// # use meshconnect_auth_core::{TransportError, TransportErrorKind};
@@ -46,13 +46,13 @@ impl fmt::Display for Report<'_> {
             line("error data", rejection.error_data())?;
             line("team code", rejection.team_code())?;
         }
-        // httpdate stops at the year 9999, and a wall clock may be set beyond it.
+        // httpdate panics after the year 9999, which a wall clock may show.
         let retry_at = answer
             .retry_at
             .filter(|at| at.wall < Duration::from_secs(253_370_764_800))
             .and_then(Moment::system_time);
         let retry_at = retry_at.map(httpdate::fmt_http_date);
-        line("ask again at", retry_at.as_deref())?;
+        line("retry at", retry_at.as_deref())?;
         line("www-authenticate", answer.www_authenticate.as_deref())?;
         line("date", answer.date.as_deref())?;
         for (name, value) in &answer.trace_ids {

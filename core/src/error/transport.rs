@@ -1,4 +1,4 @@
-//! Failures of the transport: the step that failed, and the HTTP client's own words.
+//! Failures of the transport: the step that failed, and the HTTP client's text.
 
 use std::error;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::escaped::Escaped;
 pub enum TransportErrorKind {
     /// The host name could not be resolved.
     Dns,
-    /// No connection could be made, to the server or through the proxy.
+    /// Connecting failed, to the server or through the proxy.
     Connect,
     /// The TLS handshake failed for a reason other than the certificate.
     Tls,
@@ -23,7 +23,7 @@ pub enum TransportErrorKind {
     Timeout,
     /// The answer is not HTTP.
     NotHttp,
-    /// The connection failed after it was made, or for a reason that no other kind covers.
+    /// The connection failed after it was established, or for a reason without a kind of its own.
     Broken,
 }
 
@@ -45,10 +45,10 @@ impl TransportErrorKind {
     }
 }
 
-/// A failure of the transport: the step, and the HTTP client's own words.
+/// A failure of the transport: the step, and the HTTP client's text.
 ///
-/// The words are a copy of the client's whole chain of sources: no type of the HTTP client becomes
-/// part of this API, and secrets can be masked in them.
+/// The text is a copy of the client's whole chain of sources. So no type of the HTTP client is part
+/// of this API, and secrets in it can be masked.
 #[derive(Clone, Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
@@ -56,24 +56,24 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// Describes a failure by the error that the HTTP client returned, with its chain of sources.
+    /// Creates a failure from the HTTP client's error and its chain of sources.
     #[must_use]
     pub fn new(kind: TransportErrorKind, error: &(dyn error::Error + 'static)) -> Self {
         let mut detail = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
-            let words = error.to_string();
-            // Many errors repeat the words of their source.
-            if !detail.contains(&words) {
+            let text = error.to_string();
+            // Many errors repeat the text of their source.
+            if !detail.contains(&text) {
                 detail.push_str(": ");
-                detail.push_str(&words);
+                detail.push_str(&text);
             }
             source = error.source();
         }
         Self { kind, detail }
     }
 
-    /// Describes a failure in the caller's own words.
+    /// Creates a failure from the caller's description.
     #[must_use]
     pub fn with_detail(kind: TransportErrorKind, detail: impl Into<String>) -> Self {
         Self {

@@ -13,11 +13,11 @@ pub struct CachedToken {
     pub(super) life: Lifespan,
     /// When it may be refreshed next: its refresh time, or later after an attempt.
     pub(super) next_refresh: Moment,
-    /// The flight that brought it; 0 for one that was handed in.
+    /// The flight that obtained it; 0 for one from another source.
     pub(super) flight: u64,
     /// When that flight was sent.
     pub(super) sent: Moment,
-    /// The rest of its life when it arrived.
+    /// The rest of its life on arrival.
     pub(super) left_on_arrival: Duration,
 }
 
@@ -45,13 +45,13 @@ impl CachedToken {
         &self.token
     }
 
-    /// Returns until when it is served; whichever clock says sooner.
+    /// Returns the time until which it is served, by the clock that says sooner.
     #[must_use]
     pub fn usable_until(&self) -> Moment {
         self.life.usable_until
     }
 
-    /// Returns from when on it is refreshed ahead; whichever clock says sooner.
+    /// Returns the time from which it is refreshed ahead, by the clock that says sooner.
     #[must_use]
     pub fn next_refresh(&self) -> Moment {
         self.next_refresh

@@ -1,4 +1,4 @@
-//! Cooldowns, the delays of refreshes, and how both grow.
+//! Cooldowns, delays of refreshes, and their growth.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::moment::Moment;
 #[derive(Default)]
 pub(super) struct Cooldown {
     period: Option<Period>,
-    /// Counts the cooldowns and delays in a row; each doubles the next.
+    /// Counts the cooldowns and delays in a row. Each doubles the next.
     growth: u32,
-    /// Since when a grant has stood without a failure or rejection.
+    /// The time of the first grant since the last failure or rejection.
     good_since: Option<Moment>,
     /// Counts the young tokens that were rejected in a row.
     rejections: u32,
 }
 
-/// A time in which no request is sent; it ends by whichever clock says sooner.
+/// A time in which no request is sent. It ends by the clock that says sooner.
 pub(super) struct Period {
     pub(super) until: Moment,
     pub(super) error: Error,
@@ -53,8 +53,7 @@ impl Cooldown {
         self.rejections
     }
 
-    /// Begins a cooldown, and returns its length. It replaces a running one, and does not end before
-    /// it.
+    /// Begins a cooldown and returns its length. It replaces a running one and does not end before it.
     pub(super) fn begin(&mut self, now: Moment, delay: Duration, error: Error) -> Duration {
         let end = now.after(delay);
         let running = self.running(now).map(|period| period.until);
@@ -75,7 +74,7 @@ impl Cooldown {
         self.period.as_ref().map(|period| period.until)
     }
 
-    /// Forgets earlier failures if a grant has stood long enough before this failure or rejection.
+    /// Forgets earlier failures if the first grant after them is old enough.
     fn forget_settled(&mut self, now: Moment, config: &Config) {
         if let Some(since) = self.good_since.take()
             && has_come(since.after(config.settled_after), now)

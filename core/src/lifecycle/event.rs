@@ -30,7 +30,7 @@ pub enum Event {
         number: u32,
         /// The back-off before the next attempt.
         delay: Duration,
-        /// What went wrong.
+        /// The error of the attempt.
         error: Error,
     },
     /// An acquisition or a refresh ahead obtained a token. A late grant causes no event.
@@ -39,7 +39,7 @@ pub enum Event {
         /// The rest of the token's life.
         lifetime: Duration,
     },
-    /// A refresh ahead brought the token that is cached already.
+    /// A refresh ahead returned the token that is already cached.
     #[non_exhaustive]
     NotRenewed {
         /// The delay before the next refresh.
@@ -48,7 +48,7 @@ pub enum Event {
     /// An acquisition or a refresh ahead failed.
     #[non_exhaustive]
     Failed {
-        /// What went wrong.
+        /// The error of the attempt.
         error: Error,
         /// Whether it was a refresh ahead, which fails no caller.
         ahead: bool,
@@ -72,7 +72,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns what went wrong, if something did.
+    /// Returns the error of the event, if it has one.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match self {
@@ -86,7 +86,7 @@ impl Event {
         }
     }
 
-    /// Returns the delay that follows from the event, if there is one.
+    /// Returns the delay after the event, if it has one.
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
         match self {

@@ -1,4 +1,4 @@
-//! Pure functions: how fresh a token is.
+//! Pure functions: when a token is refreshed, and until when it is usable.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use crate::moment::Moment;
 
 /// The dates in the life of a token.
 ///
-/// Each date exists on both clocks and comes by whichever clock says sooner: a clock that is set
-/// back or stops in a suspend never makes a token live longer.
+/// Each date is on both clocks, and the clock that reaches it first counts. So a clock that is set back
+/// or stops in a suspend never makes a token live longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lifespan {
-    /// From here on it is refreshed ahead.
+    /// The time from which it is refreshed ahead.
     pub(crate) refresh_at: Moment,
-    /// From here on it is not served: it might expire on its way.
+    /// The time from which it is not served, because it might expire in transit.
     pub(crate) usable_until: Moment,
     pub(crate) expires_at: Moment,
 }
 
 impl Lifespan {
     /// Returns the dates of a token that lives for `lifetime` from `start` on. `jitter`, from 0 to 1,
-    /// is this instance's share of the time by which instances refresh earlier than others.
+    /// is this instance's share of the refresh jitter.
     pub(crate) fn new(start: Moment, lifetime: Duration, config: &Config, jitter: f64) -> Self {
         let ahead = percent(lifetime, config.refresh_ahead_percent).min(config.max_refresh_ahead);
         let jitter = percent(lifetime, config.refresh_jitter_percent).mul_f64(jitter);
@@ -33,7 +33,7 @@ impl Lifespan {
         }
     }
 
-    /// Returns the rest of its life, by the clock that leaves less.
+    /// Returns the rest of its life, by the clock that says less.
     pub(crate) fn left(&self, now: Moment) -> Duration {
         until(self.expires_at, now)
     }
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    /// For each lifetime: the refresh time without and with all of the jitter, and the end of use, in
+    /// For each lifetime: the refresh time without and with full jitter, and the end of use, in
     /// seconds.
     #[test]
     fn the_dates_follow_from_the_lifetime() {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn whichever_clock_says_sooner() {
+    fn the_sooner_clock_counts() {
         let life = Lifespan::new(at(0), Duration::from_secs(100), &Config::default(), 0.0);
         assert!(life.is_usable(at(89)) && !life.is_usable(at(90)));
         let apart = |mono, wall| Moment {

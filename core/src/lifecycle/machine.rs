@@ -1,11 +1,10 @@
 //! The state machine: what to do next, decided from state and time alone.
 //!
-//! This file has what goes in and out; [`transitions`] has what follows from it. How fresh a token
-//! is and how long to wait are pure functions of [`freshness`](super::freshness) and
-//! [`retry`](super::retry).
+//! This file has the inputs and outputs, [`transitions`] the changes of state. Freshness and delays
+//! are pure functions in [`freshness`](super::freshness) and [`retry`](super::retry).
 //!
-//! The state is what is being attempted now. The cached token and the cooldown stand beside it,
-//! because each of them can go with any state.
+//! The state is the current activity. The cached token and the cooldown are separate fields, because
+//! each of them may exist in any state.
 //!
 //! ```text
 //! Idle       -> Acquiring   poll: a token is needed
@@ -16,7 +15,7 @@
 //! BackingOff -> Idle        past the deadline, new credentials
 //! BackingOff -> Refreshing  poll_refresh: past the deadline, with a usable token
 //! Refreshing -> Idle        a grant, a failure, an abandoned attempt, new credentials
-//! Refreshing -> BackingOff  a failure after the token's end: the first attempt of the waiters
+//! Refreshing -> BackingOff  a failure after the token's end: the first failed attempt
 //! Refreshing -> Acquiring   poll: past the deadline, without a usable token and without waiters
 //! ```
 
@@ -47,8 +46,8 @@ use crate::protocol::{Credentials, Endpoint, Exchange, Grant, Token};
 
 /// Decides when to request a token, from state and time alone.
 ///
-/// It does no IO and reads no clock. The driver polls with a [`Ticket`], does what the [`Step`]
-/// says, hands back the outcome, and polls again:
+/// It does no IO and reads no clock. The driver polls with a [`Ticket`], executes the [`Step`],
+/// reports the outcome, and polls again:
 ///
 /// ```
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
@@ -84,14 +83,14 @@ pub struct Machine {
     config: Config,
     exchange: Exchange,
     rng: Rng,
-    /// This instance's share of the refresh jitter, from 0 to 1. It never changes, so that a fleet
-    /// that started together stays spread out.
+    /// This instance's share of the refresh jitter, from 0 to 1. It is constant, so that the instances
+    /// of a fleet stay spread out.
     jitter: f64,
     /// The highest reading of the monotonic clock.
     seen: Duration,
-    /// Counts the credentials; flights of older ones are ignored.
+    /// Counts the credentials. Flights of older ones are ignored.
     generation: u64,
-    /// Counts the flights, and so is the number of the last one.
+    /// Counts the flights; the number of the last one.
     flights: u64,
     /// Counts the failed acquisitions.
     failures: u64,
@@ -99,7 +98,7 @@ pub struct Machine {
     state: State,
     cached: Option<CachedToken>,
     cooldown: Cooldown,
-    /// Whether the last acquisition failed: the next one is then a probe of one attempt.
+    /// Whether the last acquisition failed. If so, the next one is a probe of one attempt.
     probing: bool,
     rejected: Rejected,
     events: VecDeque<Event>,
@@ -108,8 +107,8 @@ pub struct Machine {
 impl Machine {
     /// Creates a machine without a token.
     ///
-    /// All its randomness comes from `seed`: draw it at random, once per machine. The config is not
-    /// checked; [`Config::check`] does that.
+    /// All its randomness comes from `seed`: draw it at random, once per machine. Check the config with
+    /// [`Config::check`] first.
     #[must_use]
     pub fn new(config: Config, exchange: Exchange, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
@@ -132,14 +131,14 @@ impl Machine {
         }
     }
 
-    /// Returns what to do next for the call with this ticket: the first row that applies.
+    /// Returns the next step for the call with this ticket: the first row that applies.
     ///
     /// | # | when | answer |
     /// |---|---|---|
     /// | 1 | the cached token is usable and meets the need | [`Ready`](Step::Ready) |
-    /// | 2 | an acquisition failed after the ticket was taken | [`Failed`](Step::Failed) with its error, the same for all who waited |
+    /// | 2 | an acquisition failed after the ticket was taken | [`Failed`](Step::Failed) with its error, the same for all waiting calls |
     /// | 3 | no token lives as long as needed | [`Failed`](Step::Failed); nothing is sent |
-    /// | 4 | a flight is in flight, or a back-off runs | [`Wait`](Step::Wait) until it ends |
+    /// | 4 | a request is in flight, or a back-off runs | [`Wait`](Step::Wait) until it ends |
     /// | 5 | a cooldown runs | [`Failed`](Step::Failed) with the error that began it |
     /// | 6 | otherwise | [`Send`](Step::Send) |
     pub fn poll(&mut self, now: Moment, ticket: &Ticket) -> Step {
@@ -167,8 +166,8 @@ impl Machine {
         Step::Send(self.send_attempt(now))
     }
 
-    /// Returns a refresh ahead if it is time for one: the cached token is usable and past its
-    /// refresh time, and there is no flight, back-off or cooldown. Nobody has to wait for it.
+    /// Returns a refresh ahead if one is due: the cached token is usable and past its refresh time, and
+    /// there is no flight, back-off or cooldown. No call has to wait for it.
     pub fn poll_refresh(&mut self, now: Moment) -> Option<Transmit> {
         let now = self.read(now);
         self.notice_deadlines(now, None);
@@ -181,16 +180,15 @@ impl Machine {
         Some(self.send_refresh(now))
     }
 
-    /// Returns the oldest event that nobody has taken yet. At most 64 are kept; the oldest are
-    /// dropped.
+    /// Removes and returns the oldest event. At most 64 events are kept; older ones are dropped.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Takes the outcome of a flight. The next [`poll`](Self::poll) says what follows from it.
+    /// Takes the outcome of a flight. The next [`poll`](Self::poll) returns the consequence.
     #[allow(
         clippy::needless_pass_by_value,
-        reason = "a flight goes back exactly once"
+        reason = "each flight is returned exactly once"
     )]
     pub fn handle_outcome(&mut self, now: Moment, flight: Flight, outcome: Result<Grant, Error>) {
         let now = self.read(now);
@@ -202,12 +200,12 @@ impl Machine {
         self.land(now, flight.number, arrival);
     }
 
-    /// Takes back a flight whose outcome will never be known, as if it had never been sent.
+    /// Abandons a flight without an outcome, as if it had never been sent.
     ///
-    /// It needs no clock, so that a `Drop` can call it.
+    /// It takes no clock reading, so that a `Drop` can call it.
     #[allow(
         clippy::needless_pass_by_value,
-        reason = "a flight goes back exactly once"
+        reason = "each flight is returned exactly once"
     )]
     pub fn handle_abandon(&mut self, flight: Flight) {
         self.abandon(flight.number);
@@ -215,7 +213,7 @@ impl Machine {
 
     /// Records that `token` was rejected where it was used (a downstream 401).
     ///
-    /// Only the cached token counts; it is then dropped, and the answer is `true`.
+    /// Drops the token and returns `true` if it is the cached one. Otherwise returns `false`.
     pub fn handle_rejection(&mut self, now: Moment, token: &Token) -> bool {
         let now = self.read(now);
         let Some(cached) = self.cached.take_if(|cached| cached.token == *token) else {
@@ -225,7 +223,7 @@ impl Machine {
         let in_a_row = self.cooldown.reject(now, cached.sent, &self.config);
         self.emit(Event::Rejected { in_a_row });
         if in_a_row > 1 {
-            // A downstream that rejects every token must not cost a request per call.
+            // A downstream that rejects every token must not cause a request per call.
             let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
             let error = Error::token_rejected();
             let delay = self.cooldown.begin(now, delay, error.clone());
@@ -234,8 +232,8 @@ impl Machine {
         true
     }
 
-    /// Takes a token from another source as if it had just been granted. One that is not usable any
-    /// more, or was rejected, is ignored.
+    /// Caches a token from another source as if it had just been granted. A token that is not usable
+    /// or was rejected is ignored.
     pub fn handle_token(&mut self, now: Moment, token: Token) {
         let now = self.read(now);
         let expiry = token.expires_at().duration_since(SystemTime::UNIX_EPOCH);
@@ -248,8 +246,8 @@ impl Machine {
         }
     }
 
-    /// Continues with other credentials. Flights of the old ones are ignored from now on; the cached
-    /// token stays if the client id is the same.
+    /// Replaces the credentials. Flights of the old ones are ignored from now on. The cached token stays
+    /// if the client id is the same.
     pub fn set_credentials(&mut self, credentials: Credentials) {
         if credentials.client_id() != self.exchange.credentials().client_id() {
             self.cached = None;
@@ -264,7 +262,7 @@ impl Machine {
         self.probing = false;
     }
 
-    /// Begins a call: records what it needs, and what has happened so far.
+    /// Begins a call: returns a ticket with its need and the current counts of flights and failures.
     #[must_use]
     pub fn ticket(&self, need: Need) -> Ticket {
         Ticket {
@@ -274,7 +272,7 @@ impl Machine {
         }
     }
 
-    /// Returns where requests go.
+    /// Returns the endpoint that requests go to.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         self.exchange.endpoint()
@@ -286,7 +284,7 @@ impl Machine {
         self.cached.as_ref()
     }
 
-    /// Returns what is going on, for a health check or a debug page. It contains no secret.
+    /// Returns the status, for a health check or a debug page. It contains no secret.
     #[must_use]
     pub fn status(&self, now: Moment) -> Status {
         let mono = now.mono.max(self.seen);
@@ -301,8 +299,8 @@ impl Machine {
         }
     }
 
-    /// Returns from when on [`poll_refresh`](Self::poll_refresh) is worth a call: the refresh time
-    /// of the cached token, or later while something runs that a refresh would wait for.
+    /// Returns the time from which [`poll_refresh`](Self::poll_refresh) may send: the refresh time of
+    /// the cached token, or the end of a flight, acquisition or cooldown if that is later.
     #[cfg(feature = "shared")]
     pub(super) fn next_refresh(&self) -> Option<Moment> {
         let cached = self.cached.as_ref()?;
@@ -334,7 +332,7 @@ impl Machine {
         )
     }
 
-    /// Keeps the monotonic clock at its highest reading; the wall clock may go anywhere.
+    /// Returns `now` with the highest reading of the monotonic clock so far.
     fn read(&mut self, now: Moment) -> Moment {
         self.seen = self.seen.max(now.mono);
         Moment {

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use crate::protocol::Token;
 
-/// How many tokens are remembered.
+/// The number of tokens that are remembered.
 const REMEMBERED: usize = 8;
 
-/// The last rejected tokens, each with how many flights had been sent by then.
+/// The last rejected tokens, each with the number of flights that had been sent by then.
 #[derive(Default)]
 pub(super) struct Rejected(VecDeque<(Token, u64)>);
 
@@ -19,8 +19,8 @@ impl Rejected {
         self.0.push_back((token, flights));
     }
 
-    /// Returns whether `token` was rejected after the flight that brings it was sent. The service may
-    /// grant the same token again to a later request.
+    /// Returns whether `token` was rejected after its flight was sent. The service may grant the same
+    /// token again to a later request.
     pub(super) fn covers(&self, token: &Token, flight: u64) -> bool {
         self.0
             .iter()

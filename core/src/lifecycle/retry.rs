@@ -1,4 +1,4 @@
-//! Pure functions: what to retry, and how long to wait.
+//! Pure functions: which errors are retried, and after which delay.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
         ),
         ErrorKind::Rejected => error.http_status().is_some_and(|status| {
             if status.is_success() {
-                // The envelope decides in a 2xx only.
+                // Only in a 2xx does the envelope decide.
                 matches!(
                     error.rejection().and_then(|rejection| rejection.status()),
                     Some(ApiResultStatus::ServerFailure | ApiResultStatus::TooManyRequest)
@@ -39,7 +39,7 @@ pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
     }
 }
 
-/// Returns how long to wait between attempt number `attempt` (from 1) and the next.
+/// Returns the delay between attempt number `attempt` (from 1) and the next.
 pub(crate) fn backoff(
     error: &Error,
     attempt: u32,
@@ -60,18 +60,18 @@ pub(crate) fn backoff(
     }
 }
 
-/// Returns the delay that the server requested, if it did.
+/// Returns the delay that the server requested, if any.
 pub(crate) fn retry_after(error: &Error, now: Moment) -> Option<Duration> {
     Some(error.retry_moment()?.mono.saturating_sub(now.mono))
 }
 
-/// Adds jitter to a delay that a server requested, so that its clients do not return all at once.
+/// Adds jitter to a requested delay, so that not all clients return at once.
 pub(crate) fn later_than_requested(delay: Duration, rng: &mut Rng) -> Duration {
     let jitter = delay.div_f64(10.0).max(Duration::from_secs(1));
     delay.saturating_add(jitter.mul_f64(rng.f64()))
 }
 
-/// Returns the cooldown after a failed acquisition, or the delay after a failed refresh, that
+/// Returns the cooldown after a failed acquisition, or the delay after a failed refresh, which
 /// `failures` others preceded.
 pub(crate) fn cooldown(failures: u32, config: &Config, rng: &mut Rng) -> Duration {
     let longest = doubled(config.first_cooldown, failures).min(config.max_cooldown);

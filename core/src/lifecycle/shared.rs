@@ -1,15 +1,15 @@
-//! One machine for many callers, threads and tasks alike. It has the only locks of this crate.
+//! One machine for many threads and tasks. [`inner`] has the only locks of this crate.
 //!
-//! The rules, each of which a test fails without:
+//! A test fails if one of these rules is broken:
 //!
-//! - the machine's lock is never held during IO, nor while other code runs;
-//! - a waiter's listener is registered inside the lock of the poll that said `Wait`, so that no
-//!   change is missed in between;
+//! - the machine stays unlocked during IO and during calls of other code;
+//! - a waiter's listener is registered inside the lock of the poll that returned `Wait`, so that it
+//!   misses no change;
 //! - every change publishes the snapshot inside the lock, then wakes all waiters;
 //! - the snapshot contains the next refresh time, which each refresh moves, so that calls with a
 //!   usable token take no lock during a refresh or its delay;
-//! - a dropped attempt gives its flight back, and wakes all waiters;
-//! - poison is ignored: the machine assigns last, so a panic leaves it as it was.
+//! - a dropped attempt abandons its flight and wakes all waiters;
+//! - poison is ignored: the machine assigns last, so a panic leaves it unchanged.
 
 mod attempt;
 mod inner;
@@ -32,7 +32,7 @@ use crate::protocol::{Credentials, Endpoint, Token};
 
 /// One [`Machine`] for many callers. A clone shares it.
 ///
-/// A call asks whether a token is [`ready`](Self::ready). Otherwise it takes a
+/// A call first looks for a [`ready`](Self::ready) token. Without one it takes a
 /// [`ticket`](Self::ticket) and [`poll`](Self::poll)s until there is a token or an error:
 ///
 /// ```
@@ -43,7 +43,7 @@ use crate::protocol::{Credentials, Endpoint, Token};
 /// # fn send(attempt: &Attempt) -> Result<http::Response<Vec<u8>>, Error> { Ok(Default::default()) }
 /// fn token(shared: &Shared, need: Need) -> Result<Token, Error> {
 ///     if let Some(token) = shared.ready(now(), need, || send_ahead(shared.refresh(now()))) {
-///         return Ok(token); // nearly always
+///         return Ok(token); // the usual case
 ///     }
 ///     let ticket = shared.ticket(need);
 ///     loop {
@@ -62,7 +62,7 @@ use crate::protocol::{Credentials, Endpoint, Token};
 #[derive(Clone)]
 pub struct Shared(Arc<Inner>);
 
-/// What the caller of [`Shared::poll`] does next.
+/// The next step for the caller of [`Shared::poll`].
 ///
 /// Exhaustive on purpose: a driver has to handle all four.
 #[derive(Debug)]
@@ -70,14 +70,14 @@ pub struct Shared(Arc<Inner>);
 #[allow(
     clippy::exhaustive_enums,
     clippy::large_enum_variant,
-    reason = "a driver has to handle all four, and no step is ever stored"
+    reason = "a driver has to handle all four, and steps are not stored"
 )]
 pub enum SharedStep {
     /// The token.
     Ready(Token),
-    /// Send this, finish it, and poll again.
+    /// Send this attempt, finish it, and poll again.
     Send(Attempt),
-    /// Wait for this, and poll again.
+    /// Wait for a change, and poll again.
     Wait(Waiter),
     /// There is no token.
     Failed(Error),
@@ -86,9 +86,9 @@ pub enum SharedStep {
 impl Shared {
     /// Shares `machine`.
     ///
-    /// The observer is called with every event, outside of all locks, on the thread or task that
-    /// caused it, which may be about to send a request. It should be quick, and must not wait for a
-    /// token. Events of several threads may reach it out of order.
+    /// The observer is called with every event, outside all locks, on the thread or task that caused
+    /// it. It should be quick, because that thread may be about to send a request, and must not wait for
+    /// a token. Events of several threads may reach it out of order.
     #[must_use]
     pub fn new(machine: Machine, observer: Option<Box<Observer>>) -> Self {
         Self(Arc::new(Inner::new(machine, observer)))
@@ -96,11 +96,11 @@ impl Shared {
 
     /// Returns the cached token, if it is usable and meets the need.
     ///
-    /// `refresh_ahead` is called first if the token is due for a refresh. It sends what
-    /// [`refresh`](Self::refresh) returns, and must not wait for it. No lock is taken that is held
-    /// for long.
+    /// `refresh_ahead` is called first if the token is due for a refresh. It starts the attempt that
+    /// [`refresh`](Self::refresh) returns, and must not wait for its end. Only the short lock of the
+    /// snapshot is taken.
     #[must_use]
-    #[inline] // so that the moment stays in registers
+    #[inline] // so that `now` stays in registers
     pub fn ready(&self, now: Moment, need: Need, refresh_ahead: impl FnOnce()) -> Option<Token> {
         if need == Need::Newer {
             return None;
@@ -115,13 +115,13 @@ impl Shared {
         }
     }
 
-    /// Begins a call: records what it needs, and what has happened so far.
+    /// Begins a call; see [`Machine::ticket`].
     #[must_use]
     pub fn ticket(&self, need: Need) -> Ticket {
         self.0.lock().ticket(need)
     }
 
-    /// Returns what to do next for the call with this ticket; see [`Machine::poll`].
+    /// Returns the next step for the call with this ticket; see [`Machine::poll`].
     pub fn poll(&self, now: Moment, ticket: &Ticket) -> SharedStep {
         self.0.change(|machine| match machine.poll(now, ticket) {
             Step::Ready(token) => SharedStep::Ready(token),
@@ -131,7 +131,7 @@ impl Shared {
         })
     }
 
-    /// Returns a refresh ahead, if it is time for one; see [`Machine::poll_refresh`].
+    /// Returns a refresh ahead if one is due; see [`Machine::poll_refresh`].
     #[must_use]
     pub fn refresh(&self, now: Moment) -> Option<Attempt> {
         self.0.change(|machine| {
@@ -150,13 +150,13 @@ impl Shared {
             .change(|machine| machine.handle_rejection(now, token))
     }
 
-    /// Continues with other credentials; see [`Machine::set_credentials`].
+    /// Replaces the credentials; see [`Machine::set_credentials`].
     pub fn set_credentials(&self, credentials: Credentials) {
         self.0
             .change(|machine| machine.set_credentials(credentials));
     }
 
-    /// Returns where requests go.
+    /// Returns the endpoint that requests go to.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         self.0.endpoint()
@@ -168,7 +168,7 @@ impl Shared {
         self.0.lock().cached_token().cloned()
     }
 
-    /// Returns what is going on, for a health check or a debug page.
+    /// Returns the status, for a health check or a debug page.
     #[must_use]
     pub fn status(&self, now: Moment) -> Status {
         self.0.lock().status(now)

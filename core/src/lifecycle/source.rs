@@ -1,4 +1,4 @@
-//! "Something that gives tokens": what a user's code takes, so that its tests need no server.
+//! Sources of tokens: the traits that a user's code takes, so that its tests need no server.
 
 use std::future;
 use std::pin::Pin;
@@ -10,39 +10,39 @@ use crate::protocol::Token;
 /// The future of a [`TokenSource`].
 type Boxed<'a> = Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + 'a>>;
 
-/// Something that gives tokens, asynchronously.
+/// An asynchronous source of tokens.
 ///
 /// Take an `impl TokenSource`, a `&dyn TokenSource` or an `Arc<dyn TokenSource>` where your code
-/// needs a token: in production it is a client, in a unit test a [`StaticToken`]. References, boxes
+/// needs a token. In production it is a client, in a unit test a [`StaticToken`]. References, boxes
 /// and `Arc`s of a source are sources too. The boxed future costs an allocation per call, which the
 /// client's own `token()` does not.
 pub trait TokenSource: Send + Sync {
     /// Returns a token that can be used now.
     fn token(&self) -> Boxed<'_>;
 
-    /// Reports that `token` was refused where it was used (a downstream 401). Returns whether it
-    /// is worth repeating the call with another token.
+    /// Reports that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     fn reject(&self, token: &Token) -> bool;
 }
 
-/// Something that gives tokens, blocking the calling thread: the counterpart of [`TokenSource`].
+/// A source of tokens that blocks the calling thread: the counterpart of [`TokenSource`].
 pub trait BlockingTokenSource: Send + Sync {
     /// Returns a token that can be used now.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the source from having one.
+    /// Any error of the source.
     fn token(&self) -> Result<Token, Error>;
 
-    /// Reports that `token` was refused where it was used (a downstream 401). Returns whether it
-    /// is worth repeating the call with another token.
+    /// Reports that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     fn reject(&self, token: &Token) -> bool;
 }
 
-/// One token, given out without end: for tests, and for tokens that come from elsewhere.
+/// A source that always returns the same token: for tests, and for tokens from elsewhere.
 ///
-/// It reads no clock, so it gives out an expired token as well as any other. It has no other token,
-/// so `reject` answers `false` and changes nothing.
+/// It reads no clock, so it also returns an expired token. It has no other token, so `reject` returns
+/// `false` and changes nothing.
 ///
 /// ```
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
@@ -62,7 +62,7 @@ pub trait BlockingTokenSource: Send + Sync {
 pub struct StaticToken(Token);
 
 impl StaticToken {
-    /// Creates a source that gives out this token.
+    /// Creates a source that always returns this token.
     #[must_use]
     pub fn new(token: Token) -> Self {
         Self(token)

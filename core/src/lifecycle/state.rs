@@ -1,4 +1,4 @@
-//! The state: one enum whose variants carry what is true in them.
+//! The state: one enum whose variants contain their own data.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use super::status::Phase;
 use crate::error::Error;
 use crate::moment::Moment;
 
-/// What is being attempted now.
+/// The current activity.
 #[derive(Clone)]
 pub(super) enum State {
     /// Nothing.
     Idle,
     /// A refresh ahead is in flight.
     Refreshing(InFlight),
-    /// An attempt that callers wait for is in flight.
+    /// An attempt that callers may wait for is in flight.
     Acquiring(Acquisition, InFlight),
-    /// An attempt failed; the next one may be sent from this time of the monotonic clock on.
+    /// An attempt failed. The next one may be sent from this monotonic time on.
     BackingOff(Acquisition, Duration),
 }
 
@@ -30,9 +30,9 @@ pub(super) struct InFlight {
 /// Attempts until a token or an error.
 #[derive(Clone)]
 pub(super) struct Acquisition {
-    /// How many attempts were sent.
+    /// The number of attempts that were sent.
     pub(super) attempts: u32,
-    /// How many attempts may be sent.
+    /// The number of attempts that may be sent.
     pub(super) max_attempts: u32,
     pub(super) deadline: Duration,
     /// The flight of the last attempt that failed, and its error.
@@ -41,7 +41,7 @@ pub(super) struct Acquisition {
 }
 
 impl State {
-    /// Returns when the flight or back-off ends, by the monotonic clock.
+    /// Returns the end of the flight or back-off on the monotonic clock.
     pub(super) fn end(&self) -> Duration {
         match self {
             Self::Idle => Duration::ZERO,

@@ -9,29 +9,29 @@ use crate::protocol::ClientId;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// What is being attempted.
+    /// The current activity.
     pub phase: Phase,
     /// The rest of the cached token's life, if it is usable.
     pub token_left: Option<Duration>,
-    /// The rest of the cooldown, if one runs: no request is sent.
+    /// The rest of the cooldown, if one runs.
     pub cooldown_left: Option<Duration>,
-    /// The error of the last failed acquisition; a success does not clear it.
+    /// The error of the last failed acquisition. A success does not clear it.
     pub last_error: Option<Error>,
     /// The client id of the current credentials.
     pub client_id: ClientId,
 }
 
-/// What is being attempted.
+/// The current activity of a machine.
 ///
 /// Not exhaustive: finer phases may be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Nothing is being attempted.
+    /// No attempt is in flight, and none is planned.
     Idle,
     /// A usable token is being refreshed ahead.
     Refreshing,
-    /// An attempt is in flight that callers may wait for.
+    /// An attempt that callers may wait for is in flight.
     #[non_exhaustive]
     Acquiring {
         /// The number of the attempt, from 1.
@@ -40,9 +40,9 @@ pub enum Phase {
     /// An attempt failed, and the next one follows.
     #[non_exhaustive]
     BackingOff {
-        /// How many attempts failed.
+        /// The number of failed attempts.
         attempts: u32,
-        /// How long it takes until the next attempt may be sent.
+        /// The time until the next attempt may be sent.
         left: Duration,
     },
 }

@@ -1,4 +1,4 @@
-//! What goes into and comes out of the machine: a need, its ticket, and what to do next.
+//! The inputs and outputs of the machine: a need, its ticket, and the next step.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::moment::Moment;
 use crate::protocol::{BodyBuffer, Exchange, Grant, RequestBody, Token};
 
-/// What a call needs.
+/// The token that a call needs.
 ///
 /// Exhaustive on purpose: a new need would change what [`Machine::poll`](super::Machine::poll)
 /// promises.
@@ -20,7 +20,7 @@ use crate::protocol::{BodyBuffer, Exchange, Grant, RequestBody, Token};
     reason = "a new need changes what poll promises"
 )]
 pub enum Need {
-    /// Any token that can be used now.
+    /// Any usable token.
     Usable,
     /// A token that lives for at least this long.
     For(Duration),
@@ -28,15 +28,15 @@ pub enum Need {
     Newer,
 }
 
-/// One call: what it needs, and what had happened when it began.
+/// One call: its need, and the counts of flights and failures when it began.
 ///
-/// Poll with it until there is a token or an error, then drop it; another call takes another ticket.
+/// Poll with it until there is a token or an error, then drop it. Each call takes its own ticket.
 #[derive(Clone, Debug)]
 pub struct Ticket {
     pub(super) need: Need,
-    /// How many flights had been sent.
+    /// The number of flights that had been sent.
     pub(super) flights: u64,
-    /// How many acquisitions had failed.
+    /// The number of acquisitions that had failed.
     pub(super) failures: u64,
 }
 
@@ -51,7 +51,7 @@ impl Ticket {
     }
 
     /// Returns whether another request would not help: this token arrived with less life than needed,
-    /// or was requested for this very call.
+    /// or was requested after the call began.
     pub(super) fn is_beyond(&self, cached: &CachedToken) -> bool {
         match self.need {
             Need::For(time) => cached.left_on_arrival < time || cached.flight > self.flights,
@@ -62,7 +62,7 @@ impl Ticket {
 
 /// A request in flight.
 ///
-/// It cannot be cloned. It goes back to the machine exactly once: with its outcome, or abandoned.
+/// It cannot be cloned. Return it to the machine exactly once: with its outcome, or abandoned.
 #[must_use = "a flight that is neither finished nor abandoned blocks others until its deadline"]
 pub struct Flight {
     pub(super) number: u64,
@@ -101,18 +101,18 @@ impl fmt::Debug for Flight {
 #[must_use = "a flight that is neither finished nor abandoned blocks others until its deadline"]
 #[non_exhaustive]
 pub struct Transmit {
-    /// Goes back with the outcome, to [`handle_outcome`](super::Machine::handle_outcome) or
+    /// The flight to return to [`handle_outcome`](super::Machine::handle_outcome) or
     /// [`handle_abandon`](super::Machine::handle_abandon).
     pub flight: Flight,
     /// The request to send.
     pub request: Request<RequestBody>,
-    /// The time-out of the whole attempt; the flight ends then.
+    /// The time-out of the whole attempt, after which the flight ends.
     pub timeout: Duration,
     /// The limit of the response body for a [`BodyBuffer`], in bytes.
     pub max_body: usize,
 }
 
-/// What to do next.
+/// The next step of a call.
 ///
 /// Exhaustive on purpose: a driver has to handle all four.
 #[derive(Debug)]
@@ -120,14 +120,14 @@ pub struct Transmit {
 #[allow(
     clippy::exhaustive_enums,
     clippy::large_enum_variant,
-    reason = "a driver has to handle all four, and no step is ever stored"
+    reason = "a driver has to handle all four, and steps are not stored"
 )]
 pub enum Step {
     /// The token.
     Ready(Token),
-    /// Send this, hand back its outcome, then poll again.
+    /// Send this request, report its outcome, then poll again.
     Send(Transmit),
-    /// Poll again when something has changed, at the latest after this time. It is positive.
+    /// Poll again after a change, at the latest after this time. It is positive.
     Wait(Duration),
     /// There is no token.
     Failed(Error),

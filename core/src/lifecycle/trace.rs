@@ -7,7 +7,7 @@ use super::event::Event;
 use crate::error::Rejection;
 
 /// Returns the span that an event begins, if any: one for all attempts of an acquisition. A refresh
-/// ahead belongs to no call, and has no parent.
+/// ahead belongs to no call, so its span has no parent.
 pub(super) fn begin(event: &Event) -> Option<Span> {
     match event {
         Event::Attempt { ahead: true, .. } => Some(debug_span!(parent: None, "refresh_ahead")),
@@ -24,8 +24,8 @@ pub(super) fn ends(event: &Event) -> bool {
     )
 }
 
-/// Emits the event to `tracing`. Of an error it emits the kind, the status and the hash: the
-/// words of an error may come from a server.
+/// Emits the event to `tracing`. Of an error it emits only the kind, the status and the hash, because
+/// the text of an error may come from a server.
 pub(super) fn emit(event: &Event) {
     let delay = event.delay().map(|delay| delay.as_secs_f64());
     let Some(error) = event.error() else {

@@ -10,12 +10,12 @@ use super::secret::Wiped;
 use crate::config::DEFAULT_MAX_BODY;
 use crate::error::TransportError;
 
-/// The body of a response while it is received: never longer than a limit, and never cut silently.
+/// The body of a response while it is received, with a limit. It is never cut silently.
 ///
 /// A transport creates one from the response's headers, [`push`](Self::push)es each chunk until
 /// that returns `false`, and reports a failed read with [`broken`](Self::broken).
-/// [`Exchange::parse`](crate::Exchange::parse) decides what follows from a body that is too long or
-/// torn, the same for every transport. The buffer is wiped on drop and when it grows.
+/// [`Exchange::parse`](crate::Exchange::parse) handles a body that is too long or torn, the same for
+/// every transport. The buffer is wiped on drop and when it grows.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -36,11 +36,11 @@ pub struct BodyBuffer {
     end: End,
 }
 
-/// How a body ended.
+/// The end of a body.
 pub(crate) enum End {
-    /// With its last byte.
+    /// All of it was received.
     Complete,
-    /// It is longer than the limit, or announced to be.
+    /// It is longer than the limit, or was announced as longer.
     TooLong,
     /// A read failed.
     Broken(TransportError),
@@ -60,7 +60,7 @@ impl BodyBuffer {
             .and_then(|value| value.parse::<u64>().ok())
             .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         let too_long = announced.is_some_and(|length| length > limit);
-        // A server announces a length for free, so it gets no more memory than the default limit.
+        // An announced length costs the server nothing, so it reserves at most the default limit.
         let capacity = match announced {
             Some(length) if !too_long => length.min(Self::DEFAULT_LIMIT),
             _ => 0,
@@ -89,7 +89,7 @@ impl BodyBuffer {
             return false;
         }
         if length > self.bytes.capacity() {
-            // A vector that grows by itself leaves its old bytes behind unwiped.
+            // A vector that reallocates does not wipe its old bytes.
             let doubled = self.bytes.capacity().saturating_mul(2).min(self.limit);
             let mut larger = Wiped::with_capacity(doubled.max(length));
             larger.extend_from_slice(&self.bytes);
@@ -118,7 +118,7 @@ impl BodyBuffer {
 }
 
 impl From<Vec<u8>> for BodyBuffer {
-    /// Takes a body that was read to its end elsewhere; no limit applies.
+    /// Takes a complete body. No limit applies.
     fn from(bytes: Vec<u8>) -> Self {
         Self {
             limit: bytes.len(),
@@ -129,14 +129,14 @@ impl From<Vec<u8>> for BodyBuffer {
 }
 
 impl From<&[u8]> for BodyBuffer {
-    /// Copies a body that was read to its end elsewhere.
+    /// Copies a complete body.
     fn from(bytes: &[u8]) -> Self {
         bytes.to_vec().into()
     }
 }
 
 impl From<Bytes> for BodyBuffer {
-    /// Copies a body that was read to its end elsewhere; the `Bytes` themselves are not wiped.
+    /// Copies a complete body. The `Bytes` themselves are not wiped.
     fn from(bytes: Bytes) -> Self {
         bytes.to_vec().into()
     }

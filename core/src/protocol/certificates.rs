@@ -1,4 +1,4 @@
-//! Root certificates as text: every one is read, or it is an error.
+//! Reads every root certificate in a PEM, or refuses the PEM.
 
 use std::fmt::Display;
 
@@ -13,8 +13,7 @@ const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Reads every certificate in `pem`, and passes each to `add` as DER, which says whether it can be
-/// used.
+/// Passes every certificate in `pem` to `add` as DER. `add` returns an error if it cannot use one.
 ///
 /// A byte order mark, any line ending, indentation, and text around the blocks are accepted.
 ///
@@ -23,8 +22,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the number and the line of
 /// the block that cannot be used, and why: a private key, a trusted certificate of OpenSSL or any
 /// other block that is not a certificate; a block that is cut off, or whose `BEGIN` or `END` is not
-/// a line of its own; a certificate that `add` refuses. It is an error if there is no certificate,
-/// too. No error quotes the input.
+/// a line of its own; a certificate that `add` refuses; a PEM without a certificate. No error quotes
+/// the input.
 ///
 /// ```
 /// # use meshconnect_auth_core::read_pem_certificates;
@@ -123,10 +122,10 @@ fn refuse(what: &str) -> Error {
     ))
 }
 
-/// Refuses what must not be passed over: it may be secret, or it may hold certificates.
+/// Refuses every other kind of block: it may be secret or contain certificates.
 fn check_label(label: &[u8]) -> Result<(), &'static str> {
     match label {
-        // The second is OpenSSL's old name for the first.
+        // OpenSSL's old name is the second one.
         b"CERTIFICATE" | b"X509 CERTIFICATE" => Ok(()),
         b"TRUSTED CERTIFICATE" => {
             Err("is a trusted certificate of OpenSSL; convert it with `openssl x509 -in FILE`")
@@ -136,7 +135,7 @@ fn check_label(label: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// Whether this is a DER sequence from the first byte to the last.
+/// Returns whether `der` is exactly one DER sequence.
 fn is_one_sequence(der: &[u8]) -> bool {
     let Some((&[0x30, length], rest)) = der.split_first_chunk() else {
         return false;
@@ -147,7 +146,7 @@ fn is_one_sequence(der: &[u8]) -> bool {
     let Some((length, rest)) = rest.split_at_checked(usize::from(length & 0x7F)) else {
         return false;
     };
-    // No certificate is larger than four bytes of length can say.
+    // Four bytes of length are enough for every certificate.
     length.len() <= 4
         && !length.is_empty()
         && length
@@ -160,14 +159,14 @@ fn is_one_sequence(der: &[u8]) -> bool {
 enum Line<'a> {
     Begin(&'a [u8]),
     End(&'a [u8]),
-    /// Looks like a begin or an end, and is not quite one.
+    /// A misspelled or misplaced `BEGIN` or `END`.
     Malformed,
     Text(&'a [u8]),
 }
 
 impl<'a> Line<'a> {
     fn read(line: &'a [u8]) -> Self {
-        // Each of several files that were joined may begin with a byte order mark.
+        // Each of several concatenated files may begin with a byte order mark.
         let line = line.trim_ascii();
         let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         let line = line.trim_ascii();
@@ -187,7 +186,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Whether somebody meant this line, or a part of it, to begin or to end a block.
+/// Returns whether the line contains a misspelled or misplaced `BEGIN` or `END`.
 fn is_malformed(line: &[u8]) -> bool {
     if [&b"-----BEGIN"[..], b"-----END"]
         .iter()
@@ -205,7 +204,7 @@ fn is_malformed(line: &[u8]) -> bool {
         && (words.ends_with("CERTIFICATE") || words.ends_with("PRIVATE KEY"))
 }
 
-/// The lines, whichever of the three line endings they have.
+/// Returns the lines, which may end in LF, CRLF or CR.
 fn lines(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
     let end = if pem.contains(&b'\n') { b'\n' } else { b'\r' };
     pem.split(move |&byte| byte == end)

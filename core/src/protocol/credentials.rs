@@ -84,7 +84,7 @@ impl ClientId {
     }
 }
 
-/// A client secret of at least one character. It is never printed, and wiped on drop.
+/// A client secret of at least one character. It is never printed, and is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret(Secret);
 
@@ -106,7 +106,7 @@ impl ClientSecret {
         Ok(Self(secret))
     }
 
-    /// Returns the secret itself. The name stands out in a review on purpose.
+    /// Returns the secret itself. The name is meant to stand out in a review.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.as_str()

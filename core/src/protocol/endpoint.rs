@@ -1,4 +1,4 @@
-//! The base URL of the API, and what makes one safe to send a secret to.
+//! The base URL of the API, and the rules for sending a secret to it.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ use crate::error::Error;
 ///
 /// It is https. Plain http is accepted for loopback hosts only (`localhost`, 127.0.0.0/8 as a dotted
 /// quad, `[::1]`), because the request contains the client secret. Scheme and host are lowercased and
-/// a default port is removed, so that equal endpoints print alike.
+/// a default port is removed, so that equal endpoints print the same.
 ///
 /// ```
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
@@ -54,8 +54,8 @@ impl Endpoint {
 
     /// Parses a base URL like [`parse`](Self::parse), but accepts plain http to any host.
     ///
-    /// Everyone on the network path can then read the client secret and the token. Use it only for an
-    /// emulator in a private container network.
+    /// Every host on the network path can then read the client secret and the token. Use it only for
+    /// an emulator in a private container network.
     ///
     /// # Errors
     ///
@@ -105,9 +105,9 @@ impl Endpoint {
         self.loopback
     }
 
-    /// Whether a proxy of the environment may stand between: for https alone (a proxy would see
-    /// the secret of a plain request), and never for a loopback host (a proxy's loopback is
-    /// another).
+    /// Returns whether a proxy of the environment may be used: only for https, because a proxy would
+    /// read the secret of a plain request, and never for a loopback host, because a proxy's loopback
+    /// is another machine.
     #[must_use]
     pub fn allows_proxy(&self) -> bool {
         self.https && !self.loopback
@@ -149,8 +149,8 @@ impl fmt::Debug for Endpoint {
 
 /// The parts of a base URL, split at its delimiters (RFC 3986 §3) and not yet checked.
 ///
-/// `http::Uri` and the HTTP clients' URL types repair different things, so only what all of them read
-/// alike is accepted. Splitting here also lets an error name the part.
+/// `http::Uri` and the HTTP clients' URL types accept and repair different URLs. So only URLs that all
+/// of them read the same are accepted, and an error can name the part.
 struct Parts<'a> {
     https: bool,
     host: &'a str,
@@ -158,13 +158,13 @@ struct Parts<'a> {
     path: &'a str,
 }
 
-/// A host that all clients read alike.
+/// A host that all clients read the same.
 pub(super) struct Host {
     pub(super) text: String,
     loopback: bool,
 }
 
-/// Returns the reason only, never the URL: it may contain a password.
+/// Returns an error with the reason but without the URL, which may contain a password.
 fn refuse(why: &str) -> Error {
     Error::configuration(format!(
         "the base URL {why}; it should look like {}",
@@ -189,7 +189,7 @@ fn split(base_url: &str) -> Result<Parts<'_>, Error> {
     if !https && !scheme.eq_ignore_ascii_case("http") {
         return Err(refuse("has a scheme that is neither https nor http"));
     }
-    // The order is RFC 3986's: the fragment ends everything before it, then the query.
+    // RFC 3986 splits off the fragment first, then the query.
     if rest.contains('#') {
         return Err(refuse("has a fragment (#…)"));
     }
@@ -256,7 +256,7 @@ pub(super) fn check_host(host: &str) -> Result<Host, &'static str> {
         });
     }
     // Some clients read 127.1, 0x7f.1 or 2130706433 as an IPv4 address (WHATWG URL, "ends in a
-    // number"), others ask the DNS.
+    // number"), others resolve them as names.
     let last = labels.rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").unwrap_or("x");
     if last.bytes().all(|byte| byte.is_ascii_digit())
@@ -311,7 +311,7 @@ fn check_path(path: &str) -> Result<&str, Error> {
     Ok(path)
 }
 
-/// Checks a segment (RFC 3986 §3.3); HTTP clients encode other characters differently.
+/// Checks a segment (RFC 3986 §3.3). HTTP clients encode other characters differently.
 fn check_segment(segment: &str) -> Result<(), Error> {
     let mut bytes = segment.bytes();
     while let Some(byte) = bytes.next() {

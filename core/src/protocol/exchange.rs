@@ -1,4 +1,4 @@
-//! Builds the token request, and hands its response to the reader.
+//! Builds the token request, and passes its response to the reader.
 
 use std::fmt;
 use std::io;
@@ -21,9 +21,9 @@ use crate::error::Error;
 use crate::moment::Moment;
 use crate::wire::{ApiResult, ClientAdminTokenRequest};
 
-/// One kind of exchange with the token endpoint: the request, and how its answer is read.
+/// An exchange with the token endpoint: the request, and the reader of its answer.
 ///
-/// It does no IO. The request is serialized once; [`request`](Self::request) clones it. A clone of
+/// It does no IO. The request is serialized once, and [`request`](Self::request) clones it. A clone of
 /// the exchange costs a reference count.
 ///
 /// ```
@@ -32,10 +32,10 @@ use crate::wire::{ApiResult, ClientAdminTokenRequest};
 /// use std::time::Duration;
 ///
 /// let exchange = Exchange::new(Endpoint::default(), Credentials::new("id", "secret")?);
-/// let request = exchange.request(); // hand it to any HTTP client …
+/// let request = exchange.request(); // send it with any HTTP client …
 /// assert_eq!(request.uri(), "https://admin-api.meshconnect.com/admin/api/v1/Token");
 ///
-/// // … and hand back its response, also a failed one.
+/// // … and parse its response, which may be a refusal.
 /// let body = r#"{"status":"ok","content":{"id_token":"eyJ.e30.c2ln","expires_in":3600}}"#;
 /// let now = Moment { mono: Duration::ZERO, wall: Duration::from_secs(1_800_000_000) };
 /// let grant = exchange.parse(http::Response::new(body.as_bytes()), now)?;
@@ -81,7 +81,7 @@ impl Exchange {
         }))
     }
 
-    /// Sends the request under another media type of the contract; the body stays JSON.
+    /// Sends the request with another media type of the contract. The body stays JSON.
     #[must_use]
     pub fn with_media_type(mut self, media_type: MediaType) -> Self {
         let value = media_type.into_header_value();
@@ -92,8 +92,8 @@ impl Exchange {
 
     /// Sends the request with `Authorization: Bearer`, as the contract shows it.
     ///
-    /// The contract inherits this from the API's global rule. The service is not known to require a
-    /// token for a token.
+    /// The contract inherits this from the API's global rule. The service is not known to require it
+    /// for a token.
     #[must_use]
     pub fn with_bearer(mut self, token: &Token) -> Self {
         let value = token.header_value().clone();
@@ -114,13 +114,13 @@ impl Exchange {
 
     /// Returns the request to send (contract, `POST /admin/api/v1/Token`).
     ///
-    /// Send it to its own URI only: a client that follows a redirect with it hands out the secret.
+    /// Send it to its own URI only: following a redirect would send the secret to another server.
     #[must_use]
     pub fn request(&self) -> Request<RequestBody> {
         self.0.request.clone()
     }
 
-    /// Returns where the request goes.
+    /// Returns the endpoint that the request goes to.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
@@ -134,11 +134,10 @@ impl Exchange {
 
     /// Reads an answer of the token endpoint, received at `received`.
     ///
-    /// Success is a 2xx whose envelope has the status `ok` and a token that a header can contain.
-    /// The content's own status is exposed as [`Grant::status`] and decides nothing.
+    /// Success is a 2xx whose envelope has the status `ok` and a token that a header can contain. The
+    /// content's own status does not matter; [`Grant::status`] returns it.
     ///
-    /// `received` is the base of [`Error::retry_at`], and of the two-digit years in an old form of
-    /// a date.
+    /// `received` is the base of [`Error::retry_at`], and of dates with a two-digit year.
     ///
     /// # Errors
     ///
@@ -156,7 +155,7 @@ impl Exchange {
         self.reader(response, Some(received)).grant(received)
     }
 
-    /// Reads an answer of any other endpoint of the admin API: they all share the envelope.
+    /// Reads an answer of any other endpoint of the admin API. All of them use the same envelope.
     ///
     /// The client secret is masked in its errors as in those of [`parse`](Self::parse). The
     /// envelope's content may be missing.
@@ -174,7 +173,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse), less those about the token.
+    /// As [`parse`](Self::parse), without those about the token.
     /// [`Malformed`](crate::ErrorKind::Malformed) also if the content is not a `T`.
     pub fn parse_as<T: DeserializeOwned>(
         &self,
@@ -183,7 +182,7 @@ impl Exchange {
         self.reader(response, None).content()
     }
 
-    /// Returns the same error with secrets masked in the HTTP client's words, which may quote them.
+    /// Returns the same error with secrets masked in the HTTP client's text, which may quote them.
     pub(crate) fn masked(&self, error: Error) -> Error {
         let secrets = self.secrets().into_iter().flatten();
         error.map_detail(|detail| Mask::new(secrets).field(detail, MAX_FIELD))

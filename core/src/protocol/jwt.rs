@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::json::{Object, integer};
 
-/// The registered claims that say how long a JWT lives (RFC 7519 §4.1), in seconds since the Unix
-/// epoch. Nobody has verified them.
+/// The registered claims about the lifetime of a JWT (RFC 7519 §4.1), in seconds since the Unix epoch.
+/// The signature is not verified.
 ///
 /// A claim that is not a number counts as absent. A fraction is dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ struct Payload<'a> {
 }
 
 impl Claims {
-    /// Reads the payload of a JWS in its compact form (RFC 7515 §7.1); of any other token, nothing.
+    /// Reads the payload of a JWS in its compact form (RFC 7515 §7.1). Any other token has no claims.
     pub(super) fn read(id_token: &str) -> Self {
         Self::decode(id_token).unwrap_or_default()
     }

@@ -1,25 +1,24 @@
 //! Masks secrets in text that a server or an HTTP client chose.
 //!
-//! Everything here is linear in the text: a server chooses the text and, with its own token, one of
-//! the secrets.
+//! All of it takes linear time, because a server chooses the text and, by its token, one of the secrets.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-/// What stands where a secret stood.
+/// The replacement for a secret.
 const MASK: &str = "[masked]";
 
 /// Shorter secrets are not searched for: ordinary words would match.
 const MIN_SECRET: usize = 8;
 
-/// A run of token characters of this length is masked as a credential, whether or not it is ours.
+/// A run of token characters of this length is masked, because it may be a credential.
 const MIN_RUN: usize = 32;
 
-/// Finds secrets in text: as they are, and JSON-, percent-, HTML- and base64-encoded.
+/// Finds secrets in text: plain, or JSON-, percent-, HTML- or base64-encoded.
 pub(super) struct Mask {
-    /// The secrets, and the characters that stand for them in base64.
+    /// The secrets, plain and in base64.
     needles: Vec<Zeroizing<Vec<u8>>>,
 }
 
@@ -28,7 +27,7 @@ impl Mask {
         let mut needles = Vec::new();
         for secret in secrets {
             if secret.len() >= MIN_SECRET {
-                // A form has a plus for a space.
+                // Form encoding has a plus for a space.
                 needles.push(Zeroizing::new(secret.replace(' ', "+").into_bytes()));
                 needles.push(Zeroizing::new(secret.as_bytes().to_vec()));
                 needles.extend(base64_forms(secret));
@@ -37,14 +36,13 @@ impl Mask {
         Self { needles }
     }
 
-    /// Masks the secrets in a field that the service wrote for people, then cuts it to `limit`
-    /// bytes.
+    /// Masks the secrets in a field of the envelope, then cuts it to `limit` bytes.
     pub(super) fn field(&self, text: &str, limit: usize) -> String {
         cut(self.without_secrets(text), limit)
     }
 
-    /// Masks unstructured text: also the value of every `id_token` and every run of token
-    /// characters, because a proxy may echo credentials that are not ours.
+    /// Masks unstructured text. The value of every `id_token` and every run of token characters is
+    /// masked too, because a proxy may echo foreign credentials.
     pub(super) fn excerpt(&self, text: &str, limit: usize) -> String {
         let text = without_id_tokens(&self.without_secrets(text));
         cut(without_runs(&text), limit)
@@ -82,8 +80,8 @@ impl Mask {
     }
 }
 
-/// Returns the characters that the secret has within any base64 text that contains it: for each of
-/// the three alignments, without those that it shares with its neighbours; in both alphabets.
+/// Returns the secret as it appears within longer base64 text: in both alphabets, at each of the three
+/// alignments, without the characters that it shares with its neighbours.
 fn base64_forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
     let mut forms = Vec::new();
     for shift in 0..3_usize {
@@ -166,7 +164,7 @@ fn percent(bytes: &[u8]) -> Option<(Decoded, usize)> {
     Some((Decoded::Byte(u8::try_from(number).ok()?), 3))
 }
 
-/// HTML's character references: numbers, and the five names that an encoder needs.
+/// HTML's character references: numbers, and the five names that encoders use.
 fn html(bytes: &[u8]) -> Option<(Decoded, usize)> {
     const MAX_NAME: usize = 10;
     let inner = bytes.strip_prefix(b"&")?;
@@ -207,7 +205,7 @@ fn without_id_tokens(text: &str) -> String {
         let value = after.trim_start_matches(|c: char| "\"'\\:=> \t\r\n".contains(c));
         let start = text.len().saturating_sub(value.len());
         let between = after.strip_suffix(value).unwrap_or_default();
-        // Without a separator it is a word in a sentence.
+        // Without a separator it is only a word in a sentence.
         if start >= done && between.contains([':', '=', '>']) {
             let end = |c: char| "\"',;&}<".contains(c) || c.is_whitespace();
             let length = value.find(end).unwrap_or(value.len());
@@ -233,7 +231,7 @@ fn without_runs(text: &str) -> String {
     out
 }
 
-/// Cuts `text` to at most `limit` bytes, and marks the cut.
+/// Cuts `text` to at most `limit` bytes, and appends an ellipsis.
 fn cut(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         let end = (0..=limit).rfind(|at| text.is_char_boundary(*at));

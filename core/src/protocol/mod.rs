@@ -1,4 +1,4 @@
-//! What to send, and how to read the answer.
+//! Builds requests and reads answers.
 
 mod body_buffer;
 mod certificates;

@@ -1,4 +1,4 @@
-//! Which proxy a host is reached through.
+//! The proxy for an endpoint, from the environment's variables.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,8 +12,7 @@ use zeroize::Zeroizing;
 use super::endpoint::{Endpoint, check_host};
 use crate::error::Error;
 
-/// The proxy that stands between a client and its endpoint. `Debug` and `Display` do not show its
-/// credentials.
+/// The proxy between a client and its endpoint. `Debug` and `Display` do not show its credentials.
 #[derive(Clone)]
 pub struct Proxy {
     https: bool,
@@ -23,30 +22,30 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Returns the proxy for `endpoint` that the environment asks for, which `variable` looks up.
+    /// Returns the proxy for `endpoint` according to the environment, which `variable` looks up.
     ///
-    /// The variables are those of curl: the proxy is the first of `https_proxy`, `HTTPS_PROXY`,
-    /// `all_proxy` and `ALL_PROXY` that is set and not empty; it is `http` or `https`, or without a
-    /// scheme `http`. `no_proxy`, else `NO_PROXY`, lists the hosts that need none, separated by
+    /// The variables are those of curl. The proxy is the first of `https_proxy`, `HTTPS_PROXY`,
+    /// `all_proxy` and `ALL_PROXY` that is set and not empty. Its scheme is `http` or `https`; the
+    /// default is `http`. `no_proxy`, or else `NO_PROXY`, lists the hosts without a proxy, separated by
     /// commas or blanks:
     ///
     /// | entry | excludes |
     /// |---|---|
-    /// | `example.com`, `.example.com` | this host, and all below it |
-    /// | `*.example.com` | all hosts below it |
+    /// | `example.com`, `.example.com` | this host and its subdomains |
+    /// | `*.example.com` | its subdomains |
     /// | `10.0.0.1`, `fd00::1`, `[fd00::1]` | this address |
     /// | `10.0.0.0/8`, `fd00::/8` | the addresses of this range |
     /// | any of these with a port, such as `example.com:8443` or `[fd00::1]:8443` | the same, at this port |
     /// | `*` | every host |
     ///
-    /// Any other entry excludes no host. An endpoint of plain http or on a loopback host never
-    /// has a proxy: a proxy would see the secret, and its loopback is another. `HTTP_PROXY` is not
-    /// looked up: whoever calls a CGI program can set it.
+    /// Any other entry excludes no host. An endpoint with plain http or on a loopback host never has a
+    /// proxy: a proxy would read the secret, and its loopback is another machine. `HTTP_PROXY` is
+    /// ignored, because a caller of a CGI program can set it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), naming a variable that
-    /// cannot be read, but never its value. A proxy that is not needed is not read.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if a variable cannot be read. The
+    /// error names the variable, but never its value. A variable that is not needed is not read.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Endpoint, Proxy};
@@ -99,13 +98,13 @@ impl Proxy {
         Ok(Some(proxy))
     }
 
-    /// Returns whether the connection to the proxy is encrypted itself.
+    /// Returns whether the connection to the proxy is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.https
     }
 
-    /// Returns the host; an IPv6 address is in brackets.
+    /// Returns the host. An IPv6 address is in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -135,10 +134,12 @@ impl Proxy {
         Some(value)
     }
 
-    /// Whatever is odd is refused: clients would mend it, each in its own way.
+    /// Parses the URL of a proxy. Unusual URLs are refused, because HTTP clients repair them differently.
     fn parse(value: &str) -> Result<Self, &'static str> {
         if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("holds white space, a line break or another character that no URL holds");
+            return Err(
+                "contains white space, a line break or another character that a URL must not contain",
+            );
         }
         let (https, rest) = match value.split_once("://") {
             None => (false, value),
@@ -156,7 +157,10 @@ impl Proxy {
         };
         let (host, port) = match split_port(host) {
             (host, None) => (host, if https { 443 } else { 80 }),
-            (host, Some(port)) => (host, read_port(port).ok_or("has a port that is none")?),
+            (host, Some(port)) => (
+                host,
+                read_port(port).ok_or("has a port that is not a number from 1 to 65535")?,
+            ),
         };
         let credentials = userinfo.map(|userinfo| {
             let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
@@ -208,7 +212,7 @@ fn percent_decoded(text: &str) -> Result<Zeroizing<String>, &'static str> {
     Ok(Zeroizing::new(decoded.to_owned()))
 }
 
-/// Whether the list excludes the host and port of `uri`.
+/// Returns whether the list excludes the host and port of `uri`.
 fn is_excluded(uri: &Uri, list: &str) -> bool {
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().unwrap_or(443);
@@ -242,7 +246,7 @@ fn excludes_address(pattern: &str, host: IpAddr) -> bool {
     let Ok(length) = length.parse::<u32>() else {
         return false;
     };
-    // The bits that differ lie beyond the prefix.
+    // The address is in the range if all differing bits are beyond the prefix.
     let (differing, bits) = match (address(network), host) {
         (Some(IpAddr::V4(network)), IpAddr::V4(host)) => {
             let differing = network.to_bits() ^ host.to_bits();
@@ -280,7 +284,7 @@ fn excludes_name(pattern: &str, host: &str) -> bool {
         })
 }
 
-/// An address, in brackets or not.
+/// Parses an address, with or without brackets.
 fn address(host: &str) -> Option<IpAddr> {
     let inner = host
         .strip_prefix('[')
@@ -291,7 +295,7 @@ fn address(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// The colons within an IPv6 address are no port.
+/// Splits off the port. The colons within an IPv6 address do not start one.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') && !port.contains('/') => (host, Some(port)),

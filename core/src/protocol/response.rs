@@ -18,10 +18,10 @@ use crate::json::{self, Object, Text};
 use crate::moment::Moment;
 use crate::wire::{ApiResult, ApiResultStatus, AuthenticationStatus, Envelope, TokenContent};
 
-/// The most bytes that an error keeps of one field of the envelope, or of one header.
+/// The limit of one field of the envelope, or of one header, in an error, in bytes.
 pub(super) const MAX_FIELD: usize = 8 * 1024;
 
-/// The most bytes that an error keeps of a body that is not the envelope.
+/// The limit of the excerpt of a body that is not the envelope, in bytes.
 const MAX_EXCERPT: usize = 1024;
 
 /// Headers in which servers and gateways send the id of a request.
@@ -36,7 +36,7 @@ const TRACE_IDS: [&str; 8] = [
     "cf-ray",
 ];
 
-/// One response, and everything that an error about it may need.
+/// One response, with the data for an error about it.
 pub(super) struct ResponseReader<'a> {
     /// The secrets of the request.
     sent: [Option<&'a str>; 2],
@@ -105,7 +105,7 @@ impl<'a> ResponseReader<'a> {
 
     /// Returns the text of a complete 2xx.
     ///
-    /// The HTTP status decides first, so that the body of a 429 or a 5xx is never read as success.
+    /// The HTTP status decides first: the body of a 429 or a 5xx is never read as success.
     fn success(&self) -> Result<&str, Error> {
         if !self.head.status.is_success() {
             return Err(self.refused_by_status());
@@ -137,7 +137,7 @@ impl<'a> ResponseReader<'a> {
         let envelope = Envelope::read(json);
         let status = match &envelope {
             Ok(envelope) => envelope.status.clone(),
-            // A content of another shape must not hide a refusal.
+            // Content of another shape must not hide a refusal.
             Err(_) => Envelope::<IgnoredAny>::read(json)
                 .ok()
                 .and_then(|envelope| envelope.status),
@@ -146,16 +146,16 @@ impl<'a> ResponseReader<'a> {
         match (status, envelope) {
             (Some(ApiResultStatus::Ok), Ok(envelope)) => Ok(envelope),
             (Some(ApiResultStatus::Ok) | None, Err(error)) => {
-                // The words of serde may quote the body.
-                let words = self.mask().excerpt(&error.to_string(), MAX_EXCERPT);
-                Err(self.malformed(&words))
+                // The text of a serde error may quote the body.
+                let reason = self.mask().excerpt(&error.to_string(), MAX_EXCERPT);
+                Err(self.malformed(&reason))
             }
             (None, Ok(_)) => Err(self.malformed("it has no status")),
             (Some(_), _) => Err(self.refused(ErrorKind::Rejected, &self.answered_with(), json)),
         }
     }
 
-    /// Returns the error for a status that is not a 2xx, with what the body says.
+    /// Returns the error for a status that is not a 2xx, with the explanation in the body.
     fn refused_by_status(&self) -> Error {
         let mut what = self.answered_with();
         if self.head.status.is_redirection() && self.head.status != StatusCode::NOT_MODIFIED {
@@ -170,14 +170,14 @@ impl<'a> ResponseReader<'a> {
         }
     }
 
-    /// Returns a refusal that the service may have explained in an envelope.
+    /// Returns a refusal, with the explanation in the envelope or an excerpt.
     fn refused(&self, kind: ErrorKind, what: &str, json: &str) -> Error {
         let rejection = self.rejection(json);
         let excerpt = rejection.is_none();
         Error::answered(kind, what.to_owned(), self.answer(rejection, excerpt))
     }
 
-    /// Returns the error for a 2xx that is not a valid answer; `reason` is masked already.
+    /// Returns the error for a 2xx that is not a valid answer. `reason` must not contain secrets.
     fn malformed(&self, reason: &str) -> Error {
         let what = format!(
             "{}, but the body is not a valid answer: {reason}",
@@ -194,7 +194,7 @@ impl<'a> ResponseReader<'a> {
         }
     }
 
-    /// Returns the envelope of an error, if the body is one: it has a status or an explanation.
+    /// Returns the envelope of a refusal, if the body is one: it has a status or an explanation.
     fn rejection(&self, json: &str) -> Option<Rejection> {
         let envelope = Envelope::<IgnoredAny>::read(json).ok()?;
         let mask = self.mask();
@@ -224,7 +224,7 @@ impl<'a> ResponseReader<'a> {
         (rejection != Rejection::default()).then_some(rejection)
     }
 
-    /// Masks a status that the token exposes: an unknown one is text like any other.
+    /// Masks an unknown status, which is text from the server.
     fn masked(&self, status: AuthenticationStatus) -> AuthenticationStatus {
         match status {
             AuthenticationStatus::Unknown(text) => {
@@ -237,7 +237,7 @@ impl<'a> ResponseReader<'a> {
     fn answer(&self, rejection: Option<Rejection>, excerpt: bool) -> Answer {
         let mask = self.mask();
         let header = |name: &str| Some(mask.field(self.header(name)?, MAX_FIELD));
-        // A torn body may end within a secret, and a secret in UTF-16 would not be found.
+        // A torn body may end within a secret, and the mask does not find a secret in UTF-16.
         let body = self.body.trim_ascii();
         let shown = excerpt && self.is_complete() && !body.is_empty() && !body.contains(&0);
         let excerpt = shown.then(|| mask.excerpt(&String::from_utf8_lossy(body), MAX_EXCERPT));
@@ -273,8 +273,8 @@ impl<'a> ResponseReader<'a> {
         str::from_utf8(self.head.headers.get(name)?.as_bytes()).ok()
     }
 
-    /// Returns a mask for the secrets of both directions: those in the request, and the tokens that
-    /// this answer may contain, also if it is malformed.
+    /// Returns a mask for the secrets in the request and for the tokens in this answer, even if it is
+    /// malformed.
     fn mask(&self) -> &Mask {
         self.mask.get_or_init(|| {
             let tokens = json::text(&self.body).map(json::id_tokens);

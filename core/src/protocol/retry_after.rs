@@ -20,8 +20,8 @@ const WEEKDAYS: [&str; 7] = [
 
 /// Returns the delay that `headers` request: the longest of several.
 ///
-/// A date counts against the response's own `Date`, so that the two clocks need not agree; without
-/// one, against `wall` (since the Unix epoch). A value that cannot be read requests nothing.
+/// A date counts against the response's own `Date`, so that the two clocks need not agree. Without
+/// one it counts against `wall`, since the Unix epoch. An invalid value is ignored.
 pub(crate) fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     let mut longest = None;
     for value in headers.get_all(RETRY_AFTER) {
@@ -33,7 +33,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, wall: Duration) -> Option<Duratio
 fn delay(value: &HeaderValue, headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that does not fit is still a number.
+        // A number that overflows is still a number.
         let seconds = text.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(MAX_DELAY));
     }
@@ -50,7 +50,7 @@ pub(crate) fn date(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
 /// Parses an HTTP-date in any of its three forms (RFC 9110 §5.6.7), since the Unix epoch. A date
 /// before 1970 is refused.
 fn http_date(text: &str, wall: Duration) -> Option<Duration> {
-    // Only the form of RFC 850 starts with a longer day name; `httpdate` is lax with that one.
+    // Only RFC 850 dates start with a longer day name. `httpdate` reads them too leniently.
     let date = match text.as_bytes().get(3)? {
         letter if letter.is_ascii_alphabetic() => {
             httpdate::parse_http_date(&rfc850_year(text, wall)?)
@@ -61,9 +61,9 @@ fn http_date(text: &str, wall: Duration) -> Option<Duration> {
     date.duration_since(SystemTime::UNIX_EPOCH).ok()
 }
 
-/// Returns an RFC 850 date as an IMF-fixdate, with a year of four digits: one that would be more than
-/// 50 years ahead is the most recent year in the past (RFC 9110 §5.6.7). `httpdate` reads every year
-/// from 70 on as one of the last century.
+/// Returns an RFC 850 date as an IMF-fixdate with a year of four digits. A year more than 50 years
+/// ahead is the most recent one in the past (RFC 9110 §5.6.7). `httpdate` takes every year from 70 on
+/// for one of the last century.
 fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     let (weekday, rest) = text.split_once(", ")?;
     let (date, time) = rest.split_once(' ')?;
@@ -77,7 +77,7 @@ fn rfc850_year(text: &str, wall: Duration) -> Option<String> {
     let digits: u64 = year.parse().ok()?;
     let this = current_year(wall)?;
     let century = this.checked_sub(this.checked_rem(100)?)?;
-    // In the next or this century if that is not too far ahead, otherwise in the last one.
+    // The latest of three centuries that is not too far ahead.
     let year = [
         century.checked_add(100)?,
         century,

@@ -9,13 +9,13 @@ use zeroize::Zeroize;
 /// Secret UTF-8 text in one exactly sized buffer.
 ///
 /// A clone costs a reference count. The buffer is wiped when the last clone, and the last [`Bytes`] or
-/// header value that shares it, is dropped. `Debug` shows nothing of it.
+/// header value that shares it, is dropped. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(Bytes);
 
 /// A buffer that is wiped on drop.
 ///
-/// A buffer that grows leaves its old bytes behind: create it with its final size.
+/// Create it with its final size, because a buffer that grows leaves its old bytes behind.
 pub(crate) struct Wiped(Vec<u8>);
 
 impl Wiped {
@@ -53,9 +53,9 @@ impl AsRef<[u8]> for Wiped {
 impl Drop for Wiped {
     fn drop(&mut self) {
         self.0.as_mut_slice().zeroize();
-        // A buffer that was handed in may have been longer before.
+        // A buffer from elsewhere may have been longer before.
         self.0.spare_capacity_mut().zeroize();
-        // Tests look here, because the buffer is gone afterwards.
+        // For tests, because the buffer is gone afterwards.
         #[cfg(test)]
         tests::DROPPED.with_borrow_mut(|dropped| dropped.push(self.0.clone()));
     }
@@ -72,7 +72,7 @@ impl Secret {
         })
     }
 
-    /// Lets `fill` write exactly `size` bytes of UTF-8 into a new buffer.
+    /// Creates a buffer into which `fill` writes exactly `size` bytes of UTF-8.
     pub(crate) fn with_size(size: usize, fill: impl FnOnce(&mut Vec<u8>)) -> Self {
         let mut buffer = Wiped::with_capacity(size);
         fill(&mut buffer);
@@ -85,7 +85,7 @@ impl Secret {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        // Only UTF-8 is written; if that were broken, an empty text is better than a panic.
+        // All constructors write UTF-8. An empty text is better than a panic if one does not.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_wiped_when_its_last_header_goes() {
+    fn a_token_is_wiped_with_its_last_header() {
         let token = Token::new("abc", SystemTime::UNIX_EPOCH).unwrap();
         let header = token.header_value().clone();
         drop(token);
@@ -150,9 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn credentials_and_the_request_made_from_them_are_wiped() {
+    fn credentials_and_requests_are_wiped() {
         let credentials = Credentials::new("id", "a secret").unwrap();
-        assert_eq!(dropped(), [[0; 8]], "the text that it was given as");
+        assert_eq!(dropped(), [[0; 8]], "the text of the argument");
         let exchange = Exchange::new(Endpoint::default(), credentials);
         let body = exchange.request().into_body();
         let length = body.as_ref().len();
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_is_wiped_when_it_grows_and_after_it_is_read() {
+    fn a_response_is_wiped_when_it_grows_and_after_reading() {
         let mut body = BodyBuffer::new(64, &HeaderMap::new());
         assert!(body.push(&[1; 10]) && body.push(&[2; 10]));
         assert_eq!(dropped(), [vec![], vec![0; 10]]);

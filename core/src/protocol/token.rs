@@ -1,4 +1,4 @@
-//! The token as a header value, and the grant that it comes from.
+//! The token as a header value, and the grant that becomes a token.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::wire::AuthenticationStatus;
 /// The scheme, with the space that follows it (RFC 6750 §2.1).
 const SCHEME: &str = "Bearer ";
 
-/// An access token, ready to be sent.
+/// An access token as a header value.
 ///
 /// A clone costs a reference count. The token lives in one buffer, which is wiped when the last clone
 /// and the last header value taken from it are dropped. `Debug` does not show the token.
@@ -43,7 +43,8 @@ impl Token {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if `id_token` is not a Bearer token (RFC 6750 §2.1): letters, digits and `-._~+/`, then any number of `=`.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if `id_token` is not a Bearer token
+    /// (RFC 6750 §2.1): letters, digits and `-._~+/`, then any number of `=`.
     pub fn new(id_token: &str, expires_at: SystemTime) -> Result<Self, Error> {
         let Some(header) = bearer(id_token) else {
             return Err(Error::configuration(
@@ -71,10 +72,9 @@ impl Token {
         header.strip_prefix(SCHEME).unwrap_or_default()
     }
 
-    /// Returns when the token expires, by this machine's wall clock.
+    /// Returns the expiry by this machine's wall clock.
     ///
-    /// The lifetime counts from when the request was handed out, so the expiry errs on the early
-    /// side.
+    /// The lifetime counts from the start of the request, so the expiry is rather too early.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.0.expires_at
@@ -108,19 +108,19 @@ impl fmt::Debug for Token {
 
 /// A granted token and its lifetime.
 ///
-/// It has no expiry yet, because that depends on when the token was requested:
-/// [`into_token`](Self::into_token) takes that moment.
+/// It has no expiry, because that depends on the time of the request.
+/// [`into_token`](Self::into_token) takes that time.
 pub struct Grant {
     header: HeaderValue,
     lifetime: Duration,
-    /// Whether the answer said how long the token lives.
+    /// Whether the lifetime is from the answer.
     lifetime_known: bool,
     status: Option<AuthenticationStatus>,
 }
 
 impl Grant {
-    /// Returns the token, whose lifetime counts from `sent`: the moment at which the request was
-    /// handed out. The service may have created the token at any time since.
+    /// Returns the token. Its lifetime counts from `sent`, the start of the request, because the service
+    /// may have created the token at any time since.
     #[must_use]
     pub fn into_token(self, sent: Moment) -> Token {
         Token(Arc::new(Inner {
@@ -133,7 +133,7 @@ impl Grant {
         }))
     }
 
-    /// Returns how long the token lives, at most ten years.
+    /// Returns the lifetime of the token, at most ten years.
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         self.lifetime
@@ -146,10 +146,10 @@ impl Grant {
         self.status.as_ref()
     }
 
-    /// Returns the grant of a 2xx answer, or the reason why there is none.
+    /// Returns the grant of a 2xx answer, or the reason against it.
     ///
-    /// `date` reads the response's own `Date`, since the Unix epoch. The reason contains no part of
-    /// the token.
+    /// `date` reads the response's own `Date`, since the Unix epoch. The reason contains no part of the
+    /// token.
     pub(crate) fn new(
         id_token: &str,
         expires_in: Option<i64>,
@@ -171,7 +171,7 @@ impl Grant {
         if expires_in.is_some_and(|seconds| seconds <= 0) {
             return Err("its expires_in is not positive");
         }
-        // A server that hands out cached tokens sends their full lifetime each time.
+        // A server that caches its tokens sends their full lifetime each time.
         let seconds = match (expires_in, by_expiry) {
             (Some(lifetime), Some(left)) => Some(lifetime.min(left)),
             (lifetime, left) => lifetime.or(left).or(by_issue),

@@ -1,4 +1,4 @@
-//! The transitions of the state machine, and nothing else.
+//! The transitions of the state machine.
 
 use std::time::Duration;
 
@@ -13,16 +13,17 @@ use crate::lifecycle::step::{Flight, Ticket, Transmit};
 use crate::moment::Moment;
 use crate::protocol::Grant;
 
-/// How many events are kept for an observer; then the oldest are dropped.
+/// The number of events that are kept. After that, the oldest are dropped.
 const MAX_EVENTS: usize = 64;
 
-/// What came of a flight: a token with its dates, or a failure.
+/// The outcome of a flight: a token with its dates, or a failure.
 pub(super) type Arrival = Result<CachedToken, Error>;
 
 impl Machine {
-    /// Ends what is past its deadline. Nothing ends by itself, since nothing here runs.
-    pub(super) fn notice_deadlines(&mut self, now: Moment, asking: Option<&Ticket>) {
-        let waited = |flight| asking.is_some_and(|ticket| ticket.flights < flight);
+    /// Ends flights and back-offs that are past their deadlines. `ticket` is that of the polling call,
+    /// if there is one.
+    pub(super) fn notice_deadlines(&mut self, now: Moment, ticket: Option<&Ticket>) {
+        let waited = |flight| ticket.is_some_and(|ticket| ticket.flights < flight);
         let (acquisition, in_flight) = match self.state.clone() {
             State::Refreshing(in_flight) if now.mono >= in_flight.deadline => {
                 if self.usable(now).is_some() {
@@ -44,7 +45,7 @@ impl Machine {
             _ => return,
         };
         // A caller that arrived after the last attempt does not inherit its error.
-        if now.mono >= acquisition.deadline && asking.is_some() && !waited(in_flight.number) {
+        if now.mono >= acquisition.deadline && ticket.is_some() && !waited(in_flight.number) {
             self.state = State::Idle;
         } else {
             self.fail_attempt(now, &acquisition, in_flight, timed_out());
@@ -73,7 +74,7 @@ impl Machine {
         let timeout = self.config.attempt_timeout;
         let (in_flight, transmit) = self.begin_flight(now, timeout);
         if let Some(cached) = &mut self.cached {
-            // Nobody else needs to refresh before this flight ends.
+            // No other refresh may be sent before this flight ends.
             cached.next_refresh = now.after(timeout);
         }
         self.state = State::Refreshing(in_flight);
@@ -119,7 +120,7 @@ impl Machine {
         }
     }
 
-    /// Returns the acquisition that a refresh ahead becomes once its token has ended: callers then
+    /// Returns the acquisition that a refresh ahead becomes when its token has ended, so that callers
     /// wait for it.
     fn joined(&self, in_flight: InFlight) -> Acquisition {
         Acquisition {
@@ -128,7 +129,7 @@ impl Machine {
         }
     }
 
-    /// Returns the granted token with its dates, if it can be cached.
+    /// Returns the granted token with its dates, or an error if it cannot be cached.
     pub(super) fn admit(&mut self, now: Moment, flight: &Flight, grant: Grant) -> Arrival {
         let grant = grant.within(&self.config);
         let mut life = self.lifespan(flight.sent, grant.lifetime());
@@ -137,7 +138,7 @@ impl Machine {
             return Err(Error::token_rejected().with_attempts(1));
         }
         if let Some(cached) = self.cached.as_mut().filter(|cached| cached.token == token) {
-            // The same token again does not live longer: the earlier expiry stays.
+            // The same token again does not live longer: the sooner expiry counts.
             cached.life.expires_at = sooner(life.expires_at, cached.life.expires_at);
             cached.life.usable_until = sooner(life.usable_until, cached.life.usable_until);
             if cached.token.expires_at() < token.expires_at() {
@@ -177,7 +178,7 @@ impl Machine {
                     Err(error) => self.fail_refresh(now, in_flight, error),
                 }
             }
-            // The flight ended before. A late grant is cached if newer, and changes nothing else.
+            // The flight is over. A late grant is cached if it is newer, and has no other effect.
             (_, Ok(mut late)) => match &self.cached {
                 Some(cached) if cached.flight >= late.flight => {}
                 cached => {
@@ -225,7 +226,7 @@ impl Machine {
         self.emit(Event::Refreshed { lifetime });
     }
 
-    /// Returns whether a refresh ahead brought the token that is cached already.
+    /// Returns whether a refresh ahead returned the usable cached token.
     fn is_cached(&self, now: Moment, granted: &CachedToken) -> bool {
         self.usable(now)
             .is_some_and(|cached| cached.token == granted.token)
@@ -241,7 +242,7 @@ impl Machine {
 
     fn fail_refresh(&mut self, now: Moment, in_flight: InFlight, error: Error) {
         if self.usable(now).is_none() {
-            // The token ended meanwhile: its callers now wait for this flight.
+            // The token has ended during the flight, so callers wait for this flight.
             let acquisition = self.joined(in_flight);
             self.fail_attempt(now, &acquisition, in_flight, error);
             return;
@@ -296,7 +297,7 @@ impl Machine {
         self.fail(now, error);
     }
 
-    /// Ends an acquisition in failure.
+    /// Ends an acquisition with a failure.
     fn fail(&mut self, now: Moment, error: Error) {
         let (delay, requested) = self.delay_after(now, &error);
         let delay = requested.map_or(delay, |requested| requested.max(delay));
@@ -313,8 +314,8 @@ impl Machine {
         self.emit(Event::CooldownStarted { error, delay });
     }
 
-    /// Returns the delay that follows from a failure, and the one that the server requested, if it
-    /// did: with jitter, and not longer than allowed.
+    /// Returns the delay after a failure, and the one that the server requested, if any, with jitter and
+    /// within the limit.
     fn delay_after(&mut self, now: Moment, error: &Error) -> (Duration, Option<Duration>) {
         let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
         let requested = retry::retry_after(error, now).map(|requested| {
@@ -332,7 +333,7 @@ impl Machine {
     }
 }
 
-/// Returns the error for a flight without an outcome in time, or with a token that came too late.
+/// Returns the error for a flight past its deadline, or for a token that is not usable on arrival.
 fn timed_out() -> Error {
     let what = "no usable token came in time";
     TransportError::with_detail(TransportErrorKind::Timeout, what).into()

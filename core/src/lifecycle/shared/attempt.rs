@@ -1,4 +1,4 @@
-//! What a shared machine hands out: an attempt to send, and a waiter for a change.
+//! The outputs of a shared machine: an attempt to send, and a waiter for a change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::lifecycle::step::{Flight, Transmit};
 use crate::moment::Moment;
 use crate::protocol::{BodyBuffer, RequestBody};
 
-/// One request to send, on behalf of everyone who waits.
+/// One request to send, on behalf of all waiting callers.
 ///
-/// An attempt that is dropped unfinished gives its flight back, and another caller sends.
+/// Dropping an unfinished attempt abandons its flight, and another caller sends.
 #[derive(Debug)]
-#[must_use = "a dropped attempt gives its flight back"]
+#[must_use = "dropping an attempt abandons its flight"]
 pub struct Attempt {
     shared: Arc<Inner>,
     flight: Option<Flight>,
@@ -27,7 +27,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Created before anything can panic, so that a panic gives the flight back.
+    /// Wraps the flight at once, so that a panic abandons it.
     pub(super) fn new(shared: &Arc<Inner>, transmit: Transmit) -> Self {
         Self {
             shared: Arc::clone(shared),
@@ -46,15 +46,15 @@ impl Attempt {
 
     /// Returns the time-out for the HTTP client.
     ///
-    /// The flight ends a little later, so that the HTTP client's own words about the time-out arrive
+    /// The flight ends a little later, so that the HTTP client's own error about the time-out arrives
     /// first.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         Self::timeout_within(self.timeout)
     }
 
-    /// Returns the [`timeout`](Self::timeout) of an attempt that the end of its acquisition does not cut
-    /// short.
+    /// Returns the [`timeout`](Self::timeout) of an attempt that its acquisition's deadline does not
+    /// shorten.
     #[must_use]
     pub fn usual_timeout(config: &Config) -> Duration {
         Self::timeout_within(config.attempt_timeout.min(config.acquisition_timeout))
@@ -70,7 +70,7 @@ impl Attempt {
         self.max_body
     }
 
-    /// Sends the request with `send`, and ends the flight with its result at the time of `clock`.
+    /// Sends the request with `send`, and finishes the attempt with its result at the time of `clock`.
     ///
     /// With the feature `tracing`, `send` runs in the span of the acquisition or refresh ahead.
     pub fn run<B: Into<BodyBuffer>>(
@@ -86,7 +86,7 @@ impl Attempt {
         self.finish(clock(), response);
     }
 
-    /// Awaits `sending`, and ends the flight with its result at the time of `clock`: the async form
+    /// Awaits `sending`, and finishes the attempt with its result at the time of `clock`: the async form
     /// of [`run`](Self::run).
     pub async fn run_async<B: Into<BodyBuffer>>(
         self,
@@ -99,10 +99,10 @@ impl Attempt {
         self.finish(clock(), response);
     }
 
-    /// Ends the flight with its response or failure. The response is read before the machine is
+    /// Finishes the attempt with its response or failure. The response is read before the machine is
     /// locked.
     pub fn finish(mut self, now: Moment, response: Result<Response<impl Into<BodyBuffer>>, Error>) {
-        // The flight stays here while other code runs, so that a panic gives it back.
+        // The flight stays in `self` while other code runs, so that a panic abandons it.
         let Some(flight) = &self.flight else { return };
         let outcome = response.and_then(|response| flight.parse(response, now));
         if let Some(flight) = self.flight.take() {
@@ -122,9 +122,9 @@ impl Drop for Attempt {
 
 /// Waits for a change of the shared machine.
 ///
-/// It misses no change since it was handed out, however late the waiting begins.
+/// It misses no change since it was created, even if the waiting begins later.
 #[derive(Debug)]
-#[must_use = "it waits only when told to"]
+#[must_use = "a waiter does nothing until `changed` or `block` is called"]
 pub struct Waiter {
     listener: EventListener,
     limit: Duration,
@@ -135,18 +135,18 @@ impl Waiter {
         Self { listener, limit }
     }
 
-    /// Returns the longest useful wait; poll again after it in any case.
+    /// Returns the longest useful wait. Poll again after it in any case.
     #[must_use]
     pub fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// Waits for a change, without a limit: add one with the timer of your runtime.
+    /// Waits for a change, without a limit. Add one with the timer of your runtime.
     pub fn changed(self) -> impl Future<Output = ()> + Send {
         self.listener
     }
 
-    /// Blocks this thread until a change, at most for the limit, and returns whether there was one.
+    /// Blocks this thread until a change, at most for the limit. Returns whether there was a change.
     #[allow(
         clippy::must_use_candidate,
         reason = "the caller polls again either way"

@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::disallowed_types,
-    reason = "clippy.toml keeps locks out of every other file"
+    reason = "clippy.toml bans locks in every other file"
 )]
 
 use std::fmt;
@@ -24,7 +24,7 @@ use crate::lifecycle::trace;
 use crate::moment::Moment;
 use crate::protocol::{Endpoint, Token};
 
-/// The machine, its lock, and what is published of it.
+/// The machine, its lock, and the published snapshot.
 pub(super) struct Inner {
     endpoint: Endpoint,
     machine: Mutex<Machine>,
@@ -36,7 +36,7 @@ pub(super) struct Inner {
     span: Mutex<tracing::Span>,
 }
 
-/// The data of the cached token that a call needs when it is usable.
+/// The data of the cached token that a call with a usable token needs.
 struct Snapshot {
     token: Token,
     usable_until: Moment,
@@ -55,14 +55,14 @@ impl Inner {
             #[cfg(feature = "tracing")]
             span: Mutex::new(tracing::Span::none()),
         };
-        // The machine may have a token already.
+        // The machine may already have a token.
         inner.publish(&inner.lock());
         inner
     }
 
-    /// Returns the cached token if it is usable, when it expires, and whether it is due for a
-    /// refresh. It takes no lock that is held for long.
-    #[inline] // so that the moment stays in registers
+    /// Returns the cached token if it is usable, its expiry, and whether it is due for a refresh. It
+    /// takes only the short lock of the snapshot.
+    #[inline] // so that `now` stays in registers
     pub(super) fn usable(&self, now: Moment) -> Option<(Token, Moment, bool)> {
         let snapshot = self.snapshot.read();
         let snapshot = snapshot.unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +88,7 @@ impl Inner {
         span.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Acts on the machine, and wakes all waiters if it has changed.
+    /// Calls `act` with the machine, and wakes all waiters if the machine has changed.
     pub(super) fn change<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machine = self.lock();
         let before = machine.fingerprint();
@@ -116,7 +116,7 @@ impl Inner {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes the snapshot. The guard is an argument as proof that the lock is held.
+    /// Publishes the snapshot. The guard is an argument to prove that the machine is locked.
     fn publish(&self, machine: &MutexGuard<'_, Machine>) {
         let cached = machine.cached_token().zip(machine.next_refresh());
         let snapshot = cached.map(|(cached, next_refresh)| Snapshot {
@@ -133,7 +133,7 @@ impl Inner {
         drop(old);
     }
 
-    /// Emits the event in the span of its acquisition, whichever caller polled.
+    /// Emits the event in the span of its acquisition, not in that of the polling caller.
     #[cfg(feature = "tracing")]
     fn trace(&self, event: &Event) {
         let lock = || self.span.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,7 +160,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // No change will come any more, so nobody may wait for one.
+        // There are no more changes to wait for.
         self.changed.notify(usize::MAX);
     }
 }
