@@ -1,5 +1,5 @@
-//! Replays what the fuzzers start from and what they once found, on any toolchain; and what is
-//! told more shortly than kept in files: cuts at every byte, and JSON's edges in every place.
+//! Replays the seeds and finds of the fuzz targets on any toolchain. Also tests generated inputs: cuts
+//! at every byte, and edge cases of JSON in every place.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +31,10 @@ fn replay(files: &[PathBuf], property: Property) {
         catch_unwind(|| property(&data)).is_err()
     };
     let broken: Vec<_> = files.iter().filter(broken).collect();
-    assert!(broken.is_empty(), "a property is broken by {broken:#?}");
+    assert!(
+        broken.is_empty(),
+        "these inputs break a property: {broken:#?}"
+    );
 }
 
 #[test]
@@ -57,7 +60,7 @@ fn every_golden_answer_keeps_its_property() {
 }
 
 #[test]
-fn every_property_has_a_target_and_every_folder_of_seeds_a_property() {
+fn properties_targets_and_seed_folders_match() {
     let fuzz = fuzz();
     let mut targets: BTreeSet<String> =
         TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -69,7 +72,7 @@ fn every_property_has_a_target_and_every_folder_of_seeds_a_property() {
     };
     assert_eq!(stems("seeds"), targets);
     assert_eq!(stems("fuzz_targets"), targets);
-    // What has no binary is never run.
+    // A target without a binary would never run.
     let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
     let binaries = manifest.split("[[bin]]").skip(1).filter_map(|bin| {
         let name = bin.lines().find_map(|line| line.strip_prefix("name = "));
@@ -81,9 +84,9 @@ fn every_property_has_a_target_and_every_folder_of_seeds_a_property() {
 /// The contract's example of success, as a raw answer.
 const CONTRACT: &str = include_str!("../golden/contract-200.http");
 
-/// What the body of a 200 is read as: a token, or what is wrong.
+/// Returns the token or the error kind of a 200 with this body.
 fn read(body: &[u8]) -> Result<String, ErrorKind> {
-    let credentials = Credentials::new("client", "a secret that nobody echoes").unwrap();
+    let credentials = Credentials::new("client", "a secret that no server echoes").unwrap();
     let exchange = Exchange::new(Endpoint::default(), credentials);
     match exchange.parse(Response::new(body), RECEIVED) {
         Ok(grant) => Ok(grant.into_token(RECEIVED).id_token().to_owned()),
@@ -92,10 +95,10 @@ fn read(body: &[u8]) -> Result<String, ErrorKind> {
 }
 
 #[test]
-fn the_contracts_success_grants_its_token_whole_and_nothing_when_cut_at_any_byte() {
+fn a_success_that_is_cut_at_any_byte_is_malformed() {
     for at in 0..=CONTRACT.len() {
         decode(&CONTRACT.as_bytes()[..at]);
-        // In the head of a refusal, too.
+        // The same cut of a refusal.
         let refusal = CONTRACT.replace("200 OK", "403 Forbidden");
         decode(&refusal.as_bytes()[..at]);
     }
@@ -111,7 +114,7 @@ fn the_contracts_success_grants_its_token_whole_and_nothing_when_cut_at_any_byte
     assert!(read(&body).unwrap().starts_with("eyJ"));
 }
 
-/// What is JSON: literals and numbers, strings and escapes, lists and objects.
+/// Valid JSON: literals, numbers, strings, escapes, lists and objects.
 const GOOD: &str = r#"
     null true false
     0 -0 1 -1 0.0 -0.5 1e2 1E+2 1e-2 0e0 0.1e1 3600 3600.0 3.6e3
@@ -127,7 +130,7 @@ const GOOD: &str = r#"
     {"$serde_json::private::Number":"1"} {"$serde_json::private::RawValue":"1"}
 "#;
 
-/// The same, with white space.
+/// Valid JSON with white space.
 const GOOD_SPACED: [&str; 7] = [
     "[ ]",
     "{ }",
@@ -138,14 +141,13 @@ const GOOD_SPACED: [&str; 7] = [
     "\"\u{7f}\u{80}\u{a0}\u{2028}\u{fffd}\u{10ffff}\"",
 ];
 
-/// What is JSON by its grammar, but has no value: lone halves of surrogate pairs, and numbers out of
-/// range.
+/// JSON by its grammar, but without a value: lone surrogates, and numbers out of range.
 const VALUELESS: &str = r#"
     "\ud83d" "\ude00" "\ud83d\ud83d" "\ude00\ud83d" "\ud83dx" "\ud83d\u0061" ["\ud83d"] {"a":1e400}
     1e400 -1e400 {"\ud83d":1}
 "#;
 
-/// What is no JSON; the last line is what other readers allow.
+/// Invalid JSON. The last line is accepted by other readers.
 const BAD: &str = r#"
     nul Null NULL True nulll undefined NaN Infinity -Infinity
     +1 01 -01 00 1. .5 -.5 1.e2 1e 1e+ 1e1.5 1_000 0x10 0b1 1f --1 1a １
@@ -156,7 +158,7 @@ const BAD: &str = r#"
     /**/1 1// #1 1; * <1>
 "#;
 
-/// The same, with white space and what looks like it, and with other characters below U+0020.
+/// Invalid JSON with white space, similar characters, or control characters.
 const BAD_SPACED: [&str; 17] = [
     "",
     " ",
@@ -177,7 +179,7 @@ const BAD_SPACED: [&str; 17] = [
     "\u{feff}1",
 ];
 
-/// What stands where a value should: JSON or not, and whether it has a value.
+/// Whether a text is JSON, and whether it has a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Text {
     Value,
@@ -201,7 +203,7 @@ fn texts() -> Vec<(String, Text)> {
         texts.push((nested(depth, "[", "]"), Text::Value));
         texts.push((nested(depth, r#"{"a":"#, "}"), Text::Value));
     }
-    // Deeper than serde_json builds a value.
+    // Deeper than the limit of serde_json.
     for depth in [128, 129, 1000] {
         texts.push((nested(depth, "[", "]"), Text::Valueless));
         texts.push((nested(depth, r#"{"a":"#, "}"), Text::Valueless));
@@ -211,7 +213,7 @@ fn texts() -> Vec<(String, Text)> {
     texts
 }
 
-/// Where a value may stand, and whether it costs nothing there because nobody reads it.
+/// The places for a value, and whether it is skipped there.
 const PLACES: [(&str, bool); 14] = [
     (
         r#"{"status":"ok","content":{"id_token":"x","newer":@}}"#,
@@ -257,14 +259,14 @@ const PLACES: [(&str, bool); 14] = [
 ];
 
 #[test]
-fn every_edge_of_json_in_every_place_is_read_as_a_naive_reader_does() {
+fn reads_json_edge_cases_like_the_naive_reader() {
     for (value, kind) in texts() {
-        for (place, is_free) in PLACES {
+        for (place, is_skipped) in PLACES {
             let body = place.replace('@', &value);
             differential(body.as_bytes());
             let outcome = read(body.as_bytes());
             match kind {
-                Text::Value | Text::Valueless if is_free => {
+                Text::Value | Text::Valueless if is_skipped => {
                     assert_eq!(outcome.as_deref(), Ok("x"), "{body}");
                 }
                 Text::Value => {}
@@ -273,14 +275,14 @@ fn every_edge_of_json_in_every_place_is_read_as_a_naive_reader_does() {
                 }
             }
         }
-        // Of a refusal, whatever its body is, the status is told.
+        // A refusal keeps its status, whatever its body is.
         let body = format!(r#"{{"status":"badRequest","message":"m","errorData":{value}}}"#);
         decode(format!("HTTP/1.1 400 Bad Request\n\n{body}").as_bytes());
     }
 }
 
 #[test]
-fn a_field_that_stands_twice_is_malformed_however_its_name_is_written() {
+fn a_duplicate_field_is_malformed_even_if_escaped() {
     let beside = [
         "status",
         "message",
@@ -314,7 +316,7 @@ fn a_field_that_stands_twice_is_malformed_however_its_name_is_written() {
             differential(body.as_bytes());
             assert_eq!(read(body.as_bytes()), Err(ErrorKind::Malformed), "{body}");
         }
-        // What nobody reads may stand as often as it likes, and so may a name at another level.
+        // Duplicates of skipped fields are valid, and so is a known name at another level.
         let body = document(
             &format!(r#""newer":{value},"newer":{value},"id_token":{value},"#),
             &format!(r#""newer":{value},"newer":{value},"message":{value},"#),
@@ -325,7 +327,7 @@ fn a_field_that_stands_twice_is_malformed_however_its_name_is_written() {
 }
 
 #[test]
-fn only_utf_8_is_read_with_or_without_its_mark() {
+fn reads_utf_8_only_with_or_without_a_byte_order_mark() {
     let text = r#"{"status":"ok","message":"é€😀","content":{"id_token":"x"}}"#;
     let utf_16 =
         |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(bytes).collect() };

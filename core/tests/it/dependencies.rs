@@ -1,10 +1,10 @@
-//! The core's dependency tree: few packages, each of them known, and none that could do IO.
+//! The core's dependency tree: a short list of known packages that do no IO.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// What the core is built from, on any platform. A new name needs a reason that is worth a place
-/// in every build of every user: what it does that the standard library and these do not.
+/// The dependencies of the core on any platform. A new one needs a reason, because every user builds
+/// it: something that the standard library and the others lack.
 const KNOWN: [&str; 17] = [
     "base64",
     "bytes",
@@ -26,14 +26,13 @@ const KNOWN: [&str; 17] = [
     "zmij",
 ];
 
-/// What the feature `shared` adds: waiters that a task can await and a thread can block on.
+/// The dependencies of the feature `shared`: waiters for tasks and threads.
 const SHARED: [&str; 3] = ["event-listener", "parking", "pin-project-lite"];
 
-/// What the feature `tracing` adds to `shared`.
+/// The dependencies that the feature `tracing` adds to `shared`.
 const TRACING: [&str; 2] = ["tracing", "tracing-core"];
 
-/// Beginnings of the names of runtimes, clients, sockets and TLS providers. No reason is good enough
-/// for one of these in here.
+/// Prefixes of the names of runtimes, clients, sockets and TLS providers, which are never allowed.
 const NEVER: [&str; 20] = [
     "async-io",
     "async-std",
@@ -72,11 +71,11 @@ fn packages(features: &str, on_any_platform: bool) -> BTreeSet<String> {
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .output()
         .unwrap();
-    let (lines, complaints) = (
+    let (lines, errors) = (
         String::from_utf8(tree.stdout).unwrap(),
         String::from_utf8_lossy(&tree.stderr),
     );
-    assert!(tree.status.success(), "cargo tree: {complaints}");
+    assert!(tree.status.success(), "cargo tree: {errors}");
     lines
         .lines()
         .filter_map(|line| line.split(' ').next())
@@ -84,7 +83,7 @@ fn packages(features: &str, on_any_platform: bool) -> BTreeSet<String> {
         .collect()
 }
 
-/// The tree is what `known` says, and nothing in it could do IO.
+/// Checks that the tree is exactly `known`, and that no package in it does IO.
 fn is_known(features: &str, on_any_platform: bool, known: &[&[&str]]) {
     let known = known.concat();
     let mut packages = packages(features, on_any_platform);
@@ -96,30 +95,30 @@ fn is_known(features: &str, on_any_platform: bool, known: &[&[&str]]) {
     for name in &packages {
         assert!(
             !NEVER.iter().any(|never| name.starts_with(never)),
-            "{name} does IO, waits or asks the system; that is for the transports"
+            "{name} does IO, waits or calls the system; only transports do"
         );
         assert!(
             known.contains(&name.as_str()),
             "{name} is new in the core's dependency tree: justify it at the top of this file, or \
-             do without"
+             remove it"
         );
     }
     for name in known {
         assert!(
             packages.contains(name),
-            "{name} is no longer needed: take it out of this file"
+            "{name} is no longer needed: remove it from this file"
         );
     }
 }
 
 #[test]
-fn the_tree_is_small_and_known_and_does_no_io() {
+fn the_tree_is_known_and_does_no_io() {
     is_known("", true, &[&KNOWN]);
     assert!(KNOWN.len() < 20);
 }
 
 #[test]
-fn so_are_the_trees_of_its_features() {
+fn the_trees_of_the_features_are_known_and_do_no_io() {
     is_known("shared", true, &[&KNOWN, &SHARED]);
     is_known("tracing", true, &[&KNOWN, &SHARED, &TRACING]);
 }

@@ -1,9 +1,8 @@
-//! Golden answers: what each raw HTTP response in `golden/` means, and why.
+//! Golden answers: raw HTTP responses in `golden/`, and their expected results.
 //!
-//! `name.http` is the response as it stands: a status line, header lines and an empty line, each
-//! ended by LF, then the body to the last byte. `name.json` says what has to come of it and, under
-//! `documentation`, where that follows from. An expectation is complete: what it does not name
-//! has to be absent.
+//! `name.http` is the response: a status line, header lines and an empty line, each ended by LF, then
+//! the body. `name.json` has the expected result and, under `documentation`, its reason. An
+//! expectation is complete: a field that it does not name has to be absent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +17,7 @@ use meshconnect_auth_core::{
 };
 use serde::Deserialize;
 
-/// With something to escape in every encoding.
+/// Needs an escape in every encoding.
 const SECRET: &str = r#"golden/s3cr3t+"7\ é&key"#;
 
 /// 2026-11-24T00:00:00Z.
@@ -31,13 +30,13 @@ const RECEIVED: Moment = Moment {
 #[serde(deny_unknown_fields)]
 struct Case {
     documentation: String,
-    /// Another client secret than [`SECRET`].
+    /// The client secret, if it is not [`SECRET`].
     secret: Option<String>,
-    /// A token to send along.
+    /// A token to send with the request.
     bearer: Option<String>,
-    /// Another body limit than the default one.
+    /// The body limit, if it is not the default.
     limit: Option<usize>,
-    /// Whether the body breaks off at its end.
+    /// Whether the connection breaks at the end of the body.
     #[serde(default)]
     torn: bool,
     expected: Expected,
@@ -64,12 +63,12 @@ struct ExpectedError {
     kind: String,
     /// The whole of `{}` …
     line: Option<String>,
-    /// … or, where others word it, a part of it.
+    /// … or a part of it, if a dependency words it.
     says: Option<String>,
     #[serde(default)]
     rejection: Option<BTreeMap<String, String>>,
     excerpt: Option<String>,
-    /// Seconds from the answer to `retry_at`.
+    /// The seconds from the answer to `retry_at`.
     retry_after: Option<u64>,
     www_authenticate: Option<String>,
     #[serde(default)]
@@ -77,7 +76,7 @@ struct ExpectedError {
 }
 
 #[test]
-fn every_answer_means_what_its_file_says() {
+fn every_answer_has_its_expected_result() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut names = BTreeMap::<String, BTreeSet<String>>::new();
     for entry in fs::read_dir(&folder).unwrap() {
@@ -103,7 +102,10 @@ fn every_answer_means_what_its_file_says() {
         let case = fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
         let case: Case =
             serde_json::from_str(&case).unwrap_or_else(|error| panic!("{name}.json: {error}"));
-        assert!(!case.documentation.is_empty(), "{name}.json says no reason");
+        assert!(
+            !case.documentation.is_empty(),
+            "{name}.json has no documentation"
+        );
         if let Err(why) = check(&case, &raw) {
             failures.push(format!("{name}: {why}\n  because: {}", case.documentation));
         }
@@ -162,12 +164,12 @@ fn check(case: &Case, raw: &[u8]) -> Result<(), String> {
 fn check_token(grant: Grant, expected: &ExpectedToken) -> Result<(), String> {
     let lifetime = grant.lifetime();
     let token = grant.into_token(RECEIVED);
-    let told = ExpectedToken {
+    let actual = ExpectedToken {
         id_token: token.id_token().to_owned(),
         lifetime: lifetime.as_secs(),
         status: token.status().map(ToString::to_string),
     };
-    same("the token", &told, expected)?;
+    same("the token", &actual, expected)?;
     same("the fraction of the lifetime", lifetime.subsec_nanos(), 0)?;
     let header = format!("Bearer {}", expected.id_token);
     same(
@@ -188,8 +190,8 @@ fn check_error(error: &Error, expected: &ExpectedError) -> Result<(), String> {
         same("the line", &line, expected)?;
     }
     if let Some(part) = &expected.says {
-        same("the line says it", line.contains(part), true)
-            .map_err(|_| format!("{line:?} does not say {part:?}"))?;
+        same("the line contains it", line.contains(part), true)
+            .map_err(|_| format!("{line:?} does not contain {part:?}"))?;
     }
     same(
         "line or says",
@@ -217,7 +219,7 @@ fn check_error(error: &Error, expected: &ExpectedError) -> Result<(), String> {
     same("the trace ids", ids.collect(), expected.trace_ids.clone())
 }
 
-/// What a rejection tells, by the names of the contract.
+/// Returns the fields of a rejection by the names of the contract.
 fn fields(rejection: &Rejection) -> BTreeMap<String, String> {
     let fields = [
         ("status", rejection.status().map(ApiResultStatus::as_str)),
@@ -228,21 +230,21 @@ fn fields(rejection: &Rejection) -> BTreeMap<String, String> {
         ("errorData", rejection.error_data()),
         ("teamCode", rejection.team_code()),
     ];
-    let told = fields
+    let present = fields
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    told.collect()
+    present.collect()
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, told: T, expected: T) -> Result<(), String> {
-    if told == expected {
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, actual: T, expected: T) -> Result<(), String> {
+    if actual == expected {
         Ok(())
     } else {
-        Err(format!("{what} is {told:?}, not {expected:?}"))
+        Err(format!("{what} is {actual:?}, not {expected:?}"))
     }
 }
 
-/// A file's response; anything odd in its head is a mistake in the file.
+/// Parses the response in a file. It panics if the head is invalid.
 fn response(raw: &[u8]) -> Response<Vec<u8>> {
     let end = raw.windows(2).position(|pair| pair == b"\n\n").unwrap();
     let mut lines = std::str::from_utf8(&raw[..end]).unwrap().split('\n');

@@ -1,4 +1,4 @@
-//! The state graph at the top of `machine.rs` is the one that the machine walks.
+//! Checks the state graph at the top of `machine.rs` against the machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -39,11 +39,11 @@ fn name(phase: Phase) -> &'static str {
         Phase::Refreshing => "Refreshing",
         Phase::Acquiring { .. } => "Acquiring",
         Phase::BackingOff { .. } => "BackingOff",
-        other => panic!("the graph knows nothing of {other:?}"),
+        other => panic!("the graph has no state {other:?}"),
     }
 }
 
-/// Where the machine is after it told this.
+/// Returns the state after this event.
 fn reached(event: &Event) -> Option<&'static str> {
     match event {
         Event::Attempt { ahead: true, .. } => Some("Refreshing"),
@@ -54,20 +54,20 @@ fn reached(event: &Event) -> Option<&'static str> {
     }
 }
 
-/// The edges that were walked, each with the first operation that did.
+/// The observed transitions, each with the first operation that caused it.
 #[derive(Default)]
 struct Walked(BTreeMap<(String, String), Op>);
 
 impl Walked {
-    /// Applies one operation. It may walk two edges: a poll that notices a deadline can send at
-    /// once. The events between tell them apart; an edge to where it came from is none.
+    /// Applies one operation. It may cause two transitions, because a poll that notices a deadline can
+    /// also send. The events in between separate them. A transition to the same state does not count.
     fn step(&mut self, world: &mut World, op: Op) -> bool {
         let mut from = name(world.phase());
         let Some(events) = world.step(op) else {
             return false;
         };
-        let told = events.iter().filter_map(reached);
-        for to in told.chain([name(world.phase())]) {
+        let reached = events.iter().filter_map(reached);
+        for to in reached.chain([name(world.phase())]) {
             if from != to {
                 self.0.entry((from.to_owned(), to.to_owned())).or_insert(op);
             }
@@ -76,22 +76,22 @@ impl Walked {
         true
     }
 
-    fn explore(&mut self, begun: &World, ops: &mut Vec<Op>, depth: u32) {
+    fn explore(&mut self, start: &World, ops: &mut Vec<Op>, depth: u32) {
         for op in ALPHABET {
-            let mut world = begun.anew();
+            let mut world = start.anew();
             for op in &*ops {
                 world.step(*op);
             }
             if self.step(&mut world, op) && depth > 1 {
                 ops.push(op);
-                self.explore(begun, ops, depth - 1);
+                self.explore(start, ops, depth - 1);
                 ops.pop();
             }
         }
     }
 }
 
-/// What it takes to walk every edge by a few steps.
+/// Operations that cause every transition within a few steps.
 const ALPHABET: [Op; 13] = [
     Op::Call(Need::Usable),
     Op::Call(Need::Newer),
@@ -109,10 +109,10 @@ const ALPHABET: [Op; 13] = [
 ];
 
 #[test]
-fn the_graph_is_what_the_machine_walks() {
+fn the_documented_graph_is_that_of_the_machine() {
     let mut walked = Walked::default();
     walked.explore(&World::new(1), &mut Vec::new(), 3);
-    // The first expires within the acquisition that its refresh may become; the second outlives it.
+    // The first token expires within the acquisition that its refresh becomes; the second outlives it.
     for lifetime in [100, 3_600] {
         let mut refreshable = vec![
             Op::Call(Need::Usable),
@@ -134,7 +134,7 @@ fn the_graph_is_what_the_machine_walks() {
     }
 
     let documented = documented();
-    assert!(documented.len() > 4, "no graph was found: {documented:?}");
+    assert!(documented.len() > 4, "found no graph: {documented:?}");
     for (edge, op) in &walked.0 {
         assert!(
             documented.contains(edge),
@@ -144,7 +144,7 @@ fn the_graph_is_what_the_machine_walks() {
     for edge in &documented {
         assert!(
             walked.0.contains_key(edge),
-            "{edge:?} is in the graph, but was never walked"
+            "{edge:?} is in the graph, but never happened"
         );
     }
 }

@@ -1,8 +1,8 @@
 //! The cases of `JSONTestSuite`, in every place where the service could send them.
 //!
-//! `.ci/json-suite` brings them, and names their folder in `JSON_SUITE`: one file a case, whose
-//! name begins with `y_` for what a reader of JSON must accept, with `n_` for what it must refuse
-//! and with `i_` for what it may decide.
+//! `.ci/json-suite` downloads them and sets `JSON_SUITE` to their folder. Each file is one case. Its
+//! name begins with `y_` if a reader must accept it, `n_` if it must refuse it, and `i_` if it may do
+//! either.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,24 +17,25 @@ use serde_json::value::RawValue;
 /// How a case is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// As JSON, wherever it stands.
+    /// As JSON in every place.
     Accepted,
-    /// As no JSON, wherever it stands.
+    /// As invalid in every place.
     Refused,
-    /// As JSON only where it is the whole body.
+    /// As JSON only if it is the whole body.
     AcceptedAlone,
 }
 
-/// What was decided where the suite leaves it open, or otherwise than the suite has it, and why.
+/// The decisions that the suite leaves open or makes differently, with the reasons.
 const PINS: [(&str, Verdict, &str); 35] = {
     use Verdict::{Accepted, AcceptedAlone, Refused};
 
-    const ROUNDED: &str = "RFC 8259 §6: a reader may round what a 64-bit float holds less exactly";
-    const TOO_LARGE: &str = "RFC 8259 §6: a reader may refuse what no 64-bit float holds";
-    const HALF: &str = "RFC 8259 §8.2: half of a surrogate pair is no character";
+    const ROUNDED: &str = "RFC 8259 §6: a reader may round a number to a 64-bit float";
+    const TOO_LARGE: &str = "RFC 8259 §6: a reader may refuse a number beyond a 64-bit float";
+    const HALF: &str = "RFC 8259 §8.2: a lone surrogate is not a character";
     const NOT_UTF_8: &str = "RFC 8259 §8.1: JSON between systems is UTF-8";
     const TOO_DEEP: &str = "RFC 8259 §9: a reader may limit the depth, and serde_json does at 127";
-    const MARK: &str = "RFC 8259 §8.1: a reader may ignore the mark, which begins a body only";
+    const MARK: &str =
+        "RFC 8259 §8.1: a reader may ignore the mark, but only at the start of a body";
 
     #[rustfmt::skip] // One line a case.
     let pins = [
@@ -77,7 +78,7 @@ const PINS: [(&str, Verdict, &str); 35] = {
     pins
 };
 
-/// Where a value may stand in a success without changing it.
+/// The places for a value in a success that do not change its result.
 const PLACES: [(&str, &str); 5] = [
     (
         r#"{"newer":"#,
@@ -99,8 +100,8 @@ const PLACES: [(&str, &str); 5] = [
 ];
 
 #[test]
-#[ignore = "its cases are not ours to keep: .ci/json-suite brings them"]
-fn every_case_is_read_as_its_name_or_its_pin_says() {
+#[ignore = "needs the cases that .ci/json-suite downloads"]
+fn reads_every_case_as_its_name_or_pin_says() {
     let cases = cases();
     let mut pins: BTreeMap<_, _> = PINS
         .map(|(name, verdict, why)| (name, (verdict, why)))
@@ -114,33 +115,33 @@ fn every_case_is_read_as_its_name_or_its_pin_says() {
             "y" => Some(Verdict::Accepted),
             "n" => Some(Verdict::Refused),
             "i" => None,
-            _ => panic!("what does the name of {name} mean?"),
+            _ => panic!("{name} has an unknown prefix"),
         };
         let Some((expected, why)) = pin.or(demanded.map(|verdict| (verdict, "the suite says so")))
         else {
-            failures.push(format!("{name} is {:?}, pinned nowhere", verdict(case)));
+            failures.push(format!("{name} is {:?} and has no pin", verdict(case)));
             continue;
         };
         if pin.is_some() && demanded == Some(expected) {
             failures.push(format!("{name} needs no pin"));
         }
         match verdict(case) {
-            Ok(told) if told == expected => {}
-            Ok(told) => failures.push(format!("{name} is {told:?}, not {expected:?}: {why}")),
+            Ok(actual) if actual == expected => {}
+            Ok(actual) => failures.push(format!("{name} is {actual:?}, not {expected:?}: {why}")),
             Err(contradiction) => failures.push(format!("{name}: {contradiction}")),
         }
     }
     failures.extend(
         pins.keys()
-            .map(|name| format!("{name} is pinned, but no case")),
+            .map(|name| format!("{name} is pinned, but is not a case")),
     );
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
-#[ignore = "its cases are not ours to keep: .ci/json-suite brings them"]
-fn every_text_is_given_back_as_it_was() {
-    /// How much of a field an error keeps.
+#[ignore = "needs the cases that .ci/json-suite downloads"]
+fn keeps_every_text_unchanged() {
+    /// The limit of a field in an error.
     const FIELD: usize = 8 * 1024;
 
     let cases = cases();
@@ -148,7 +149,7 @@ fn every_text_is_given_back_as_it_was() {
         .iter()
         .filter_map(|(name, case)| Some((name, str::from_utf8(case).ok()?)))
         .collect();
-    assert_eq!(texts.len(), 293, "another number of cases is UTF-8");
+    assert_eq!(texts.len(), 293, "the number of UTF-8 cases has changed");
     for (name, text) in texts {
         let quoted = serde_json::to_string(text).unwrap();
         let body = format!(r#"{{"status":"badRequest","message":{quoted}}}"#);
@@ -166,10 +167,10 @@ fn every_text_is_given_back_as_it_was() {
     }
 }
 
-/// The cases by their names.
+/// Returns the cases by their names.
 fn cases() -> BTreeMap<String, Vec<u8>> {
     let Some(folder) = env::var_os("JSON_SUITE") else {
-        panic!("JSON_SUITE names no folder of cases; .ci/json-suite does");
+        panic!("JSON_SUITE is not set; run .ci/json-suite");
     };
     let folder = Path::new(&folder);
     let entries =
@@ -183,7 +184,7 @@ fn cases() -> BTreeMap<String, Vec<u8>> {
     paths.into_iter().map(case).collect()
 }
 
-/// How a case is read, if that is the same in all places of a kind.
+/// Returns how a case is read, or an error if that differs between places of a kind.
 fn verdict(case: &[u8]) -> Result<Verdict, String> {
     match (is_json_alone(case)?, is_json_within(case)?) {
         (true, true) => Ok(Verdict::Accepted),
@@ -193,10 +194,10 @@ fn verdict(case: &[u8]) -> Result<Verdict, String> {
     }
 }
 
-/// Whether a case is read as JSON where it is the whole body, which is no answer in any case.
+/// Returns whether a case is read as JSON if it is the whole body. It is never a valid answer.
 fn is_json_alone(case: &[u8]) -> Result<bool, String> {
     let error = read(200, case).err().ok_or("it is a token")?;
-    // It may stop at the first byte that begins no object, so of it only one half can be said.
+    // `parse` may stop at a first byte that begins no object, so only one direction is checked.
     let stops = is_about_shape(&error)?;
     let error = exchange()
         .parse_as::<IgnoredAny>(Response::new(case))
@@ -204,36 +205,36 @@ fn is_json_alone(case: &[u8]) -> Result<bool, String> {
         .ok_or("it is an envelope")?;
     let is_json = is_about_shape(&error)?;
     if is_json && !stops {
-        return Err("parse_as takes it for JSON, and parse does not".to_owned());
+        return Err("it is JSON for parse_as but not for parse".to_owned());
     }
     Ok(is_json)
 }
 
-/// Whether a case is read as JSON where it is one value of an envelope.
+/// Returns whether a case is read as JSON if it is one value of an envelope.
 fn is_json_within(case: &[u8]) -> Result<bool, String> {
-    let mut told = Vec::new();
+    let mut verdicts = Vec::new();
     for (before, after) in PLACES {
         let body = [before.as_bytes(), case, after.as_bytes()].concat();
-        told.push(is_granted(&body)?);
+        verdicts.push(is_granted(&body)?);
     }
     let content = [br#"{"status":"ok","content":"#, case, b"}"].concat();
-    told.push(is_handed_out(&content, case)?);
+    verdicts.push(is_returned(&content, case)?);
     let data = [
         br#"{"status":"badRequest","message":"m","errorData":"#,
         case,
         b"}",
     ]
     .concat();
-    told.push(is_explained(200, &data, case)?);
-    told.push(is_explained(400, &data, case)?);
-    let is_json = told.iter().all(|told| *told);
-    if is_json != told.iter().any(|told| *told) {
-        return Err(format!("it is JSON in some places only: {told:?}"));
+    verdicts.push(is_explained(200, &data, case)?);
+    verdicts.push(is_explained(400, &data, case)?);
+    let is_json = verdicts.iter().all(|is_json| *is_json);
+    if is_json != verdicts.iter().any(|is_json| *is_json) {
+        return Err(format!("it is JSON in some places only: {verdicts:?}"));
     }
     Ok(is_json)
 }
 
-/// Whether a success is one; what is none is refused as no JSON.
+/// Returns whether a success is granted. If not, it has to be refused as invalid JSON.
 fn is_granted(body: &[u8]) -> Result<bool, String> {
     match read(200, body) {
         Ok(token) if token == "x" => Ok(true),
@@ -243,7 +244,8 @@ fn is_granted(body: &[u8]) -> Result<bool, String> {
     }
 }
 
-/// Whether a refusal is explained, with the case as its data; of what is none, all is dropped.
+/// Returns whether a refusal is explained, with the case as its data. Otherwise it has to have no
+/// explanation at all.
 fn is_explained(status: u16, body: &[u8], case: &[u8]) -> Result<bool, String> {
     let error = read(status, body).err().ok_or("a refusal is a token")?;
     let Some(rejection) = error.rejection() else {
@@ -265,8 +267,8 @@ fn is_explained(status: u16, body: &[u8], case: &[u8]) -> Result<bool, String> {
     }
 }
 
-/// Whether a success is handed out with the case as its content.
-fn is_handed_out(body: &[u8], case: &[u8]) -> Result<bool, String> {
+/// Returns whether a success is returned with the case as its content.
+fn is_returned(body: &[u8], case: &[u8]) -> Result<bool, String> {
     let answer = match exchange().parse_as::<Box<RawValue>>(Response::new(body)) {
         Ok(answer) => answer,
         Err(error) if is_about_shape(&error)? => return Err(format!("as content: {error}")),
@@ -276,40 +278,39 @@ fn is_handed_out(body: &[u8], case: &[u8]) -> Result<bool, String> {
     if content == kept_of(case) {
         Ok(true)
     } else {
-        Err(format!("it is handed out as {content:?}"))
+        Err(format!("it is returned as {content:?}"))
     }
 }
 
-/// What is kept of a case as a value: white space around it is none of it, and `null` is the same
-/// as no value.
+/// Returns the value of a case without surrounding white space. `null` is the same as no value.
 fn kept_of(case: &[u8]) -> Option<&str> {
     let text = str::from_utf8(case.trim_ascii()).ok();
     text.filter(|text| *text != "null")
 }
 
-/// Whether a malformed success is JSON, and only not the envelope.
+/// Returns whether a malformed success is JSON, but not the envelope.
 fn is_about_shape(error: &Error) -> Result<bool, String> {
-    let said = error.to_string();
-    let why = said
+    let line = error.to_string();
+    let why = line
         .split_once("the body is not a valid answer: ")
         .map(|(_, why)| why)
         .filter(|_| error.kind() == ErrorKind::Malformed)
-        .ok_or_else(|| format!("is not malformed: {said}"))?;
+        .ok_or_else(|| format!("is not malformed: {line}"))?;
     if why == "it has no status" || why.contains(", expected an ApiResult object") {
         Ok(true)
     } else if why == "it is empty" || why == "it is not UTF-8" || why.contains(" at line ") {
         Ok(false)
     } else {
-        Err(format!("is that about JSON? {why}"))
+        Err(format!("unknown reason: {why}"))
     }
 }
 
 fn exchange() -> Exchange {
-    let credentials = Credentials::new("client", "a secret that nobody echoes").unwrap();
+    let credentials = Credentials::new("client", "a secret that no server echoes").unwrap();
     Exchange::new(Endpoint::default(), credentials)
 }
 
-/// The token of an answer.
+/// Returns the token of an answer.
 fn read(status: u16, body: &[u8]) -> Result<String, Error> {
     let now = Moment {
         mono: Duration::ZERO,

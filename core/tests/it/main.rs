@@ -14,7 +14,7 @@
     clippy::unchecked_time_subtraction,
     clippy::unnecessary_wraps,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, reads files, starts threads and looks at the clock"
+    reason = "a test fails by panicking, reads files, starts threads and reads the clock"
 )]
 
 mod certificates;

@@ -1,4 +1,4 @@
-//! The machine against the second one.
+//! Compares the machine with the reference model.
 
 use std::env;
 use std::time::Duration;
@@ -14,7 +14,7 @@ fn setting(name: &str, default: u32) -> u32 {
     env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// How long the sequences of the exhaustive test are.
+/// Returns the length of the sequences of the exhaustive test.
 fn depth() -> u32 {
     setting("MACHINE_DEPTH", 5)
 }
@@ -30,7 +30,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_operations_go_as_the_tables_say(
+    fn random_sequences_agree_with_the_model(
         seed in any::<u64>(),
         data in vec(any::<[u8; 3]>(), 1..60),
     ) {
@@ -38,7 +38,7 @@ proptest! {
     }
 }
 
-/// What the exhaustive tests are made of.
+/// The operations of the exhaustive tests.
 const ALPHABET: [Op; 20] = [
     Op::Call(Need::Usable),
     Op::Call(Need::Newer),
@@ -62,12 +62,12 @@ const ALPHABET: [Op; 20] = [
     Op::Set(Clock::Wall, Move::On(Duration::from_secs(31))),
 ];
 
-/// Every sequence of up to `depth` operations that goes on from `ops`. An operation that finds
-/// nothing to apply to changes nothing, so what goes on from there is not new. All but the longest
-/// end with a last caller. Tells how many there were.
-fn explore(begun: &World, ops: &mut Vec<Op>, depth: u32) -> u64 {
+/// Runs every sequence that extends `ops` by up to `depth` operations, and returns their number. An
+/// operation that does not apply changes nothing, so the sequences after it are not new. All but the
+/// longest end with a last caller.
+fn explore(start: &World, ops: &mut Vec<Op>, depth: u32) -> u64 {
     let replay = || {
-        let mut world = begun.anew();
+        let mut world = start.anew();
         for op in &*ops {
             world.step(*op);
         }
@@ -84,51 +84,50 @@ fn explore(begun: &World, ops: &mut Vec<Op>, depth: u32) -> u64 {
     let mut sequences = 1;
     for op in new {
         ops.push(op);
-        sequences += explore(begun, ops, depth - 1);
+        sequences += explore(start, ops, depth - 1);
         ops.pop();
     }
     sequences
 }
 
 #[test]
-fn every_short_sequence_goes_as_the_tables_say() {
+fn all_short_sequences_agree_with_the_model() {
     let sequences = explore(&World::new(1), &mut Vec::new(), depth());
     assert!(sequences > 100_000, "only {sequences} sequences were new");
 }
 
-/// The same two operations shorter, from where a short sequence does not get.
+/// The sequences are two operations shorter, but start in states that the short ones do not reach.
 #[test]
-fn every_short_sequence_that_begins_later_goes_as_the_tables_say() {
+fn short_sequences_from_later_states_agree_with_the_model() {
     let to = |edge| Op::Set(Clock::Both, Move::To(edge, Nudge::At));
     let call = Op::Call(Need::Usable);
     let token = Op::Answer(0, Answer::Token(Which::New, Some(100)));
     let granted = [call, token];
     let next = [to(Edge::BackOffOver), Op::Poll(0)];
-    // Its first flight is still out.
+    // The first flight is not answered.
     let lost = [&[call, to(Edge::FlightOver), Op::Poll(0)], &next[..]].concat();
     let refreshing = [&lost[..], &[token, to(Edge::MayRefresh), Op::Refresh]].concat();
     let expired = [&refreshing[..], &[to(Edge::Unusable)]].concat();
     let failed = [Op::Answer(0, Answer::Status(503, None)), next[0], next[1]];
     let last_attempt = [&[call], &failed[..], &failed[..]].concat();
-    let holding = [call, Op::Answer(0, Answer::Status(403, Some(20)))];
-    let probing = [&holding[..], &[to(Edge::CooldownOver), call]].concat();
+    let cooldown = [call, Op::Answer(0, Answer::Status(403, Some(20)))];
+    let probing = [&cooldown[..], &[to(Edge::CooldownOver), call]].concat();
     let rejected = [
         &granted[..],
         &[Op::Reject(Which::CachedToken)],
         &granted[..],
     ]
     .concat();
-    for begun in [&refreshing, &expired, &last_attempt, &probing, &rejected] {
-        let sequences = explore(&World::new(1), &mut begun.clone(), depth() - 2);
+    for start in [&refreshing, &expired, &last_attempt, &probing, &rejected] {
+        let sequences = explore(&World::new(1), &mut start.clone(), depth() - 2);
         assert!(
             sequences > 1_000,
-            "only {sequences} sequences after {begun:?} were new"
+            "only {sequences} sequences after {start:?} were new"
         );
     }
 }
 
-/// A token stays rejected when an earlier flight brings it, or someone hands it in, as long as it
-/// is one of the last eight.
+/// An earlier flight or another source cannot restore one of the last eight rejected tokens.
 #[test]
 fn the_last_eight_rejected_tokens_are_remembered() {
     let hour = Duration::from_secs(3_600);
@@ -148,9 +147,9 @@ fn the_last_eight_rejected_tokens_are_remembered() {
     }
 }
 
-/// The second machine takes any draw that is in its range. All of them together fill it.
+/// The model accepts any random value within its range. This test checks that the values fill it.
 #[test]
-fn what_is_drawn_fills_its_range() {
+fn random_delays_fill_their_ranges() {
     let call = Op::Call(Need::Usable);
     let answer = |status, retry_after| Op::Answer(0, Answer::Status(status, retry_after));
     let again = [
@@ -168,7 +167,7 @@ fn what_is_drawn_fills_its_range() {
             1_000,
             2_000,
         ),
-        // `Retry-After`, and a tenth or a second more.
+        // `Retry-After`, plus up to a tenth or a second.
         (&[call, answer(503, Some(20))], 20_000, 22_000),
         (&[call, answer(503, Some(3))], 3_000, 4_000),
         (&[call, answer(403, Some(100))], 100_000, 110_000),
@@ -177,8 +176,8 @@ fn what_is_drawn_fills_its_range() {
     ] {
         let drawn = (0..200).map(|seed| {
             let mut world = World::new(seed);
-            let told = ops.iter().filter_map(|op| world.step(*op)).last().unwrap();
-            let delay = told.iter().find_map(|event| match event {
+            let events = ops.iter().filter_map(|op| world.step(*op)).last().unwrap();
+            let delay = events.iter().find_map(|event| match event {
                 Event::Retry { delay, .. } | Event::Failed { delay, .. } => Some(*delay),
                 _ => None,
             });

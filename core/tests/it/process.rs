@@ -1,4 +1,4 @@
-//! Tests that need a process of their own.
+//! Runs a test in a process of its own.
 
 use std::any::type_name;
 use std::env;
@@ -6,15 +6,17 @@ use std::process::Command;
 
 const ALONE: &str = "TEST_ALONE";
 
-/// What the test harness calls a test, which is its path without the crate.
+/// Returns the name of a test for the test harness: its path without the crate.
 fn name_of<T>() -> &'static str {
     let path = type_name::<T>();
     path.split_once("::").map_or(path, |(_, name)| name)
 }
 
-/// Whether this process runs `test` and nothing else. If not, one that does is started and has to
-/// end well. For tests that change what belongs to the process: a logger, or a subscriber, which
-/// other threads that reach one of its events first can switch off.
+/// Returns whether this process runs only `test`. If not, runs it in a process of its own, which has to
+/// succeed.
+///
+/// It is for tests that change global state, such as a logger, or a subscriber, which a thread without
+/// one can disable by reaching an event first.
 pub(crate) fn runs_alone<T>(_test: T) -> bool {
     let name = name_of::<T>();
     if env::var_os(ALONE).is_some_and(|alone| alone == name) {
@@ -25,9 +27,9 @@ pub(crate) fn runs_alone<T>(_test: T) -> bool {
         .env(ALONE, name)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let failed = String::from_utf8_lossy(&output.stderr);
-    let ran = output.status.success() && said.contains("1 passed");
-    assert!(ran, "{name}, alone: {said}\n{failed}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let passed = output.status.success() && stdout.contains("1 passed");
+    assert!(passed, "{name}, alone: {stdout}\n{stderr}");
     false
 }

@@ -1,4 +1,4 @@
-//! Properties: round trips, and the shared property bodies under inputs that are nearly right.
+//! Properties: round trips, and the property bodies of the fuzz targets with nearly valid inputs.
 
 use std::env;
 
@@ -20,11 +20,11 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// `PROPTEST_CASES` says how many, else few enough for every run.
+/// Returns the configuration: `PROPTEST_CASES` cases, or a few by default.
 fn config() -> ProptestConfig {
     let few = || ProptestConfig::with_cases(64);
     ProptestConfig {
-        // Finds become seeds of the fuzz targets instead, where they have a name.
+        // Failing inputs become named seeds of the fuzz targets instead.
         failure_persistence: None,
         ..env::var_os("PROPTEST_CASES").map_or_else(few, |_| ProptestConfig::default())
     }
@@ -37,7 +37,7 @@ fn exchange(secret: &str) -> Exchange {
     )
 }
 
-/// A member that the contract does not have, and some that it has elsewhere.
+/// Returns members that are unknown in their place, some with a name that is known elsewhere.
 fn newer() -> impl Strategy<Value = Newer> {
     let name = prop_oneof![
         2 => select(vec![
@@ -67,12 +67,12 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn any_credentials_are_written_and_read_back(id in any::<String>(), secret in any::<String>()) {
+    fn credentials_survive_a_round_trip(id in any::<String>(), secret in any::<String>()) {
         properties::request(&id, &secret);
     }
 
     #[test]
-    fn a_request_reads_back_as_the_contracts_schema(id in text(), secret in text()) {
+    fn a_request_matches_the_contracts_schema(id in text(), secret in text()) {
         let exchange = Exchange::new(Endpoint::default(), Credentials::new(id.as_str(), secret.as_str()).unwrap());
         let request = exchange.request();
         let read: TokenRequest = serde_json::from_slice(request.body().as_ref()).unwrap();
@@ -90,12 +90,12 @@ proptest! {
     }
 
     #[test]
-    fn any_document_is_read_as_a_naive_reader_does(document in document()) {
+    fn reads_documents_like_the_naive_reader(document in document()) {
         properties::differential(document.as_bytes());
     }
 
     #[test]
-    fn any_answer_keeps_the_invariants(
+    fn answers_with_echoes_keep_the_invariants(
         response in response(),
         echo in select(properties::SECRETS.iter().flat_map(|secret| echoes(secret)).collect::<Vec<_>>()),
     ) {
@@ -104,10 +104,10 @@ proptest! {
         for (name, value) in &head.headers {
             raw.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
         }
-        // A header takes no line feed.
+        // A header cannot contain a line feed.
         let header = echo.replace('\n', "%0A");
         raw.extend(format!("X-Request-Id: {header}\nWWW-Authenticate: Bearer realm=\"{header}\"\n\n").into_bytes());
-        // In place of the body's own words, and after it.
+        // In place of a word of the body, and after the body.
         let text = String::from_utf8_lossy(&body).replace("newer", &echo);
         let changed = if text.contains(&echo) { text.into_bytes() } else { body };
         raw.extend(changed);
@@ -117,23 +117,23 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_an_answer(data in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_keep_the_invariants(data in vec(any::<u8>(), 0..200)) {
         properties::decode(&data);
         properties::differential(&data);
     }
 
     #[test]
-    fn an_envelope_is_read_as_it_was_written(written in envelope(), newer in vec(newer(), 0..6)) {
+    fn an_envelope_survives_a_round_trip(written in envelope(), newer in vec(newer(), 0..6)) {
         properties::envelope(&written, &newer);
     }
 
     #[test]
-    fn when_to_come_back_is_what_a_naive_reader_finds(headers in headers()) {
+    fn reads_retry_after_like_the_naive_reader(headers in headers()) {
         properties::retry_after(&headers);
     }
 
     #[test]
-    fn no_claims_make_a_token_live_longer(
+    fn claims_never_extend_a_lifetime(
         id_token in id_token(),
         claims in claims(),
         expires_in in option::of(prop_oneof![1..100_000_i64, any::<i64>()]),
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn what_grants_grants_and_what_refuses_refuses(
+    fn the_strategies_grant_and_refuse_as_named(
         credentials in credentials(),
         granting in granting(),
         refusing in refusing(),
@@ -158,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_offered_as_good_is_good(
+    fn the_strategies_of_valid_values_are_valid(
         credentials in credentials(),
         endpoint in endpoint(),
         token in token(),
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn a_granted_token_is_the_one_that_was_written(
+    fn a_granted_token_survives_a_round_trip(
         id_token in "[A-Za-z0-9._~+/-]{1,60}={0,2}",
         seconds in 1..=315_360_000_i64,
         status in option::of(authentication_status()),
@@ -185,7 +185,7 @@ proptest! {
         written.status = Some(ApiResultStatus::Ok);
         written.content = Some(content);
         let json = serde_json::to_vec(&written).unwrap();
-        let grant = exchange("a secret that nobody echoes").parse(Response::new(json), RECEIVED).unwrap();
+        let grant = exchange("a secret that no server echoes").parse(Response::new(json), RECEIVED).unwrap();
         prop_assert_eq!(grant.lifetime().as_secs(), seconds.unsigned_abs());
         prop_assert_eq!(grant.status(), status.as_ref());
         let token = grant.into_token(RECEIVED);
@@ -208,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn no_error_shows_a_secret_that_a_server_echoes(secret in secret(), status in select(vec![200, 400, 403, 500])) {
+    fn errors_show_no_echoed_secret(secret in secret(), status in select(vec![200, 400, 403, 500])) {
         let exchange = exchange(&secret);
         for echo in echoes(&secret) {
             let word = serde_json::to_string(&format!("<{echo}>")).unwrap();

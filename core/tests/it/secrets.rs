@@ -1,5 +1,5 @@
-//! The canary test: a secret and a token that go through every type and every failure show
-//! nowhere, whole or in part, as they are or encoded.
+//! Canary tests: no type and no error shows a secret or a token, not even a part of it or an encoded
+//! form.
 
 use std::collections::HashSet;
 use std::error::Error as _;
@@ -34,10 +34,10 @@ fn percent(text: &str) -> String {
     bytes.concat()
 }
 
-/// Pieces of this length must not show; of percent encoding, thrice as long.
+/// Pieces of this length must not be shown; in percent encoding, three times as long.
 const PIECE: usize = 12;
 
-/// What must not show: each encoding of both canaries, in all its pieces.
+/// The pieces of each encoding of both canaries, which must not be shown.
 static PIECES: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
     let mut pieces = HashSet::new();
     let mut cut = |text: &str, length: usize| {
@@ -55,7 +55,7 @@ static PIECES: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
     pieces
 });
 
-/// Asserts that nothing of a canary is in what `value` prints.
+/// Asserts that `value` prints no piece of a canary.
 fn hides(what: &str, value: &dyn Debug) {
     hides_text(what, &format!("{value:?} {value:#?}"));
 }
@@ -140,24 +140,24 @@ fn no_refusal_shows_a_secret() {
 }
 
 fn hides_error(what: &str, error: &Error) {
-    let mut told = vec![format!("{error} {} {error:?}", error.report())];
+    let mut texts = vec![format!("{error} {} {error:?}", error.report())];
     let mut source = error.source();
     while let Some(error) = source {
-        told.push(format!("{error} {error:?}"));
+        texts.push(format!("{error} {error:?}"));
         source = error.source();
     }
-    // What is told is all of it in the above, but escaped.
-    let texts = [
+    // The texts above have these escaped.
+    let fields = [
         error.rejection().and_then(Rejection::message),
         error.rejection().and_then(Rejection::error_data),
         error.excerpt(),
         error.www_authenticate(),
     ];
-    told.extend(texts.into_iter().flatten().map(str::to_owned));
-    hides_text(what, &told.join(" "));
+    texts.extend(fields.into_iter().flatten().map(str::to_owned));
+    hides_text(what, &texts.join(" "));
 }
 
-/// Both canaries in each encoding, within a text of which nothing else is masked.
+/// Returns both canaries in each encoding, within text that is not masked.
 fn echoes() -> Vec<String> {
     let both =
         |encode: &dyn Fn(&str) -> String| format!("<{}> <{}>", encode(SECRET), encode(TOKEN));
@@ -172,8 +172,8 @@ fn echoes() -> Vec<String> {
     ]
 }
 
-/// Returns an echo as the text of a JSON string. One that is encoded already stays: encodings within
-/// encodings are not searched.
+/// Returns an echo as the text of a JSON string. One that is already encoded stays, because nested
+/// encodings are not masked.
 fn in_json(echo: &str) -> String {
     if echo == echoes()[1] {
         echo.to_owned()
@@ -253,7 +253,7 @@ fn no_error_shows_what_a_server_echoes() {
 }
 
 #[test]
-fn other_endpoints_errors_show_nothing_either() {
+fn errors_of_other_endpoints_show_no_secret() {
     for echo in echoes() {
         for body in [
             format!(
@@ -272,7 +272,7 @@ fn other_endpoints_errors_show_nothing_either() {
 }
 
 #[test]
-fn a_body_that_breaks_off_within_a_secret_shows_no_beginning_of_it() {
+fn a_body_that_breaks_off_within_a_secret_shows_none_of_it() {
     for canary in [SECRET, TOKEN] {
         for encoded in [
             canary.to_owned(),
@@ -298,7 +298,7 @@ fn a_body_that_breaks_off_within_a_secret_shows_no_beginning_of_it() {
 }
 
 #[test]
-fn what_a_grant_tells_beside_the_token_is_masked() {
+fn the_status_of_a_grant_is_masked() {
     for echo in echoes() {
         let body = format!(
             r#"{{"status":"ok","content":{{"id_token":"{TOKEN}","expires_in":60,"status":"{}"}}}}"#,
@@ -313,7 +313,7 @@ fn what_a_grant_tells_beside_the_token_is_masked() {
 }
 
 #[test]
-fn the_search_finds_each_canary() {
+fn the_check_finds_each_canary() {
     for echo in echoes() {
         for (at, _) in echo.match_indices('<') {
             let shown = std::panic::catch_unwind(|| hides_text("", &echo[at..]));
@@ -322,9 +322,9 @@ fn the_search_finds_each_canary() {
     }
 }
 
-/// An HTTP client's own words may quote what it sent or was sent.
+/// An HTTP client's error may quote what it sent or received.
 #[test]
-fn a_failed_flight_is_told_without_the_secret() {
+fn a_failed_flight_shows_no_secret() {
     let mut machine = Machine::new(Config::default(), exchange(), 1);
     let ticket = machine.ticket(Need::Usable);
     let Step::Send(transmit) = machine.poll(NOW, &ticket) else {
@@ -336,9 +336,9 @@ fn a_failed_flight_is_told_without_the_secret() {
     let Step::Failed(error) = machine.poll(NOW, &ticket) else {
         panic!("no failure");
     };
-    let told = format!("{} {error:?}", error.report());
+    let shown = format!("{} {error:?}", error.report());
     assert!(
-        told.contains("malformed header: [masked]") && !told.contains(SECRET),
-        "{told}"
+        shown.contains("malformed header: [masked]") && !shown.contains(SECRET),
+        "{shown}"
     );
 }

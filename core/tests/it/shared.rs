@@ -1,8 +1,8 @@
-//! The rules at the top of `lifecycle/shared.rs`, each with a test that fails without it. Above
-//! each test stands what was broken to see it fail.
+//! Tests of the rules at the top of `lifecycle/shared.rs`. `Caught` lists the mutations that fail a
+//! test.
 //!
-//! Time is virtual. Where a thread really has to be woken, the machine's own limits are an hour, so
-//! that a lost wake-up runs into the watchdog instead of passing slowly.
+//! Time is virtual. If a test has to wake a real thread, the machine's own limits are an hour, so that
+//! a lost wake-up reaches the watchdog.
 
 use std::future;
 use std::hint;
@@ -31,7 +31,7 @@ const START: Moment = Moment {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How long a test may take before it counts as hanging.
+/// A test that takes longer hangs.
 const WATCHDOG: Duration = Duration::from_secs(20);
 
 type Answer = Result<Response<Vec<u8>>, Error>;
@@ -51,14 +51,15 @@ fn credentials(client_id: &str) -> Credentials {
     Credentials::new(client_id, "secret").unwrap()
 }
 
-/// The defaults without jitter: a token of an hour is refreshed at 2700 s and usable to 3570 s.
+/// Returns the defaults without jitter: a token of an hour is refreshed at 2700 s and usable until
+/// 3570 s.
 fn config() -> Config {
     let mut config = Config::default();
     config.refresh_jitter_percent = 0;
     config
 }
 
-/// No flight ends by itself within the time of a test.
+/// Returns a configuration whose flights outlive a test.
 fn patient() -> Config {
     let mut config = config();
     config.attempt_timeout = HOUR;
@@ -75,7 +76,7 @@ fn shared(config: Config) -> Shared {
     Shared::new(machine(config), None)
 }
 
-/// Shared by an observer that may use what it observes.
+/// Returns a `Shared` whose observer can call it.
 fn observed(config: Config, observer: impl Fn(&Shared, &Event) + Send + Sync + 'static) -> Shared {
     let own = Arc::new(OnceLock::<Shared>::new());
     let theirs = Arc::clone(&own);
@@ -109,7 +110,7 @@ fn torn() -> Answer {
 fn attempt(shared: &Shared, now: Moment, ticket: &Ticket) -> Attempt {
     match shared.poll(now, ticket) {
         SharedStep::Send(attempt) => attempt,
-        other => panic!("no attempt but {other:?}"),
+        other => panic!("expected an attempt, got {other:?}"),
     }
 }
 
@@ -120,18 +121,18 @@ fn first_attempt(shared: &Shared, now: Moment) -> Attempt {
 fn waiter(shared: &Shared, now: Moment, ticket: &Ticket) -> Waiter {
     match shared.poll(now, ticket) {
         SharedStep::Wait(waiter) => waiter,
-        other => panic!("no wait but {other:?}"),
+        other => panic!("expected a wait, got {other:?}"),
     }
 }
 
 fn failure(shared: &Shared, now: Moment, ticket: &Ticket) -> Error {
     match shared.poll(now, ticket) {
         SharedStep::Failed(error) => error,
-        other => panic!("no failure but {other:?}"),
+        other => panic!("expected a failure, got {other:?}"),
     }
 }
 
-/// Has it hold a token of an hour.
+/// Acquires a token of an hour.
 fn fetch(shared: &Shared, now: Moment, id_token: &str) {
     first_attempt(shared, now).finish(now, granted(id_token, 3600));
     assert_eq!(hit(shared, now).token.id_token(), id_token);
@@ -153,46 +154,46 @@ fn hit(shared: &Shared, now: Moment) -> Hit {
     usable(shared, now).expect("a usable token")
 }
 
-/// Whether a hit would go on to take the lock.
+/// Returns whether a hit would take the lock for a refresh.
 fn due(shared: &Shared, now: Moment) -> bool {
     hit(shared, now).refresh_due
 }
 
-/// Whether it would return at once.
+/// Returns whether waiting would return at once.
 fn is_woken(waiter: Waiter) -> bool {
     let mut context = Context::from_waker(Waker::noop());
     pin!(waiter.changed()).poll(&mut context).is_ready()
 }
 
-/// Those who wait for a newer token, as many as asked for; none where nothing goes on.
+/// Returns `count` waiters for a newer token, or none if the machine is idle.
 fn waiters(shared: &Shared, count: usize) -> Vec<Waiter> {
     if shared.status(START).phase == Phase::Idle {
         return Vec::new();
     }
-    // The machine goes by its latest reading of the monotonic clock.
+    // The machine uses its highest reading of the monotonic clock.
     let newer = || waiter(shared, START, &shared.ticket(Need::Newer));
     (0..count).map(|_| newer()).collect()
 }
 
-fn wakes_everyone<T>(shared: &Shared, what: &str, change: impl FnOnce() -> T) -> T {
+fn wakes_all<T>(shared: &Shared, what: &str, change: impl FnOnce() -> T) -> T {
     let waiters = waiters(shared, 3);
     let done = change();
     for waiter in waiters {
-        assert!(is_woken(waiter), "{what} left someone asleep");
+        assert!(is_woken(waiter), "{what} did not wake a waiter");
     }
     done
 }
 
-fn wakes_nobody<T>(shared: &Shared, what: &str, act: impl FnOnce() -> T) -> T {
+fn wakes_none<T>(shared: &Shared, what: &str, act: impl FnOnce() -> T) -> T {
     let waiters = waiters(shared, 1);
     let done = act();
     for waiter in waiters {
-        assert!(!is_woken(waiter), "{what} woke someone");
+        assert!(!is_woken(waiter), "{what} woke a waiter");
     }
     done
 }
 
-/// Fails where `act` would hang.
+/// Fails if `act` hangs.
 fn within<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, end) = mpsc::channel();
     let thread = thread::spawn(move || done.send(act()));
@@ -205,8 +206,8 @@ fn within<T: Send + 'static>(what: &str, act: impl FnOnce() -> T + Send + 'stati
     }
 }
 
-/// A panic that leaves no words on the screen.
-fn go_off() {
+/// Panics without a message.
+fn panic_silently() {
     panic::resume_unwind(Box::new("on purpose"));
 }
 
@@ -231,23 +232,20 @@ fn block_on<T>(task: impl Future<Output = T>) -> T {
 
 /// Caught: a snapshot that `new` does not publish.
 #[test]
-fn a_token_that_is_handed_in_is_a_hit_at_once() {
+fn a_machine_with_a_token_is_a_hit_at_once() {
     let mut machine = machine(config());
     let expiry = at(3600).system_time().unwrap();
-    machine.handle_token(START, Token::new("handed-in", expiry).unwrap());
+    machine.handle_token(START, Token::new("cached", expiry).unwrap());
     let shared = Shared::new(machine, None);
-    assert_eq!(hit(&shared, START).token.id_token(), "handed-in");
-    assert_eq!(hit(&shared.clone(), START).token.id_token(), "handed-in");
-    assert_eq!(
-        shared.cached_token().unwrap().token().id_token(),
-        "handed-in"
-    );
+    assert_eq!(hit(&shared, START).token.id_token(), "cached");
+    assert_eq!(hit(&shared.clone(), START).token.id_token(), "cached");
+    assert_eq!(shared.cached_token().unwrap().token().id_token(), "cached");
 }
 
-/// Caught: a hit that does not look at `usable_until`; one that looks at a single clock; a
-/// `refresh_due` that is always false; the dates of `expires_at` in the snapshot.
+/// Caught: a hit that ignores `usable_until`; one that reads a single clock; a `refresh_due` that is
+/// always false; `expires_at` instead of the other dates in the snapshot.
 #[test]
-fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
+fn a_hit_is_a_usable_token_and_reports_a_due_refresh() {
     let shared = shared(config());
     assert!(usable(&shared, START).is_none());
     let attempt = first_attempt(&shared, START);
@@ -277,8 +275,8 @@ fn a_hit_is_a_usable_token_and_says_when_a_refresh_is_due() {
     }
 }
 
-/// Caught: an `next_refresh` that a refresh in flight does not move on; one that a failed refresh does
-/// not move on; one that an abandoned refresh leaves moved on.
+/// Caught: a `next_refresh` that a refresh in flight does not delay; one that a failed refresh does not
+/// delay; one that stays delayed after an abandoned refresh.
 #[test]
 fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     let shared = shared(config());
@@ -292,10 +290,7 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     let now = at(2701);
     assert!(shared.refresh(now).is_none());
     drop(attempt);
-    assert!(
-        due(&shared, now),
-        "a refresh that was given back is due again"
-    );
+    assert!(due(&shared, now), "an abandoned refresh is due again");
 
     // The first delay is a second.
     let attempt = shared.refresh(now).expect("a refresh");
@@ -320,10 +315,10 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     assert_eq!((hit.token.id_token(), hit.refresh_due), ("two", false));
 }
 
-/// A flight's deadline is the monotonic clock's alone, so a wall clock that is set forward does not
-/// end it, and every hit would ask in vain until then.
+/// A flight's deadline is on the monotonic clock only, so a wall clock that is set forward does not end
+/// it. Until the deadline, hits would poll for nothing.
 ///
-/// Caught: an `next_refresh` that the wall clock can reach before the flight's deadline.
+/// Caught: a `next_refresh` that the wall clock can reach before the flight's deadline.
 #[test]
 fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
     let shared = shared(config());
@@ -339,8 +334,8 @@ fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
     assert!(due(&shared, now));
 }
 
-/// Caught: the cached token's own `next_refresh` as the snapshot's, which knows nothing of an acquisition,
-/// of its back-off or of a cooldown; the back-off or the cooldown left out alone.
+/// Caught: the cached token's own `next_refresh` in the snapshot, which ignores acquisitions, back-offs
+/// and cooldowns; one that ignores only back-offs or only cooldowns.
 #[test]
 fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     let shared = shared(config());
@@ -349,28 +344,28 @@ fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     assert!(due(&shared, now));
     let ticket = shared.ticket(Need::Newer);
 
-    let is_in_flight = attempt(&shared, now, &ticket);
+    let pending = attempt(&shared, now, &ticket);
     assert!(!due(&shared, now) && !due(&shared, just_before(at(3010))));
-    is_in_flight.finish(now, torn());
+    pending.finish(now, torn());
     assert!(matches!(shared.status(now).phase, Phase::BackingOff { .. }));
     assert!(!due(&shared, now) && !due(&shared, at(3001)));
 
-    let is_in_flight = attempt(&shared, at(3001), &ticket);
+    let pending = attempt(&shared, at(3001), &ticket);
     assert!(!due(&shared, at(3001)));
-    is_in_flight.finish(at(3002), refused(403));
+    pending.finish(at(3002), refused(403));
     let end = at(3002).after(shared.status(at(3002)).cooldown_left.expect("a cooldown"));
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
     assert!(shared.refresh(end).is_some());
 }
 
-/// Whatever happens, the snapshot says what the machine says, and a hit that says that a refresh is
-/// due is the last one to say so. While both clocks go together, it comes within a second of when
-/// a refresh would be sent; where they do not, it may come later.
+/// The snapshot always agrees with the machine, and only one hit reports a due refresh. If both clocks
+/// advance together, it does so within a second of the time at which a refresh would be sent. If they
+/// do not, it may be later.
 ///
-/// Caught: most of the above and below; a refresh beside an acquisition.
+/// Caught: most of the mutations in this file; a refresh beside an acquisition.
 #[test]
-fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
+fn the_snapshot_agrees_with_the_machine_after_random_operations() {
     for seed in 0..400 {
         let mut rng = Rng::with_seed(seed);
         let shared = shared(config());
@@ -419,7 +414,7 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                 }
                 _ => {}
             }
-            let context = format!("seed {seed}, step {step}, did {what}, now {now:?}");
+            let context = format!("seed {seed}, step {step}, operation {what}, now {now:?}");
             let is_usable = shared.status(now).token_left.is_some();
             let cached = shared.cached_token().filter(|_| is_usable);
             let hit = usable(&shared, now);
@@ -429,27 +424,27 @@ fn the_snapshot_agrees_with_the_machine_after_everything_that_can_happen() {
                 "{context}"
             );
             if hit.is_some_and(|hit| hit.refresh_due) {
-                // It may be a deadline that is noticed, instead of a attempt that is given.
+                // It may notice a deadline instead of returning an attempt.
                 attempts.extend(shared.refresh(now));
-                assert!(!due(&shared, now), "asked again and again: {context}");
+                assert!(!due(&shared, now), "a refresh stays due: {context}");
             } else if is_usable && !clocks_jump {
                 let soon = usable(&shared, now.after(Duration::from_secs(1)));
-                let told = soon.is_none_or(|hit| hit.refresh_due);
+                let reported = soon.is_none_or(|hit| hit.refresh_due);
                 assert!(
-                    told || shared.refresh(now).is_none(),
-                    "nobody was told: {context}"
+                    reported || shared.refresh(now).is_none(),
+                    "no hit reports a due refresh: {context}"
                 );
             }
         }
     }
 }
 
-/// Everyone attempts, gives back and fetches, and each token has a higher number than those before.
-/// Nobody may see a lower one than has been there.
+/// All threads acquire and abandon. Each token has a higher number than those before it, and no hit may
+/// see the number go down.
 ///
-/// Caught: a snapshot that is taken inside the lock and published after it, in most runs.
+/// Caught in most runs: a snapshot that is taken inside the lock and published after it.
 #[test]
-fn no_change_brings_an_older_token_back() {
+fn no_change_restores_an_older_token() {
     let back = within("hits among changes", || {
         let shared = shared(config());
         fetch(&shared, START, "0");
@@ -464,7 +459,7 @@ fn no_change_brings_an_older_token_back() {
                         attempt.finish(START, granted(&number.to_string(), 3600));
                         highest.fetch_max(number, Ordering::SeqCst);
                     }
-                    // A attempt goes straight back.
+                    // The attempt is abandoned.
                     other => drop(other),
                 }
                 let highest = highest.load(Ordering::SeqCst);
@@ -484,12 +479,12 @@ fn no_change_brings_an_older_token_back() {
 
 // Waking.
 
-/// The observer is called between the lock's end and the poll's: the only place where a change can
-/// be put without luck. What remains of the gap is left to the race below.
+/// The observer runs after the unlock and before the poll returns, so a change there is deterministic.
+/// The race below covers the rest of the gap.
 ///
 /// Caught: a listener registered after `change` has returned.
 #[test]
-fn a_change_right_after_the_poll_that_says_wait_wakes_it() {
+fn a_change_right_after_the_unlock_wakes_the_waiter() {
     within("an observer that makes a change", || {
         let shared = observed(config(), |shared, event| {
             if matches!(event, Event::Retry { .. }) {
@@ -498,17 +493,15 @@ fn a_change_right_after_the_poll_that_says_wait_wakes_it() {
         });
         let ticket = shared.ticket(Need::Usable);
         let attempt = attempt(&shared, START, &ticket);
-        // The deadline is noticed by a poll, which then has to wait for the back-off.
+        // This poll notices the deadline and then waits for the back-off.
         assert!(is_woken(waiter(&shared, at(10), &ticket)));
         drop(attempt);
     });
 }
 
-/// Nothing else would, once the last client has gone.
-///
-/// Caught: no `Drop`.
+/// Caught: an `Inner` without its `Drop`.
 #[test]
-fn the_end_wakes_who_waits_for_a_change() {
+fn dropping_the_last_client_wakes_the_waiters() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
     attempt(&shared, START, &ticket).finish(START, torn());
@@ -518,19 +511,18 @@ fn the_end_wakes_who_waits_for_a_change() {
     assert!(is_woken(waiter));
 }
 
-/// Everyone polls, over and over, until the answer is there. Whatever was told to wait before that
-/// has to be woken by it, since nothing comes after. On a machine that has better things to do, a
-/// round takes long, and fewer have to do.
+/// All threads poll until the answer arrives. It has to wake every earlier waiter, because no change
+/// follows it. Rounds are slow on a busy machine, so the test then runs fewer of them.
 ///
-/// Caught: a listener registered right after the lock's end.
+/// Caught: a listener registered right after the unlock.
 #[test]
-fn a_change_at_the_time_of_the_poll_that_says_wait_wakes_it() {
+fn a_change_that_races_with_a_poll_wakes_the_waiter() {
     const CALLERS: usize = 4;
     let missed = within("a poll that races with a change", || {
         let shared = shared(patient());
         let step = Barrier::new(CALLERS);
         let missed = AtomicU32::new(0);
-        let (begun, over) = (Instant::now(), AtomicBool::new(false));
+        let (start, over) = (Instant::now(), AtomicBool::new(false));
         let call = |caller: usize| {
             for round in 0..500 {
                 if over.load(Ordering::SeqCst) {
@@ -556,9 +548,9 @@ fn a_change_at_the_time_of_the_poll_that_says_wait_wakes_it() {
                 }
                 if step.wait().is_leader() {
                     assert!(shared.reject(START, &hit(&shared, START).token));
-                    // No cooldown shall come of it.
+                    // This ends the cooldown.
                     shared.set_credentials(credentials("client"));
-                    over.store(begun.elapsed() > WATCHDOG / 4, Ordering::SeqCst);
+                    over.store(start.elapsed() > WATCHDOG / 4, Ordering::SeqCst);
                 }
                 step.wait();
             }
@@ -573,74 +565,73 @@ fn a_change_at_the_time_of_the_poll_that_says_wait_wakes_it() {
     assert_eq!(missed, 0);
 }
 
-/// Caught: `notify(1)`; a `finish` that publishes and does not notify; a stamp without the state.
+/// Caught: `notify(1)`; a `finish` that publishes but does not notify; a fingerprint without the state.
 #[test]
-fn every_outcome_wakes_everyone() {
+fn every_outcome_wakes_all_waiters() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let say = |answer, now, what: &str| {
-        let attempt = wakes_everyone(&shared, "an attempt", || attempt(&shared, now, &ticket));
-        wakes_everyone(&shared, what, || attempt.finish(now, answer));
+    let fail = |answer, now, what: &str| {
+        let attempt = wakes_all(&shared, "an attempt", || attempt(&shared, now, &ticket));
+        wakes_all(&shared, what, || attempt.finish(now, answer));
     };
-    say(torn(), START, "a failed attempt");
-    say(torn(), at(1), "a second failed attempt");
-    say(torn(), at(3), "a failed acquisition");
+    fail(torn(), START, "a failed attempt");
+    fail(torn(), at(1), "a second failed attempt");
+    fail(torn(), at(3), "a failed acquisition");
     failure(&shared, at(3), &ticket);
     let ticket = shared.ticket(Need::Usable);
     let attempt = attempt(&shared, at(10), &ticket);
-    wakes_everyone(&shared, "a grant", || {
+    wakes_all(&shared, "a grant", || {
         attempt.finish(at(10), granted("one", 3600));
     });
 
     let now = at(2800);
-    let attempt = wakes_everyone(&shared, "a refresh", || shared.refresh(now).unwrap());
-    wakes_everyone(&shared, "a failed refresh", || attempt.finish(now, torn()));
+    let attempt = wakes_all(&shared, "a refresh", || shared.refresh(now).unwrap());
+    wakes_all(&shared, "a failed refresh", || attempt.finish(now, torn()));
     let now = at(2900);
     let attempt = shared.refresh(now).unwrap();
-    wakes_everyone(&shared, "the same token again", || {
+    wakes_all(&shared, "the same token again", || {
         attempt.finish(now, granted("one", 3600));
     });
     assert_eq!(hit(&shared, now).token.id_token(), "one");
     let now = at(3000);
     let attempt = shared.refresh(now).unwrap();
-    wakes_everyone(&shared, "a refreshed token", || {
+    wakes_all(&shared, "a refreshed token", || {
         attempt.finish(now, granted("two", 3600));
     });
     assert_eq!(hit(&shared, now).token.id_token(), "two");
 }
 
-/// Caught: an abandon past `change`, and so without a notification; none at all.
+/// Caught: an abandon outside `change`, which does not notify; a missing abandon.
 #[test]
-fn an_abandoned_flight_wakes_everyone_and_goes_to_the_next() {
+fn an_abandoned_flight_wakes_all_waiters_and_is_sent_again() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
     let first = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, START, &ticket);
-    wakes_everyone(&shared, "an abandoned first attempt", || drop(first));
+    wakes_all(&shared, "an abandoned first attempt", || drop(first));
     assert!(is_woken(waits));
 
     attempt(&shared, START, &ticket).finish(START, torn());
     let second = attempt(&shared, at(1), &ticket);
     let waits = waiter(&shared, at(1), &ticket);
-    wakes_everyone(&shared, "an abandoned retry", || drop(second));
+    wakes_all(&shared, "an abandoned retry", || drop(second));
     assert!(is_woken(waits));
     attempt(&shared, at(1), &ticket).finish(at(1), granted("one", 3600));
 
     let ahead = shared.refresh(at(2800)).unwrap();
-    wakes_everyone(&shared, "an abandoned refresh", || drop(ahead));
+    wakes_all(&shared, "an abandoned refresh", || drop(ahead));
     assert!(shared.refresh(at(2800)).is_some());
 }
 
-/// Caught: a stamp without the cached token's flight (the same token again is news to whoever needs
-/// a newer one); without its life (the same token with a sooner end, out of an older flight, is
-/// still a hit after that end).
+/// Caught: a fingerprint without the cached token's flight (the same token may meet a need for a newer
+/// one); without its life (the same token with a sooner expiry is still a hit after that).
 #[test]
-fn a_late_grant_wakes_everyone() {
+fn a_late_grant_wakes_all_waiters() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
     let late = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, at(10), &ticket);
-    wakes_everyone(&shared, "a late grant", || {
+    wakes_all(&shared, "a late grant", || {
         late.finish(at(10), granted("one", 3600));
     });
     assert!(is_woken(waits));
@@ -651,7 +642,7 @@ fn a_late_grant_wakes_everyone() {
     let late = attempt(&shared, now, &newer);
     let now = at(110);
     let waits = waiter(&shared, now, &newer);
-    wakes_everyone(&shared, "a late grant of the same token", || {
+    wakes_all(&shared, "a late grant of the same token", || {
         late.finish(now, granted("one", 3600));
     });
     assert!(is_woken(waits));
@@ -661,30 +652,30 @@ fn a_late_grant_wakes_everyone() {
     let late = attempt(&shared, at(200), &newer);
     drop(waiter(&shared, at(210), &newer));
     attempt(&shared, at(212), &newer).finish(at(212), granted("two", 3600));
-    wakes_everyone(&shared, "a late word of a sooner end", || {
+    wakes_all(&shared, "a late grant with a sooner expiry", || {
         late.finish(at(213), granted("two", 100));
     });
     assert!(usable(&shared, at(280)).is_some() && usable(&shared, at(290)).is_none());
 }
 
-/// Caught: `set_credentials` past `change`, publishing or not; a stamp without the generation; an
-/// outcome that counts whatever its generation; an abandon that frees whatever flies.
+/// Caught: `set_credentials` outside `change`, with or without publishing; a fingerprint without the
+/// generation; an outcome of an older generation that counts; an abandon that ends any flight.
 #[test]
-fn new_credentials_wake_everyone() {
+fn new_credentials_wake_all_waiters() {
     let shared = shared(config());
-    wakes_everyone(&shared, "new credentials, nothing going on", || {
+    wakes_all(&shared, "new credentials while idle", || {
         shared.set_credentials(credentials("client"));
     });
 
     let ticket = shared.ticket(Need::Usable);
     let old = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, START, &ticket);
-    wakes_everyone(&shared, "new credentials in flight", || {
+    wakes_all(&shared, "new credentials in flight", || {
         shared.set_credentials(credentials("client"));
     });
     assert!(is_woken(waits));
     let new = attempt(&shared, START, &ticket);
-    wakes_nobody(&shared, "an answer to old credentials", || {
+    wakes_none(&shared, "an answer to old credentials", || {
         old.finish(START, granted("old", 3600));
     });
     assert!(usable(&shared, START).is_none());
@@ -692,24 +683,24 @@ fn new_credentials_wake_everyone() {
 
     shared.set_credentials(credentials("client"));
     assert_eq!(hit(&shared, START).token.id_token(), "new");
-    wakes_everyone(&shared, "another client id", || {
+    wakes_all(&shared, "another client id", || {
         shared.set_credentials(credentials("another"));
     });
     assert!(usable(&shared, START).is_none() && shared.cached_token().is_none());
 
-    // What is given back for old credentials frees nothing.
+    // Abandoning a flight of old credentials does not end the new one.
     let old = attempt(&shared, START, &ticket);
     shared.set_credentials(credentials("client"));
     let new = attempt(&shared, START, &ticket);
-    wakes_nobody(&shared, "an old flight given back", || drop(old));
+    wakes_none(&shared, "an abandoned old flight", || drop(old));
     drop(waiter(&shared, START, &ticket));
     drop(new);
 }
 
-/// Caught: `reject` past `change`, publishing or not; a snapshot that is published after the
-/// observers were called.
+/// Caught: `reject` outside `change`, with or without publishing; a snapshot that is published after
+/// the observers were called.
 #[test]
-fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
+fn a_rejection_wakes_all_waiters_and_ends_hits() {
     let seen = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&seen);
     let shared = observed(config(), move |shared, event| match event {
@@ -722,12 +713,12 @@ fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
     });
     fetch(&shared, START, "one");
     let one = hit(&shared, START).token;
-    wakes_nobody(&shared, "a rejection of an unknown token", || {
+    wakes_none(&shared, "a rejection of an unknown token", || {
         let other = Token::new("other", one.expires_at()).unwrap();
         assert!(!shared.reject(START, &other));
     });
     assert!(usable(&shared, START).is_some());
-    wakes_everyone(&shared, "a rejection", || {
+    wakes_all(&shared, "a rejection", || {
         assert!(shared.reject(START, &one));
     });
     assert!(usable(&shared, START).is_none() && shared.cached_token().is_none());
@@ -735,7 +726,7 @@ fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
 
     fetch(&shared, at(1), "two");
     let two = hit(&shared, at(1)).token;
-    wakes_everyone(&shared, "a second rejection", || {
+    wakes_all(&shared, "a second rejection", || {
         assert!(shared.reject(at(1), &two));
     });
     assert_eq!(seen.load(Ordering::SeqCst), 2);
@@ -743,31 +734,31 @@ fn a_rejection_wakes_everyone_and_a_hit_after_it_is_none() {
     assert_eq!(error.kind(), ErrorKind::TokenRejected);
 }
 
-/// Caught: a stamp without the number of flights: the acquisition ends and the next begins in one
-/// poll, so that the state looks the same.
+/// Caught: a fingerprint without the number of flights. The acquisition ends and the next begins in one
+/// poll, so the state looks the same.
 #[test]
-fn an_acquisition_that_ends_quietly_wakes_everyone() {
+fn an_acquisition_that_ends_without_failure_wakes_all_waiters() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
     let forgotten = attempt(&shared, START, &ticket);
     let waits = waiter(&shared, START, &ticket);
-    let late_comer = shared.ticket(Need::Usable);
-    let next = wakes_everyone(&shared, "a quiet end", || {
-        attempt(&shared, at(40), &late_comer)
+    let newcomer = shared.ticket(Need::Usable);
+    let next = wakes_all(&shared, "an end without failure", || {
+        attempt(&shared, at(40), &newcomer)
     });
     assert!(is_woken(waits));
     drop(waiter(&shared, at(40), &ticket));
     drop((next, forgotten));
 }
 
-/// Caught: a `change` that always notifies, with which any two who wait keep each other awake; one
-/// that notifies before it changes anything.
+/// Caught: a `change` that always notifies, so that two waiters keep waking each other; one that
+/// notifies before the change.
 #[test]
-fn what_changes_nothing_wakes_nobody() {
+fn calls_without_a_change_wake_no_waiter() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
-    let is_in_flight = attempt(&shared, START, &ticket);
-    wakes_nobody(&shared, "looking", || {
+    let pending = attempt(&shared, START, &ticket);
+    wakes_none(&shared, "a getter", || {
         drop((
             shared.ticket(Need::Newer),
             usable(&shared, START),
@@ -775,18 +766,18 @@ fn what_changes_nothing_wakes_nobody() {
         ));
         drop((shared.status(START), shared.clone()));
     });
-    wakes_nobody(&shared, "a poll that waits", || {
+    wakes_none(&shared, "a poll that waits", || {
         waiter(&shared, START, &ticket).limit()
     });
-    wakes_nobody(&shared, "a refresh of nothing", || {
+    wakes_none(&shared, "a refresh of nothing", || {
         assert!(shared.refresh(START).is_none());
     });
     drop(waiter(&shared, at(10), &ticket));
-    wakes_nobody(&shared, "a late failure", || {
-        is_in_flight.finish(at(10), torn());
+    wakes_none(&shared, "a late failure", || {
+        pending.finish(at(10), torn());
     });
     attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
-    wakes_nobody(&shared, "a poll that is answered", || {
+    wakes_none(&shared, "a poll that is answered", || {
         assert!(matches!(shared.poll(at(11), &ticket), SharedStep::Ready(_)));
         assert!(shared.refresh(at(11)).is_none());
     });
@@ -794,13 +785,13 @@ fn what_changes_nothing_wakes_nobody() {
 
 /// Caught: a waiter that registers when it begins to wait.
 #[test]
-fn a_waiter_is_woken_by_what_came_before_it_waits() {
+fn a_waiter_is_woken_by_a_change_before_it_waits() {
     within("a waiter that was woken before it waits", || {
         let shared = shared(patient());
         let ticket = shared.ticket(Need::Usable);
-        let is_in_flight = attempt(&shared, START, &ticket);
+        let pending = attempt(&shared, START, &ticket);
         let waiters = [(); 2].map(|()| waiter(&shared, START, &ticket));
-        is_in_flight.finish(START, granted("one", 3600));
+        pending.finish(START, granted("one", 3600));
         let [thread, task] = waiters;
         assert_eq!(thread.limit(), HOUR);
         thread.block();
@@ -817,13 +808,13 @@ fn block_returns_at_its_limit() {
         config.attempt_timeout = limit;
         let shared = shared(config);
         let ticket = shared.ticket(Need::Usable);
-        let is_in_flight = attempt(&shared, START, &ticket);
+        let pending = attempt(&shared, START, &ticket);
         let waiter = waiter(&shared, START, &ticket);
         assert_eq!(waiter.limit(), limit);
         let begun = Instant::now();
         assert!(!waiter.block());
         assert!(begun.elapsed() >= limit);
-        drop(is_in_flight);
+        drop(pending);
     });
 }
 
@@ -847,10 +838,10 @@ fn everything_goes_to_other_threads() {
     within("a future that was woken", || block_on(changed));
 }
 
-/// A refresh that is due begins whether the hit is enough or not, but not for a call that needs a
-/// newer token: it would come too early for that.
+/// A due refresh starts even if the token does not meet the need, except for a call that needs a newer
+/// token, whose ticket would be later than that refresh.
 #[test]
-fn a_hit_serves_whoever_it_is_enough_for() {
+fn a_hit_has_to_meet_the_need() {
     let shared = shared(config());
     fetch(&shared, START, "one");
     let ready = |now, need| {
@@ -871,7 +862,7 @@ fn a_hit_serves_whoever_it_is_enough_for() {
 }
 
 #[test]
-fn the_usual_timeout_is_that_of_a_whole_attempt() {
+fn the_usual_timeout_is_that_of_a_first_attempt() {
     let (second, long) = (Duration::from_secs(1), Duration::from_secs(8));
     for (attempt_timeout, acquisition_timeout) in [(second, long), (long, second)] {
         let mut config = config();
@@ -884,24 +875,24 @@ fn the_usual_timeout_is_that_of_a_whole_attempt() {
     }
 }
 
-// Leads.
+// Attempts.
 
 type Loss = fn(Attempt);
 
-/// How a attempt may be lost, in a thread and in a task.
+/// The ways to lose an attempt, in a thread and in a task.
 const LOSSES: [(&str, Loss); 6] = [
     ("dropped", drop),
     ("lost in a panic", |attempt| {
         let lost = catch_unwind(AssertUnwindSafe(|| {
             let _attempt = attempt;
-            go_off();
+            panic_silently();
         }));
         assert!(lost.is_err());
     }),
     ("lost with a thread", |attempt| {
         let thread = thread::spawn(|| {
             let _attempt = attempt;
-            go_off();
+            panic_silently();
         });
         assert!(thread.join().is_err());
     }),
@@ -919,7 +910,7 @@ const LOSSES: [(&str, Loss); 6] = [
     ("in a task that panics", |attempt| {
         let mut task = Box::pin(async move {
             let _attempt = attempt;
-            go_off();
+            panic_silently();
         });
         assert!(catch_unwind(AssertUnwindSafe(|| poll_once(task.as_mut()))).is_err());
     }),
@@ -929,10 +920,10 @@ fn poll_once<F: Future>(task: Pin<&mut F>) -> Poll<F::Output> {
     task.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Caught: a `Attempt` without its `Drop`; a `Drop` that tells nobody; one that does nothing while
+/// Caught: an `Attempt` without its `Drop`; a `Drop` that wakes no waiter; one that does nothing while
 /// its thread panics; `notify(1)`.
 #[test]
-fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
+fn a_lost_attempt_abandons_its_flight_and_wakes_threads_and_tasks() {
     for (how, lose) in LOSSES {
         within(how, move || {
             let shared = shared(patient());
@@ -975,22 +966,20 @@ fn a_lead_that_is_lost_gives_its_flight_back_and_wakes_threads_and_tasks() {
     }
 }
 
-/// Whoever forgets a attempt only makes the others wait for its deadline.
-///
 /// Caught: a machine that does not notice the deadline of an attempt.
 #[test]
-fn the_deadline_of_a_forgotten_lead_is_the_last_resort() {
+fn a_forgotten_attempt_ends_at_its_deadline() {
     let shared = shared(config());
     let ticket = shared.ticket(Need::Usable);
     let forgotten = attempt(&shared, START, &ticket);
-    // The HTTP client's own time-out comes a little before the deadline.
+    // The HTTP client's own time-out is a little before the deadline.
     assert_eq!(forgotten.timeout(), Duration::from_millis(9750));
     mem::forget(forgotten);
     assert_eq!(
         waiter(&shared, at(4), &ticket).limit(),
         Duration::from_secs(6)
     );
-    // Then comes a back-off, then the next attempt.
+    // A back-off follows, then the next attempt.
     drop(waiter(&shared, at(10), &ticket));
     attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
     assert!(usable(&shared, at(11)).is_some());
@@ -998,7 +987,7 @@ fn the_deadline_of_a_forgotten_lead_is_the_last_resort() {
 
 /// Caught: a response that is read inside the lock.
 #[test]
-fn a_response_is_read_outside_of_the_lock() {
+fn a_response_is_read_outside_the_lock() {
     struct Curious(Shared);
     impl From<Curious> for BodyBuffer {
         fn from(body: Curious) -> Self {
@@ -1021,11 +1010,11 @@ fn a_response_is_read_outside_of_the_lock() {
 
 /// Caught: a `finish` that takes the flight out of the attempt before it has read the response.
 #[test]
-fn a_response_that_panics_gives_the_flight_back() {
+fn a_panic_in_a_response_abandons_the_flight() {
     struct Bomb;
     impl From<Bomb> for BodyBuffer {
         fn from(_: Bomb) -> Self {
-            go_off();
+            panic_silently();
             BodyBuffer::from(Vec::new())
         }
     }
@@ -1041,8 +1030,8 @@ fn a_response_that_panics_gives_the_flight_back() {
 
 // Poison.
 
-/// A lifetime that no arithmetic survives, which [`Config::check`] would have refused, is the only
-/// way to a panic inside the lock.
+/// The only way to a panic inside the lock is a configuration that [`Config::check`] refuses, with
+/// lifetimes that overflow.
 ///
 /// Caught: a lock that is unwrapped.
 #[test]
@@ -1054,13 +1043,13 @@ fn poison_is_ignored() {
     assert!(config.check().is_err());
     let shared = shared(config);
     let ticket = shared.ticket(Need::Usable);
-    let answer = br#"{"status":"ok","content":{"id_token":"for-ever"}}"#.to_vec();
+    let answer = br#"{"status":"ok","content":{"id_token":"endless"}}"#.to_vec();
     let lost = attempt(&shared, START, &ticket);
     let panicking = shared.clone();
     let thread = thread::spawn(move || lost.finish(START, Ok(Response::new(answer))));
-    assert!(thread.join().is_err(), "nothing was poisoned");
+    assert!(thread.join().is_err(), "no lock was poisoned");
 
-    // All is as it was before, and goes on.
+    // The state is unchanged, and the machine still works.
     assert!(matches!(
         panicking.status(START).phase,
         Phase::Acquiring { .. }
@@ -1081,14 +1070,14 @@ fn poison_is_ignored() {
 
 // Observers.
 
-/// Caught: events that are not taken; observers called within the lock; a `reject` past `change`.
+/// Caught: events that are not taken; observers called within the lock; a `reject` outside `change`.
 #[test]
-fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
+fn events_arrive_in_order_and_an_observer_can_call_back() {
     within("an observer that calls back", || {
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&seen);
+        let log = Arc::clone(&seen);
         let shared = observed(config(), move |shared, event| {
-            told.lock().unwrap().push(format!("{event:?}"));
+            log.lock().unwrap().push(format!("{event:?}"));
             let ticket = shared.ticket(Need::For(Duration::ZERO));
             drop((
                 usable(shared, START),
@@ -1102,7 +1091,7 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
                 assert!(!shared.reject(START, &other));
             }
             if let Event::Rejected { .. } = event {
-                // Causes events in turn.
+                // These cause more events.
                 drop(attempt(shared, START, &ticket));
                 shared.set_credentials(credentials("client"));
             }
@@ -1137,16 +1126,15 @@ fn events_arrive_in_order_and_an_observer_may_use_what_it_observes() {
     });
 }
 
-/// Caught: a attempt that is made after `change`, so that its flight is lost when the observer panics
-/// over it.
+/// Caught: an attempt that is created after `change`, so that its flight is lost if the observer panics.
 #[test]
-fn an_observer_that_panics_gives_the_flight_back() {
+fn a_panic_in_an_observer_abandons_the_flight() {
     within("an observer that panics", || {
         let armed = Arc::new(AtomicBool::new(false));
         let arm = Arc::clone(&armed);
         let shared = observed(config(), move |_, event| {
             if matches!(event, Event::Attempt { .. }) && armed.swap(false, Ordering::SeqCst) {
-                go_off();
+                panic_silently();
             }
         });
         let ticket = shared.ticket(Need::Usable);
@@ -1163,11 +1151,11 @@ fn an_observer_that_panics_gives_the_flight_back() {
     });
 }
 
-/// A panic within a panic ends the process, so observers are left alone until it is over.
+/// A panic within a panic aborts the process, so observers are called after the panic.
 ///
 /// Caught: observers called while their thread panics.
 #[test]
-fn what_happens_during_a_panic_is_told_after_it() {
+fn events_during_a_panic_arrive_after_it() {
     struct Rejects(Shared, Token);
     impl Drop for Rejects {
         fn drop(&mut self) {
@@ -1185,7 +1173,7 @@ fn what_happens_during_a_panic_is_told_after_it() {
     let rejects = Rejects(shared.clone(), hit(&shared, START).token);
     let unwinding = catch_unwind(AssertUnwindSafe(|| {
         let _rejects = rejects;
-        go_off();
+        panic_silently();
     }));
     assert!(unwinding.is_err());
     assert!(usable(&shared, START).is_none());
@@ -1194,11 +1182,11 @@ fn what_happens_during_a_panic_is_told_after_it() {
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
 
-// Looking.
+// Getters.
 
-/// Caught: a `cached` that is always none.
+/// Caught: a `cached_token` that always returns `None`.
 #[test]
-fn cached_token_and_status_say_what_is_going_on() {
+fn cached_token_and_status_follow_the_machine() {
     let shared = shared(config());
     let status = shared.status(START);
     assert_eq!(status.phase, Phase::Idle);
@@ -1207,18 +1195,18 @@ fn cached_token_and_status_say_what_is_going_on() {
     assert!(shared.cached_token().is_none());
 
     let ticket = shared.ticket(Need::Usable);
-    let is_in_flight = attempt(&shared, START, &ticket);
+    let pending = attempt(&shared, START, &ticket);
     assert!(matches!(
         shared.status(START).phase,
         Phase::Acquiring { attempt: 1, .. }
     ));
-    is_in_flight.finish(START, torn());
+    pending.finish(START, torn());
     assert!(matches!(
         shared.status(START).phase,
         Phase::BackingOff { attempts: 1, .. }
     ));
-    let is_in_flight = attempt(&shared, at(1), &ticket);
-    is_in_flight.finish(at(1), refused(403));
+    let pending = attempt(&shared, at(1), &ticket);
+    pending.finish(at(1), refused(403));
     let status = shared.status(at(1));
     assert_eq!(status.phase, Phase::Idle);
     assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Rejected);
@@ -1231,7 +1219,7 @@ fn cached_token_and_status_say_what_is_going_on() {
         (cached.next_refresh(), cached.usable_until()),
         (at(2702), at(3572))
     );
-    // It is cached when it is of no more use, too.
+    // It stays cached after its use.
     assert!(usable(&shared, at(4000)).is_none() && shared.cached_token().is_some());
 
     let ahead = shared.refresh(at(2702));

@@ -1,17 +1,16 @@
-//! Many short rounds of threads and tasks over one `Shared`, each round from its own seed: attempts
-//! that succeed, fail, are dropped, panic, come late or never, among rejections, refreshes ahead and
-//! new credentials. `STRESS_ROUNDS` says how many rounds of each kind; the default is some seconds'
-//! worth.
+//! Many short rounds of threads and tasks over one `Shared`, each with its own seed. Attempts succeed,
+//! fail, are dropped, panic, are late or never end, mixed with rejections, refreshes ahead and new
+//! credentials. `STRESS_ROUNDS` is the number of rounds of each kind; the default takes some seconds.
 //!
-//! What has to hold: no two live flights of the same credentials; everyone ends with a token or an
-//! error; nobody hangs; nobody gets a token after its rejection; in the end the snapshot says what
-//! the machine says, every flight has come back, and every attempt was told to the observer.
+//! The invariants: no two live flights of the same credentials; each call ends with a token or an
+//! error; no call hangs; no call gets a token after its rejection; at the end the snapshot agrees with
+//! the machine, every flight has ended, and the observer has seen every attempt.
 //!
-//! How time passes: the clock is the real one, and anyone may put it forward. In the patient
-//! rounds a flight's own deadline is a day away, so that whoever is not woken runs into the
-//! watchdog. In the hasty ones it is milliseconds, and often the only way out.
+//! The clock is the real one, and every actor may advance it. In the patient rounds a flight's deadline
+//! is a day away, so that a lost wake-up reaches the watchdog. In the hasty ones it is milliseconds
+//! away, and often the only end of a flight.
 //!
-//! What was broken to see these rounds fail, each by itself, stands above the two tests.
+//! Each test lists the mutations that it catches.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -37,32 +36,32 @@ use meshconnect_auth_core::{
     TransportError, TransportErrorKind,
 };
 
-/// How long a round may take before it counts as hanging. It takes milliseconds.
+/// A round that takes longer hangs. It takes milliseconds.
 const WATCHDOG: Duration = Duration::from_secs(10);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Caught in every run of at least two, by the round that is named at the latest:
+/// Caught in each of at least two runs, at the latest in the round in parentheses:
 ///
-/// - someone hangs: a listener registered after `change` has returned (942); an abandon that tells
-///   nobody (1); `notify(1)`, or `(2)` (6); a notification that goes before the change (45); an
-///   outcome (2) or new credentials (214) published without one; a stamp without the state (1);
-/// - a flight is lost: a attempt without its `Drop`, or without it in a panic (0);
-/// - two live flights: for whoever needs a newer token (1), for one poll in a hundred (25); an
-///   abandon that frees whatever flies (22);
+/// - a call hangs: a listener registered after `change` has returned (942); an abandon that wakes no
+///   waiter (1); `notify(1)` or `notify(2)` (6); a notification before the change (45); an outcome (2)
+///   or new credentials (214) published without a notification; a fingerprint without the state (1);
+/// - a flight is lost: an attempt without its `Drop`, or without it in a panic (0);
+/// - two live flights: for calls that need a newer token (1), for one poll in a hundred (25); an
+///   abandon that ends any flight (22);
 /// - a rejected token: a rejection (7) or new credentials (38) that are not published;
-/// - attempts that nobody was told of: events that are not taken (0).
+/// - unobserved attempts: events that are not taken (0).
 ///
-/// Caught in four runs of six: a listener registered right after the lock's end. In one of eight: a
+/// Caught in four runs of six: a listener registered right after the unlock. In one of eight: a
 /// snapshot published after it. `shared.rs` has a race for each.
 #[test]
 fn patient_rounds() {
     rounds(Pace::Patient);
 }
 
-/// Caught in every run, by the round that is named at the latest: a second flight beside a refresh
-/// ahead whose token has run out (228); an outcome that ends whatever flies (44); a hit that is past
-/// its use (39).
+/// Caught in every run, at the latest in the round in parentheses: a second flight beside a refresh
+/// ahead whose token has expired (228); an outcome that ends any flight (44); a hit after the token's
+/// use (39).
 #[test]
 fn hasty_rounds() {
     rounds(Pace::Hasty);
@@ -86,7 +85,7 @@ impl Pace {
         config
     }
 
-    /// How far the clock is put forward at a time, in milliseconds.
+    /// Returns by how much to advance the clock, in milliseconds.
     fn skip(self, rng: &mut Rng) -> u64 {
         match self {
             Self::Patient => rng.u64(0..45_000),
@@ -103,11 +102,11 @@ fn rounds(pace: Pace) {
     }
     assert!(
         rounds < 100 || seen.everything(pace),
-        "the rounds are not what they should be: {seen:?}"
+        "the rounds do not cover everything: {seen:?}"
     );
 }
 
-/// Who does what is decided by `seed`; in which order, by the scheduler.
+/// Runs one round. `seed` decides the operations of each actor, the scheduler their order.
 fn round(pace: Pace, seed: u64) -> Seen {
     let mut rng = Rng::with_seed(seed);
     let mut config = pace.config();
@@ -145,13 +144,13 @@ fn round(pace: Pace, seed: u64) -> Seen {
 fn perform(stage: &Arc<Stage>, as_tasks: bool, actors: Vec<Rng>) {
     if as_tasks {
         let tasks = actors.into_iter().map(|mut rng| {
-            let cooldown = rng.choice([2, 10, usize::MAX, usize::MAX]).unwrap();
+            let polls = rng.choice([2, 10, usize::MAX, usize::MAX]).unwrap();
             let actor = Actor {
                 stage: Arc::clone(stage),
                 rng,
                 is_task: true,
             };
-            cancelled_after(cooldown, actor.play())
+            cancelled_after(polls, actor.play())
         });
         run(tasks.collect());
     } else {
@@ -166,17 +165,17 @@ fn perform(stage: &Arc<Stage>, as_tasks: bool, actors: Vec<Rng>) {
     }
 }
 
-/// What one round shares.
+/// The shared state of one round.
 struct Stage {
     pace: Pace,
     seed: u64,
     shared: Shared,
     origin: Instant,
     skipped: AtomicU64,
-    /// The flights in flight: number, credentials, and when the machine may give them up.
+    /// The live flights: number, credentials and deadline.
     in_flight: Mutex<Vec<(u64, String, Duration)>>,
     numbers: AtomicU64,
-    told: Arc<AtomicU64>,
+    observed: Arc<AtomicU64>,
     rejected: Mutex<HashSet<String>>,
     seen: Mutex<Seen>,
 }
@@ -189,8 +188,8 @@ impl Stage {
             Exchange::new(Endpoint::default(), credentials),
             seed,
         );
-        let told = Arc::new(AtomicU64::new(0));
-        let attempts = Arc::clone(&told);
+        let observed = Arc::new(AtomicU64::new(0));
+        let attempts = Arc::clone(&observed);
         let observer = move |event: &Event| {
             if matches!(event, Event::Attempt { .. }) {
                 attempts.fetch_add(1, SeqCst);
@@ -204,7 +203,7 @@ impl Stage {
             skipped: AtomicU64::new(0),
             in_flight: Mutex::default(),
             numbers: AtomicU64::new(1),
-            told,
+            observed,
             rejected: Mutex::default(),
             seen: Mutex::default(),
         })
@@ -231,14 +230,14 @@ impl Stage {
         *what(&mut self.seen.lock().unwrap()) += 1;
     }
 
-    /// Counts a attempt as live. `asked` is what the machine was told of the time.
-    fn take_off(self: &Arc<Self>, asked: Moment, attempt: Attempt) -> Airborne {
+    /// Counts an attempt as live. `polled` is the time of its poll.
+    fn start(self: &Arc<Self>, polled: Moment, attempt: Attempt) -> LiveAttempt {
         self.see(|seen| &mut seen.attempts);
         let number = self.number();
         let credentials = String::from_utf8(attempt.request().body().as_ref().to_vec()).unwrap();
-        let until = asked.mono + attempt.timeout();
+        let until = polled.mono + attempt.timeout();
         let mut in_flight = self.in_flight.lock().unwrap();
-        // Read after the machine's decision, so never sooner than what it decided by.
+        // Read after the poll, so never before its time.
         let now = self.now().mono;
         let other = in_flight
             .iter()
@@ -250,21 +249,21 @@ impl Stage {
             self.pace, self.seed
         );
         in_flight.push((number, credentials, until));
-        Airborne {
+        LiveAttempt {
             stage: Arc::clone(self),
             number,
             attempt: Some(attempt),
         }
     }
 
-    /// What has to hold when everyone has gone.
+    /// Checks the invariants at the end of a round.
     fn close(&self) {
         let context = format!("{:?} round {}", self.pace, self.seed);
         let now = self.now();
         let status = self.shared.status(now);
         if self.pace == Pace::Patient {
-            let rests = matches!(status.phase, Phase::Idle | Phase::BackingOff { .. });
-            assert!(rests, "{context}: a flight is lost: {status:?}");
+            let ended = matches!(status.phase, Phase::Idle | Phase::BackingOff { .. });
+            assert!(ended, "{context}: a flight is lost: {status:?}");
         }
         let cached = self
             .shared
@@ -274,27 +273,27 @@ impl Stage {
         assert_eq!(
             hit.map(|hit| hit.token),
             cached.map(|cached| cached.token().clone()),
-            "{context}: the snapshot is not the machine's"
+            "{context}: the snapshot differs from the machine"
         );
-        // What happened last may have happened in a panic; this has it told.
+        // The last events may be pending after a panic; a change delivers them.
         self.shared
             .set_credentials(Credentials::new("client", "the last").unwrap());
         assert_eq!(
-            self.told.load(SeqCst),
+            self.observed.load(SeqCst),
             self.seen.lock().unwrap().attempts,
-            "{context}: not told"
+            "{context}: unobserved attempts"
         );
     }
 }
 
-/// A attempt that counts as live. It stops doing so before the machine can hear of its end.
-struct Airborne {
+/// An attempt that counts as live. It stops counting before the machine learns of its end.
+struct LiveAttempt {
     stage: Arc<Stage>,
     number: u64,
     attempt: Option<Attempt>,
 }
 
-impl Airborne {
+impl LiveAttempt {
     fn finish(mut self, answer: Result<Response<Vec<u8>>, Error>) {
         let attempt = self.attempt.take().unwrap();
         let stage = Arc::clone(&self.stage);
@@ -302,24 +301,24 @@ impl Airborne {
         attempt.finish(stage.now(), answer);
     }
 
-    /// It counts as live until its deadline.
+    /// Leaks the attempt, which counts as live until its deadline.
     fn forget(mut self) {
         mem::forget(self.attempt.take());
         mem::forget(self);
     }
 }
 
-impl Drop for Airborne {
+impl Drop for LiveAttempt {
     fn drop(&mut self) {
         let mut in_flight = self.stage.in_flight.lock().unwrap();
         in_flight.retain(|(number, ..)| *number != self.number);
         drop(in_flight);
-        // Only now the attempt.
+        // The attempt is dropped last.
         self.attempt.take();
     }
 }
 
-/// One caller, as a thread of its own or as a task among others.
+/// One caller: a thread, or one task of several in a thread.
 struct Actor {
     stage: Arc<Stage>,
     rng: Rng,
@@ -349,11 +348,11 @@ impl Actor {
                 _ => self.pause().await,
             }
         }
-        // Whoever is left over still has to be served.
+        // A last call still has to be served.
         self.call().await;
     }
 
-    /// Gets a token or an error, as a client would.
+    /// Makes one call, and checks its token.
     async fn call(&mut self) -> Option<Token> {
         let stage = Arc::clone(&self.stage);
         let rejected = stage.rejected.lock().unwrap().clone();
@@ -392,8 +391,8 @@ impl Actor {
                 && let Some(attempt) = stage.shared.refresh(now)
             {
                 stage.see(|seen| &mut seen.refreshes);
-                let airborne = stage.take_off(now, attempt);
-                self.run_attempt(airborne).await;
+                let attempt = stage.start(now, attempt);
+                self.run_attempt(attempt).await;
             }
             return Ok(hit.token);
         }
@@ -404,16 +403,16 @@ impl Actor {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
                 SharedStep::Send(attempt) => {
-                    let airborne = stage.take_off(now, attempt);
-                    self.run_attempt(airborne).await;
+                    let attempt = stage.start(now, attempt);
+                    self.run_attempt(attempt).await;
                 }
                 SharedStep::Wait(waiter) => self.wait(waiter).await,
             }
         }
     }
 
-    /// Gives others the time to ask for the same, then ends the flight in one way or other.
-    async fn run_attempt(&mut self, airborne: Airborne) {
+    /// Gives other callers time to join, then ends the flight in a random way.
+    async fn run_attempt(&mut self, attempt: LiveAttempt) {
         let stage = Arc::clone(&self.stage);
         for _ in 0..self.rng.u8(0..3) {
             self.pause().await;
@@ -422,26 +421,26 @@ impl Actor {
         match self.rng.u8(0..32) {
             0..=3 => {
                 stage.see(|seen| &mut seen.dropped);
-                drop(airborne);
+                drop(attempt);
             }
             4 | 5 => {
                 stage.see(|seen| &mut seen.panics);
-                let _airborne = airborne;
-                panic::resume_unwind(Box::new(OnPurpose));
+                let _attempt = attempt;
+                panic::resume_unwind(Box::new(Intended));
             }
-            6 | 7 => airborne.finish(refused(403)),
-            8 => airborne.finish(refused(503)),
-            9..=12 => airborne.finish(torn()),
+            6 | 7 => attempt.finish(refused(403)),
+            8 => attempt.finish(refused(503)),
+            9..=12 => attempt.finish(torn()),
             13..=15 if hasty => {
                 stage.see(|seen| &mut seen.late);
                 stage.skip(4);
-                airborne.finish(self.granted());
+                attempt.finish(self.granted());
             }
             16 | 17 if hasty => {
                 stage.see(|seen| &mut seen.forgotten);
-                airborne.forget();
+                attempt.forget();
             }
-            _ => airborne.finish(self.granted()),
+            _ => attempt.finish(self.granted()),
         }
     }
 
@@ -511,7 +510,7 @@ fn torn() -> Result<Response<Vec<u8>>, Error> {
     Err(TransportError::with_detail(TransportErrorKind::Broken, "torn").into())
 }
 
-/// How often what came up.
+/// The number of times that each case occurred.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     tokens: u64,
@@ -552,10 +551,13 @@ impl Seen {
         }
     }
 
-    /// Nobody is late in the patient rounds.
+    /// Returns whether every case occurred. The patient rounds have no late and no forgotten attempts.
     fn everything(&mut self, pace: Pace) -> bool {
-        let due = if pace == Pace::Hasty { 12 } else { 10 };
-        self.counts().into_iter().take(due).all(|count| *count > 0)
+        let expected = if pace == Pace::Hasty { 12 } else { 10 };
+        self.counts()
+            .into_iter()
+            .take(expected)
+            .all(|count| *count > 0)
     }
 }
 
@@ -564,12 +566,12 @@ impl Seen {
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 thread_local! {
-    /// When the task that is being polled wants to be polled again, whatever happens.
+    /// The time at which the current task has to be polled again, even if it is not woken.
     static TIMER: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// What a attempt panics with.
-struct OnPurpose;
+/// The payload of an intended panic.
+struct Intended;
 
 struct Alarm {
     rang: AtomicBool,
@@ -583,7 +585,7 @@ impl Wake for Alarm {
     }
 }
 
-/// Runs all of them to their ends. A panic on purpose is the end of its task alone.
+/// Runs all tasks to their ends. An intended panic ends only its own task.
 fn run(tasks: Vec<Task>) {
     let alarm = || Alarm {
         rang: AtomicBool::new(true),
@@ -604,7 +606,7 @@ fn run(tasks: Vec<Task>) {
             let mut context = Context::from_waker(&waker);
             let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut context)));
             *timer = TIMER.take();
-            polled.unwrap_or_else(ended_on_purpose).is_pending()
+            polled.unwrap_or_else(ended_by_intent).is_pending()
         });
         if tasks.iter().any(|(_, alarm, _)| alarm.rang.load(SeqCst)) {
             continue;
@@ -617,24 +619,23 @@ fn run(tasks: Vec<Task>) {
     }
 }
 
-fn ended_on_purpose(panic: Box<dyn Any + Send>) -> Poll<()> {
-    if !panic.is::<OnPurpose>() {
+fn ended_by_intent(panic: Box<dyn Any + Send>) -> Poll<()> {
+    if !panic.is::<Intended>() {
         panic::resume_unwind(panic);
     }
     Poll::Ready(())
 }
 
-/// The same task, dropped where it stands when it has had to wait so many times.
-fn cancelled_after(cooldown: usize, task: impl Future<Output = ()> + Send + 'static) -> Task {
+/// Returns a task that is dropped after so many polls.
+fn cancelled_after(mut polls: usize, task: impl Future<Output = ()> + Send + 'static) -> Task {
     let mut task = Some(Box::pin(task));
-    let mut cooldown = cooldown;
     Box::pin(future::poll_fn(move |context| {
         let Some(running) = &mut task else {
             return Poll::Ready(());
         };
         let polled = running.as_mut().poll(context);
-        cooldown = cooldown.saturating_sub(1);
-        if polled.is_ready() || cooldown == 0 {
+        polls = polls.saturating_sub(1);
+        if polled.is_ready() || polls == 0 {
             task = None;
             return Poll::Ready(());
         }

@@ -1,5 +1,5 @@
-//! What `tracing` is told, by a subscriber that writes everything down: one span for all attempts
-//! of an acquisition, one without a parent for a refresh ahead, and no words of a server.
+//! The spans and events for `tracing`, with a subscriber that records all of them: one span for all
+//! attempts of an acquisition, a root span for a refresh ahead, and no text from a server.
 
 use std::fmt::{Debug, Write as _};
 use std::future::Future;
@@ -25,11 +25,11 @@ const START: Moment = Moment {
 struct Page {
     lines: Vec<String>,
     spans: Vec<&'static str>,
-    /// The spans that are entered, innermost last.
+    /// The entered spans, innermost last.
     within: Vec<u64>,
 }
 
-/// Writes down every span and event, with the span that it happens in.
+/// Records every span, and every event with its span.
 #[derive(Clone, Default)]
 struct Notebook(Arc<Mutex<Page>>);
 
@@ -89,7 +89,7 @@ impl Subscriber for Notebook {
 }
 
 impl Notebook {
-    /// What was written since the last time.
+    /// Returns the lines since the last call.
     fn page(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap().lines)
     }
@@ -127,7 +127,7 @@ fn response(status: StatusCode, body: &str) -> Response<&[u8]> {
 
 const GRANTED: &str = r#"{"status":"ok","content":{"id_token":"abc","expires_in":3600}}"#;
 const ANOTHER: &str = r#"{"status":"ok","content":{"id_token":"def","expires_in":3600}}"#;
-const REFUSED: &str = r#"{"status":"serverFailure","message":"words of a server","errorHash":"#;
+const REFUSED: &str = r#"{"status":"serverFailure","message":"text from a server","errorHash":"#;
 
 #[test]
 fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
@@ -146,7 +146,7 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
             "DEBUG in acquire_token: message=requesting a token, attempt 1"
         ]
     );
-    // The HTTP client runs in the span; afterwards nothing does.
+    // Only the HTTP client runs in the span.
     let failed = format!("{REFUSED}\"a-hash\"}}");
     let mut seen = "";
     let sending = async {
@@ -171,7 +171,7 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
     ] {
         assert!(retry.contains(part), "{part} is not in {retry}");
     }
-    assert!(!retry.contains("words of a server"), "{retry}");
+    assert!(!retry.contains("text from a server"), "{retry}");
 
     let later = START.after(Duration::from_secs(5));
     finish(attempt(&shared, later), later, StatusCode::OK, GRANTED);
@@ -183,7 +183,7 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
         ]
     );
 
-    // An event outside of an acquisition has no span.
+    // An event outside an acquisition has no span.
     let cached = shared.cached_token().unwrap().token().clone();
     assert!(shared.reject(later, &cached));
     assert_eq!(notebook.page(), ["DEBUG in -: message=token rejected"]);

@@ -1,4 +1,4 @@
-//! The values that users hold, seen from outside: what they are made from, and what they tell.
+//! The public values: construction, getters and `Debug`.
 
 use std::future::Future;
 use std::pin::pin;
@@ -31,25 +31,25 @@ fn token(id: &str) -> Token {
 }
 
 #[test]
-fn a_static_token_survives_its_rejection() {
+fn a_static_token_ignores_its_rejection() {
     let source = StaticToken::new(token("abc"));
-    let cached: &dyn BlockingTokenSource = &source;
-    assert_eq!(cached.token().unwrap(), token("abc"));
-    assert!(!cached.reject(&token("abc")) && !cached.reject(&token("abd")));
-    assert_eq!(cached.token().unwrap(), token("abc"));
+    let blocking: &dyn BlockingTokenSource = &source;
+    assert_eq!(blocking.token().unwrap(), token("abc"));
+    assert!(!blocking.reject(&token("abc")) && !blocking.reject(&token("abd")));
+    assert_eq!(blocking.token().unwrap(), token("abc"));
 
-    let cached: &dyn TokenSource = &source;
-    let mut ready = pin!(cached.token());
+    let source: &dyn TokenSource = &source;
+    let mut ready = pin!(source.token());
     let mut context = Context::from_waker(Waker::noop());
     match ready.as_mut().poll(&mut context) {
         Poll::Ready(given) => assert_eq!(given.unwrap(), token("abc")),
-        Poll::Pending => panic!("there is nothing to wait for"),
+        Poll::Pending => panic!("a static token needs no wait"),
     }
-    assert!(!cached.reject(&token("abc")) && !cached.reject(&token("abd")));
+    assert!(!source.reject(&token("abc")) && !source.reject(&token("abd")));
 }
 
 #[test]
-fn an_endpoint_is_read_like_any_other_value() {
+fn an_endpoint_parses_from_a_string() {
     let endpoint: Endpoint = "https://example.com/base".parse().unwrap();
     assert_eq!(
         endpoint,
@@ -63,7 +63,7 @@ fn an_endpoint_is_read_like_any_other_value() {
 }
 
 #[test]
-fn a_request_goes_under_the_media_type_that_was_set() {
+fn a_request_has_the_configured_media_type() {
     let sent_as = |exchange: Exchange| exchange.request().headers()[CONTENT_TYPE].clone();
     assert_eq!(sent_as(exchange()), "application/json");
     assert_eq!(
@@ -80,11 +80,15 @@ fn a_request_goes_under_the_media_type_that_was_set() {
         format!("{:?}", exchange.request().body()),
         "RequestBody(41 bytes)"
     );
-    assert_eq!(sent_as(exchange), "application/json", "a clone is its own");
+    assert_eq!(
+        sent_as(exchange),
+        "application/json",
+        "a clone is independent"
+    );
 }
 
 #[test]
-fn an_exchange_knows_where_it_goes_and_prints_no_secret() {
+fn an_exchange_prints_its_endpoint_and_no_secret() {
     let endpoint = Endpoint::parse("https://example.com/base").unwrap();
     let exchange = Exchange::new(
         endpoint.clone(),
@@ -132,7 +136,7 @@ fn a_grant_and_its_token_print_no_secret() {
 }
 
 #[test]
-fn only_a_lifetime_that_nobody_told_is_made_up() {
+fn the_fallback_lifetime_applies_without_a_lifetime() {
     let mut config = Config::default();
     config.fallback_lifetime = Duration::from_secs(100);
     for (content, lifetime) in [
@@ -150,8 +154,8 @@ fn only_a_lifetime_that_nobody_told_is_made_up() {
 }
 
 #[test]
-fn a_malformed_answer_says_what_was_expected() {
-    for (json, says) in [
+fn a_malformed_answer_names_the_expected_type() {
+    for (json, text) in [
         ("[]", "expected a JSON object"),
         (r#"{"status":"ok","content":[]}"#, "expected a JSON object"),
         (
@@ -162,7 +166,7 @@ fn a_malformed_answer_says_what_was_expected() {
     ] {
         let error = exchange().parse(Response::new(json.as_bytes()), NOW);
         let error = error.unwrap_err().to_string();
-        assert!(error.contains(says), "{error}");
+        assert!(error.contains(text), "{error}");
     }
 }
 
@@ -193,7 +197,7 @@ fn refused() -> Error {
 }
 
 #[test]
-fn an_error_tells_all_that_a_support_ticket_needs() {
+fn a_report_has_the_details_for_a_support_ticket() {
     let error = refused();
     assert_eq!(error.content_type(), Some("application/json"));
     assert_eq!(error.date(), Some("Fri, 15 Jan 2027 08:00:00 GMT"));
@@ -210,7 +214,7 @@ fn an_error_tells_all_that_a_support_ticket_needs() {
             "error hash: hash",
             "error data: {\"a\":1}",
             "team code: code",
-            "ask again at: Fri, 15 Jan 2027 08:01:00 GMT",
+            "retry at: Fri, 15 Jan 2027 08:01:00 GMT",
             "www-authenticate: Bearer realm=\"x\"",
             "date: Fri, 15 Jan 2027 08:00:00 GMT",
             "x-request-id: an-id",
@@ -231,7 +235,7 @@ fn an_error_tells_all_that_a_support_ticket_needs() {
 }
 
 #[test]
-fn an_error_prints_what_it_is_and_how_often_was_asked() {
+fn an_error_prints_its_kind_and_attempts() {
     let error = refused();
     assert_eq!(error.attempts(), 1);
     assert_eq!(Error::configuration("x").attempts(), 0);
@@ -258,11 +262,11 @@ fn an_error_prints_what_it_is_and_how_often_was_asked() {
     assert_eq!(error.attempts(), 3);
 }
 
-/// An HTTP-date ends with the year 9999, and httpdate panics beyond it.
+/// An HTTP-date has no year after 9999, and httpdate panics on one.
 #[test]
-fn a_date_that_cannot_be_written_is_not() {
+fn a_report_omits_a_date_after_the_year_9999() {
     const LAST: Duration = Duration::from_secs(253_370_764_800);
-    for (wait, is_told) in [(59, true), (60, false), (61, false)] {
+    for (wait, is_shown) in [(59, true), (60, false), (61, false)] {
         let received = Moment {
             wall: LAST - Duration::from_secs(60),
             ..NOW
@@ -276,15 +280,15 @@ fn a_date_that_cannot_be_written_is_not() {
         let retry_at = received.after(Duration::from_secs(wait));
         assert_eq!(error.retry_at(), retry_at.system_time());
         assert_eq!(
-            error.report().to_string().contains("ask again at"),
-            is_told,
+            error.report().to_string().contains("retry at"),
+            is_shown,
             "{wait}"
         );
     }
 }
 
 #[test]
-fn a_machine_knows_its_endpoint_and_no_time_before_the_last() {
+fn a_status_does_not_go_back_in_time() {
     let endpoint = Endpoint::parse("https://example.com/base").unwrap();
     let exchange = Exchange::new(endpoint.clone(), Credentials::new("id", "secret").unwrap());
     let mut machine = Machine::new(Config::default(), exchange, 1);
@@ -308,7 +312,7 @@ fn a_machine_knows_its_endpoint_and_no_time_before_the_last() {
 }
 
 #[test]
-fn a_machine_prints_where_it_is_and_no_secret() {
+fn a_machine_prints_its_counts_and_no_secret() {
     let mut machine = Machine::new(Config::default(), exchange(), 1);
     let printed = format!("{machine:?}");
     assert!(printed.starts_with("Machine { cached: None, flights: 0, failures: 0"));

@@ -1,4 +1,4 @@
-//! The format of the files as far as it is acted upon; `schema.json` says what each word means.
+//! The format of the files; `schema.json` documents each word.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(crate) struct Start {
 }
 
 impl Default for Start {
-    /// Far from both origins; the wall clock shows 2026-11-24T00:00:00Z.
+    /// Returns a start far from both origins. The wall clock shows 2026-11-24T00:00:00Z.
     fn default() -> Self {
         Self {
             mono: 1000.0,
@@ -38,7 +38,7 @@ impl Default for Start {
     }
 }
 
-/// An expectation is kept as it stands, to be compared with what comes.
+/// One step. An expectation stays JSON, for the comparison with the result.
 #[derive(Deserialize, Debug)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Step {

@@ -1,14 +1,13 @@
-//! Scenarios: what the machine decides, step by step, as files that a port to another language
-//! can run too.
+//! Scenarios: the decisions of the machine, step by step, as files that a port to another language can
+//! run too.
 //!
-//! Each `scenarios/*.json` tells one rule as a story in virtual time, and under `documentation`
-//! why it has to go like that; `scenarios/schema.json` describes the format. They are run over
-//! the real machine, with real responses, under many seeds, because no scenario may depend on
-//! what one random generator gives.
+//! Each `scenarios/*.json` shows one rule in virtual time, with its reason under `documentation`.
+//! `scenarios/schema.json` describes the format. They run on the real machine, with real responses,
+//! under many seeds, because no scenario may depend on one random generator.
 
 mod format;
+mod output;
 mod schema;
-mod tell;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +19,11 @@ use serde_json::{Value, json};
 use format::Scenario;
 use world::World;
 
-/// Under how many seeds each file is run.
+/// The number of seeds for each file.
 const SEEDS: u64 = 64;
 
 #[test]
-fn the_machine_does_what_every_file_says() {
+fn the_machine_follows_every_scenario() {
     let mut failures = Vec::new();
     for (name, text) in files() {
         let scenario: Scenario =
@@ -39,7 +38,7 @@ fn the_machine_does_what_every_file_says() {
 }
 
 #[test]
-fn the_schema_describes_every_file_and_nothing_that_no_file_has() {
+fn the_schema_describes_every_file_and_no_unused_word() {
     let schema = schema();
     let files = files();
     assert!(files.len() >= 50, "only {} scenarios are left", files.len());
@@ -52,14 +51,13 @@ fn the_schema_describes_every_file_and_nothing_that_no_file_has() {
     let mut known = BTreeSet::new();
     schema::vocabulary(&schema, &mut known);
     let idle: Vec<_> = known.difference(&used).collect();
-    assert!(idle.is_empty(), "no scenario has {idle:?}");
+    assert!(idle.is_empty(), "no scenario uses {idle:?}");
 }
 
 #[test]
-fn what_is_no_scenario_is_refused() {
+fn invalid_scenarios_are_refused() {
     let schema = schema();
-    let file =
-        |step: &Value| json!({"documentation": "Whether it is read at all.", "steps": [step]});
+    let file = |step: &Value| json!({"documentation": "A test of the reader.", "steps": [step]});
     let accepted = |file: &Value| {
         let read = serde_json::from_value::<Scenario>(file.clone()).is_ok();
         assert_eq!(schema::check(&schema, file).is_ok(), read, "{file}");
@@ -99,7 +97,7 @@ fn what_is_no_scenario_is_refused() {
     assert!(!accepted(&bad));
 }
 
-/// The name and the text of each scenario; what else is in the folder has to be known.
+/// Returns the name and the text of each scenario. Unknown files in the folder are an error.
 fn files() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder()).unwrap() {
@@ -109,7 +107,7 @@ fn files() -> BTreeMap<String, String> {
             Some("rs") => continue,
             Some("json") if name == "schema.json" => continue,
             Some("json") => {}
-            _ => panic!("{name} is no scenario"),
+            _ => panic!("{name} is not a scenario"),
         }
         files.insert(name, fs::read_to_string(path).unwrap());
     }
@@ -125,8 +123,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
 }
 
-/// Runs the steps under every seed. What is expected between two bounds has to be there each
-/// time, and to come near both of them: a range says that there is jitter, and how much.
+/// Runs the steps under every seed. A value with two bounds has to be between them each time, and close
+/// to each of them at least once: a range documents the amount of jitter.
 fn run(scenario: &Scenario) -> Result<(), String> {
     let mut ranges: Vec<world::Range> = Vec::new();
     for seed in 0..SEEDS {
@@ -146,7 +144,7 @@ fn run(scenario: &Scenario) -> Result<(), String> {
         let (step, least, most) = (range.step, range.least, range.most);
         if least > range.at_least + near || most < range.at_most - near {
             return Err(format!(
-                "step {step}: what came was only ever between {least} and {most}"
+                "step {step}: the value was only ever between {least} and {most}"
             ));
         }
     }

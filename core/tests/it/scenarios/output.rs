@@ -1,4 +1,4 @@
-//! What comes of the machine, as the files write it.
+//! Converts the machine's outputs to the JSON of the files.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,11 +10,11 @@ pub(crate) fn error(error: &Error) -> Value {
         ErrorKind::Transport(kind) => format!("Transport.{kind:?}"),
         kind => format!("{kind:?}"),
     };
-    let mut told = json!({"kind": kind, "attempts": error.attempts()});
+    let mut value = json!({"kind": kind, "attempts": error.attempts()});
     if let Some(status) = error.http_status() {
-        told["status"] = json!(status.as_u16());
+        value["status"] = json!(status.as_u16());
     }
-    told
+    value
 }
 
 pub(crate) fn event(event: &Event) -> Value {
@@ -45,7 +45,7 @@ pub(crate) fn event(event: &Event) -> Value {
     }
 }
 
-/// A cached token, with its dates counted from `start`.
+/// Returns a cached token, with its dates counted from `start`.
 pub(crate) fn cached_token(cached: &CachedToken, start: Moment) -> Value {
     let date = |date: Moment| json!({"mono": since(start.mono, date.mono), "wall": since(start.wall, date.wall)});
     let expires_at = cached.token().expires_at();
@@ -58,7 +58,7 @@ pub(crate) fn cached_token(cached: &CachedToken, start: Moment) -> Value {
     })
 }
 
-/// An expectation of a cached token, with each date on both clocks even where it is one for both.
+/// Returns the expectation of a cached token, with each date expanded to both clocks.
 pub(crate) fn both_clocks(expected: &Value) -> Value {
     let mut expected = expected.clone();
     for (name, date) in expected.as_object_mut().into_iter().flatten() {
@@ -69,7 +69,7 @@ pub(crate) fn both_clocks(expected: &Value) -> Value {
     expected
 }
 
-/// The seconds from one reading of a clock to another, which may be before it.
+/// Returns the seconds from one reading of a clock to another, which may be earlier.
 fn since(start: Duration, end: Duration) -> f64 {
     let before = start.saturating_sub(end).as_secs_f64();
     end.saturating_sub(start).as_secs_f64() - before

@@ -1,16 +1,16 @@
-//! As much of JSON Schema (draft 2020-12) as `schema.json` speaks. A keyword that is not known
-//! here is an error, so that none is ever skipped.
+//! The part of JSON Schema (draft 2020-12) that `schema.json` uses. An unknown keyword is an error, so
+//! that none is skipped.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Whether `file` is what `schema` describes; the error says where it is not.
+/// Checks `file` against `schema`. The error names the place of the first mismatch.
 pub(crate) fn check(schema: &Value, file: &Value) -> Result<(), String> {
     Checker { root: schema }.check(schema, file)
 }
 
-/// Every word that `schema` knows: names of properties, and constants.
+/// Collects every word of `schema`: names of properties, and constants.
 pub(crate) fn vocabulary(schema: &Value, known: &mut BTreeSet<String>) {
     let words = |keyword| schema.get(keyword).into_iter();
     let names = words("properties").filter_map(Value::as_object).flatten();
@@ -25,7 +25,7 @@ pub(crate) fn vocabulary(schema: &Value, known: &mut BTreeSet<String>) {
     }
 }
 
-/// Every word that stands in `file`: keys and strings.
+/// Collects every word of `file`: keys and strings.
 pub(crate) fn words(file: &Value, used: &mut BTreeSet<String>) {
     match file {
         Value::Object(object) => {
@@ -55,7 +55,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A keyword has nothing to say of a value of another type than it is about.
+    /// Checks one keyword. A keyword accepts every value of a type that it is not about.
     fn obey(
         &self,
         rules: &Map<String, Value>,
@@ -72,7 +72,7 @@ impl Checker<'_> {
             "$ref" => {
                 let pointer = rule.as_str().and_then(|text| text.strip_prefix('#'));
                 let target = pointer.and_then(|pointer| self.root.pointer(pointer));
-                return self.check(target.ok_or(format!(": {rule} leads nowhere"))?, value);
+                return self.check(target.ok_or(format!(": {rule} has no target"))?, value);
             }
             "oneOf" => {
                 let results: Vec<_> = all.map(|one| self.check(one, value)).collect();

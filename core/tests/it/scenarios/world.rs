@@ -1,4 +1,4 @@
-//! What runs a scenario: one machine, and what the steps so far have given names to.
+//! Runs a scenario: one machine, with its named tickets and flights.
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -11,22 +11,22 @@ use meshconnect_auth_core::{
 use serde_json::{Value, json};
 
 use crate::scenarios::format::{self, At, Given, Response, Step};
-use crate::scenarios::tell;
+use crate::scenarios::output;
 
 pub(crate) struct World {
     machine: Machine,
     start: Moment,
     config: Config,
-    /// What a request has to hold.
+    /// The expected body of a request.
     body: Value,
     tickets: BTreeMap<String, Ticket>,
     flights: BTreeMap<String, Flight>,
-    /// The number of the step that is being taken.
+    /// The number of the current step.
     step: usize,
     pub(crate) ranges: Vec<Range>,
 }
 
-/// What was expected between two bounds, and what came.
+/// The expected bounds of a value, and the range of its results.
 pub(crate) struct Range {
     pub(crate) step: usize,
     pub(crate) at_least: f64,
@@ -59,7 +59,7 @@ impl World {
         })
     }
 
-    /// Takes the steps; the error says which of them went otherwise, and how.
+    /// Takes the steps. The error describes the first step with another result.
     pub(crate) fn steps(&mut self, steps: &[Step]) -> Result<(), String> {
         for (number, step) in (1..).zip(steps) {
             self.step = number;
@@ -86,7 +86,7 @@ impl World {
                     Answer::Ready(token) => json!({"ready": token.id_token()}),
                     Answer::Send(transmit) => return self.send(transmit, expect),
                     Answer::Wait(time) => json!({"wait": time.as_secs_f64()}),
-                    Answer::Failed(error) => json!({"failed": tell::error(&error)}),
+                    Answer::Failed(error) => json!({"failed": output::error(&error)}),
                 };
                 self.agree(&answer, expect)
             }
@@ -142,15 +142,15 @@ impl World {
             }
             Step::CachedToken { expect } => {
                 let cached = self.machine.cached_token();
-                let cached = cached.map(|cached| tell::cached_token(cached, self.start));
+                let cached = cached.map(|cached| output::cached_token(cached, self.start));
                 self.agree(
                     &cached.unwrap_or(json!("nothing")),
-                    &tell::both_clocks(expect),
+                    &output::both_clocks(expect),
                 )
             }
             Step::Events { expect } => {
                 let events = iter::from_fn(|| self.machine.poll_event());
-                let events = events.map(|event| tell::event(&event)).collect();
+                let events = events.map(|event| output::event(&event)).collect();
                 self.agree(&Value::Array(events), expect)
             }
             Step::Repeat { times, steps } => (0..*times).try_for_each(|_| self.steps(steps)),
@@ -168,13 +168,11 @@ impl World {
         }
     }
 
-    /// Gives the flight of what is to be sent the name that the expectation has for it.
+    /// Checks a request, and names its flight as the expectation does.
     fn send(&mut self, transmit: Transmit, expect: &Value) -> Result<(), String> {
         let timeout = transmit.timeout.as_secs_f64();
         let Some(name) = expect.pointer("/send/flight").and_then(Value::as_str) else {
-            return Err(format!(
-                "expected {expect}, came a request with {timeout} s"
-            ));
+            return Err(format!("expected {expect}, got a request with {timeout} s"));
         };
         let whole = json!(self.config.attempt_timeout.as_secs_f64());
         let expected = expect.pointer("/send/timeout").unwrap_or(&whole);
@@ -187,7 +185,7 @@ impl World {
 
     fn land(&mut self, flight: &str) -> Result<Flight, String> {
         let flight = self.flights.remove(flight);
-        flight.ok_or_else(|| "there is no such flight, or no longer".to_owned())
+        flight.ok_or_else(|| "there is no such flight".to_owned())
     }
 
     fn response(&self, response: &Response) -> Result<http::Response<BodyBuffer>, String> {
@@ -198,9 +196,9 @@ impl World {
         let body = match (&response.json, &response.text) {
             (Some(json), None) => json.to_string(),
             (None, text) => text.clone().unwrap_or_default(),
-            (Some(_), Some(_)) => return Err("a body is JSON or text".to_owned()),
+            (Some(_), Some(_)) => return Err("a body is either JSON or text".to_owned()),
         };
-        let headers = builder.headers_ref().ok_or("a header is none")?;
+        let headers = builder.headers_ref().ok_or("a header is invalid")?;
         let mut buffer = BodyBuffer::new(self.config.max_body, headers);
         buffer.push(body.as_bytes());
         if response.torn {
@@ -209,24 +207,24 @@ impl World {
         builder.body(buffer).map_err(text)
     }
 
-    /// Whether what came is what was expected: to the millisecond, or within the bounds.
-    fn agree(&mut self, came: &Value, expected: &Value) -> Result<(), String> {
-        if self.fits(came, expected) {
+    /// Compares a result with its expectation: to the millisecond, or within bounds.
+    fn agree(&mut self, actual: &Value, expected: &Value) -> Result<(), String> {
+        if self.fits(actual, expected) {
             return Ok(());
         }
-        Err(format!("expected {expected}, came {came}"))
+        Err(format!("expected {expected}, got {actual}"))
     }
 
-    fn fits(&mut self, came: &Value, expected: &Value) -> bool {
-        match (came, expected) {
-            (Value::Number(came), Value::Number(expected)) => {
-                let both = came.as_f64().zip(expected.as_f64());
-                both.is_some_and(|(came, expected)| (came - expected).abs() < 0.001)
+    fn fits(&mut self, actual: &Value, expected: &Value) -> bool {
+        match (actual, expected) {
+            (Value::Number(actual), Value::Number(expected)) => {
+                let both = actual.as_f64().zip(expected.as_f64());
+                both.is_some_and(|(actual, expected)| (actual - expected).abs() < 0.001)
             }
-            (Value::Number(came), Value::Object(bounds)) => {
+            (Value::Number(actual), Value::Object(bounds)) => {
                 let bound = |name| bounds.get(name).and_then(Value::as_f64);
-                let (Some(at_least), Some(at_most), Some(came)) =
-                    (bound("at_least"), bound("at_most"), came.as_f64())
+                let (Some(at_least), Some(at_most), Some(actual)) =
+                    (bound("at_least"), bound("at_most"), actual.as_f64())
                 else {
                     return false;
                 };
@@ -234,24 +232,26 @@ impl World {
                     step: self.step,
                     at_least,
                     at_most,
-                    least: came,
-                    most: came,
+                    least: actual,
+                    most: actual,
                 });
-                (at_least - 0.001..at_most + 0.001).contains(&came)
+                (at_least - 0.001..at_most + 0.001).contains(&actual)
             }
-            (Value::Object(came), Value::Object(expected)) => {
-                let mut pairs = came.iter().map(|(name, came)| (came, expected.get(name)));
-                came.len() == expected.len()
-                    && pairs.all(|(came, expected)| {
-                        expected.is_some_and(|expected| self.fits(came, expected))
+            (Value::Object(actual), Value::Object(expected)) => {
+                let mut pairs = actual
+                    .iter()
+                    .map(|(name, actual)| (actual, expected.get(name)));
+                actual.len() == expected.len()
+                    && pairs.all(|(actual, expected)| {
+                        expected.is_some_and(|expected| self.fits(actual, expected))
                     })
             }
-            (Value::Array(came), Value::Array(expected)) => {
-                let mut pairs = came.iter().zip(expected);
-                came.len() == expected.len()
-                    && pairs.all(|(came, expected)| self.fits(came, expected))
+            (Value::Array(actual), Value::Array(expected)) => {
+                let mut pairs = actual.iter().zip(expected);
+                actual.len() == expected.len()
+                    && pairs.all(|(actual, expected)| self.fits(actual, expected))
             }
-            _ => came == expected,
+            _ => actual == expected,
         }
     }
 }
@@ -295,10 +295,10 @@ fn transport_kind(name: &str) -> Result<TransportErrorKind, String> {
 }
 
 fn failure(kind: TransportErrorKind) -> TransportError {
-    TransportError::with_detail(kind, "as the scenario says")
+    TransportError::with_detail(kind, "from the scenario")
 }
 
-/// A name is given once; a flight's may be given again when that is over.
+/// Checks that a name is new. The name of a flight can be used again after its end.
 fn fresh<T>(old: Option<T>) -> Result<(), String> {
     old.map_or(Ok(()), |_| Err("the name is taken".to_owned()))
 }
@@ -310,7 +310,7 @@ fn shifted(start: Duration, seconds: f64) -> Duration {
     } else {
         start.checked_add(distance)
     };
-    end.unwrap_or_else(|| panic!("no clock shows {start:?} and {seconds} s"))
+    end.unwrap_or_else(|| panic!("{start:?} plus {seconds} s overflows"))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it is for map_err")]
