@@ -1,4 +1,4 @@
-//! The program `meshconnect-auth`: a token for a script, and an emulator to try it against.
+//! The program `meshconnect-auth`: prints tokens for scripts and serves an emulator of the token endpoint.
 
 mod cli;
 

@@ -1,4 +1,4 @@
-//! The command line as clap reads it, and its help.
+//! The command line arguments and their help.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use meshconnect_auth::emulator::Mode;
 use super::credentials::CredentialFlags;
 use super::output::Format;
 
-/// Get a token of the Mesh Connect Account Management API
+/// Get a token for the Mesh Connect Account Management API
 #[derive(Debug, Parser)]
 #[command(name = "meshconnect-auth", version)]
 #[command(disable_help_subcommand = true, after_help = CODES_AND_VARIABLES)]
@@ -30,7 +30,7 @@ pub(crate) enum Command {
 #[derive(Debug, ArgGroup)]
 #[command(after_help = CODES_AND_VARIABLES)]
 pub(crate) struct TokenArgs {
-    /// How to write the token
+    /// Output format
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
 
@@ -38,7 +38,7 @@ pub(crate) struct TokenArgs {
     #[arg(long, value_enum, default_value = "async")]
     pub(crate) transport: Transport,
 
-    // Not parsed by clap, which would repeat a password in it.
+    // Not parsed by clap, because clap's error would print a password in the URL.
     #[arg(
         long,
         value_name = "URL",
@@ -48,42 +48,42 @@ pub(crate) struct TokenArgs {
 
     /// Allow plain http to hosts other than this one
     ///
-    /// Everyone on the way can then read the secret and the token. It is meant for
-    /// an emulator in a private container network.
+    /// Everyone on the network path can then read the secret and the token. Use it
+    /// only for an emulator in a private container network.
     #[arg(long, verbatim_doc_comment)]
     pub(crate) allow_plaintext: bool,
 
     #[command(flatten)]
     pub(crate) credentials: CredentialFlags,
 
-    /// How long it may take in all, with every attempt and the waits between them
+    /// Time limit for getting the token, all attempts and waits included
     ///
-    /// One attempt may take 10s of it, and making its connection 5s. It is tried again
-    /// only while there is at least 1s left.
+    /// Each attempt takes at most 10s, and connecting takes at most 5s of it. A retry
+    /// needs at least 1s of the time limit.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     pub(crate) timeout: Duration,
 
-    /// How many requests may be sent before it is given up
+    /// Maximum number of requests
     #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = value_parser!(u32).range(1..=100))]
     pub(crate) max_attempts: u32,
 
-    /// Say on stderr what happens
+    /// Report each step on stderr
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Ask an emulator that is started for this one call
+    /// Get the token from an emulator that runs for this one call
     ///
-    /// Nothing leaves this machine, and no credentials are needed. Those that are
-    /// given are the ones that the emulator lets in.
+    /// Nothing leaves this machine, and no credentials are needed. If you pass
+    /// credentials, the emulator accepts those.
     #[arg(long, verbatim_doc_comment, conflicts_with = "base_url")]
     pub(crate) emulator: bool,
 }
 
 /// Serve the token endpoint on this machine, for tests
 ///
-/// Without credentials of your own it lets in built-in ones. How to use it is
-/// printed to stderr. Its tokens are not signed, and the real service does not
-/// take them.
+/// Without credentials of your own it accepts built-in ones. It prints to stderr
+/// how to use it. Its tokens are not signed, and the real service does not
+/// accept them.
 #[derive(Debug, ArgGroup)]
 #[command(verbatim_doc_comment, after_help = EMULATOR_CODES_AND_VARIABLES)]
 pub(crate) struct EmulatorArgs {
@@ -93,24 +93,24 @@ pub(crate) struct EmulatorArgs {
 
     /// Allow an address that others can reach
     ///
-    /// Everyone on the way can read what is sent to the emulator. It is meant for a
-    /// private container network.
+    /// Everyone on the network path can read what is sent to the emulator. Use it
+    /// only in a private container network.
     #[arg(long, verbatim_doc_comment)]
     pub(crate) dangerously_allow_non_loopback: bool,
 
     #[command(flatten)]
     pub(crate) credentials: CredentialFlags,
 
-    /// How long tokens live, in whole seconds
+    /// Lifetime of the tokens, in whole seconds
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = lifetime)]
     pub(crate) expires_in: Duration,
 
-    /// Be hostile across requests; may be given several times
+    /// Misbehave across requests; can be repeated
     #[arg(long = "mode", value_name = "NAME", value_parser = modes())]
     pub(crate) modes: Vec<Mode>,
 }
 
-/// The two HTTP clients.
+/// The HTTP client that sends the request.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Transport {
     /// reqwest, on tokio
@@ -120,7 +120,7 @@ pub(crate) enum Transport {
 }
 
 const CODES_AND_VARIABLES: &str = "\
-Environment (a flag goes before its variable; one that is set and empty is an error):
+Environment (a flag overrides its variable; an empty variable is an error):
   MESHCONNECT_CLIENT_ID      client id
   MESHCONNECT_CLIENT_SECRET  client secret
   MESHCONNECT_BASE_URL       base URL of the API; --emulator ignores it
@@ -130,32 +130,32 @@ Exit codes:
   1    the token could not be written
   2    wrong usage or configuration; nothing was sent
   3    the server answered with an error
-  4    no answer: connection, TLS, time-out
-  5    the answer is not a valid token response
+  4    no response: DNS, connection, TLS or time-out
+  5    the response is not a valid token response
   130  stopped by SIGINT (ctrl-c)
   143  stopped by SIGTERM";
 
 const EMULATOR_CODES_AND_VARIABLES: &str = "\
-Environment (a flag goes before its variable; one that is set and empty is an error):
+Environment (a flag overrides its variable; an empty variable is an error):
   MESHCONNECT_CLIENT_ID      client id
   MESHCONNECT_CLIENT_SECRET  client secret
 
 Exit codes:
   0    stopped by SIGINT (ctrl-c) or SIGTERM
-  2    wrong usage or configuration, or the address cannot be listened on
+  2    wrong usage or configuration, or listening on the address failed
   130  stopped by SIGINT before it served (while reading the secret)
-  143  stopped by SIGTERM before it served";
+  143  stopped by SIGTERM before it served (while reading the secret)";
 
-/// What is longer is a mistake, and overflows the clocks of an HTTP client at some point.
+/// A longer time-out is a mistake, and very long ones overflow the clocks of an HTTP client.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn timeout(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() {
-        return Err("nothing could ever be in time; a good one is 30s".into());
+        return Err("no request finishes in zero time; a good one is 30s".into());
     }
     if duration > LONGEST_TIMEOUT {
-        return Err("longer than a day; a good one is 30s".into());
+        return Err("a time-out is at most one day; a good one is 30s".into());
     }
     Ok(duration)
 }
@@ -163,7 +163,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
 fn lifetime(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration < Duration::from_secs(1) {
-        return Err("a token lives for one second at least; a good one is 1h".into());
+        return Err("a token lives for at least one second; a good one is 1h".into());
     }
     Ok(duration)
 }
@@ -172,7 +172,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; good ones are 30s and 1m30s"))
 }
 
-/// Reads a mode by its name; the help shows each with its summary.
+/// Returns a parser for mode names; the help lists each name with its summary.
 fn modes() -> impl TypedValueParser<Value = Mode> {
     let named = |mode: Mode| PossibleValue::new(mode.name()).help(mode.summary());
     PossibleValuesParser::new(Mode::ALL.map(named)).try_map(|name| name.parse::<Mode>())
@@ -190,12 +190,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clap_finds_no_fault_with_it() {
+    fn clap_accepts_the_definition() {
         Args::command().debug_assert();
     }
 
     #[test]
-    fn durations_that_make_no_sense_are_refused_with_one_that_does() {
+    fn invalid_durations_are_refused_with_an_example() {
         for text in [
             "",
             "30",

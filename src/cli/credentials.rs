@@ -11,26 +11,27 @@ use super::secret_file::SecretFile;
 /// The flags for the credentials.
 #[derive(Debug, Args)]
 pub(crate) struct CredentialFlags {
-    /// Client id that Mesh gave you
+    /// Client id from Mesh Connect
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
 
     /// File with the client secret, or - for stdin
     ///
-    /// One line break at its end is dropped. There is no flag for the secret itself,
+    /// One line break at the end is ignored. There is no flag for the secret itself,
     /// because arguments show in process lists and shell histories.
     #[arg(long, verbatim_doc_comment, value_name = "PATH|-")]
     client_secret_file: Option<SecretFile>,
 }
 
 impl CredentialFlags {
-    /// The credentials that were given, or `None` where neither half was. Each half comes from
-    /// its flag or else from its variable. Blocks on the secret's file.
+    /// Returns the credentials, or `None` if neither the client id nor the secret is set.
+    ///
+    /// A flag overrides its variable. This blocks while it reads the secret's file.
     pub(crate) fn resolve(self) -> Result<Option<Credentials>, Failure> {
         let client_id = match self.client_id {
             Some(id) if id.is_empty() => {
                 return Err(Failure::Setup(format!(
-                    "--client-id is empty; give it your client id, or leave it out and set \
+                    "--client-id is empty; pass your client id, or leave the flag out and set \
                      {CLIENT_ID}"
                 )));
             }
@@ -38,35 +39,35 @@ impl CredentialFlags {
             None => environment::variable(CLIENT_ID)?,
         };
         let secret = match self.client_secret_file {
-            Some(file) => Some(Secret::InFile(file)),
+            Some(file) => Some(Secret::File(file)),
             None => environment::variable(CLIENT_SECRET)?
-                .map(|secret| Secret::Here(Zeroizing::new(secret))),
+                .map(|secret| Secret::Variable(Zeroizing::new(secret))),
         };
         match (client_id, secret) {
             (None, None) => Ok(None),
             (Some(_), None) => Err(Failure::Setup(format!(
-                "there is a client id and no client secret; set {CLIENT_SECRET} or pass \
+                "a client id is set, but no client secret; set {CLIENT_SECRET} or pass \
                  --client-secret-file"
             ))),
             (None, Some(_)) => Err(Failure::Setup(format!(
-                "there is a client secret and no client id; set {CLIENT_ID} or pass --client-id"
+                "a client secret is set, but no client id; set {CLIENT_ID} or pass --client-id"
             ))),
             (Some(id), Some(secret)) => Ok(Some(Credentials::new(id, secret.read()?.as_str())?)),
         }
     }
 }
 
-/// Where the secret is. A file is read only once all else is known to be there.
+/// The source of the secret. A file is read last, because reading it can block.
 enum Secret {
-    InFile(SecretFile),
-    Here(Zeroizing<String>),
+    File(SecretFile),
+    Variable(Zeroizing<String>),
 }
 
 impl Secret {
     fn read(self) -> Result<Zeroizing<String>, Failure> {
         match self {
-            Self::InFile(file) => file.read().map_err(Failure::Setup),
-            Self::Here(secret) => Ok(secret),
+            Self::File(file) => file.read().map_err(Failure::Setup),
+            Self::Variable(secret) => Ok(secret),
         }
     }
 }

@@ -8,9 +8,9 @@ use meshconnect_auth::emulator::{Emulator, Mode};
 use super::args::EmulatorArgs;
 use super::environment::{BASE_URL, CLIENT_ID, CLIENT_SECRET};
 use super::failure::Failure;
-use super::{on_thread, tell};
+use super::{on_thread, print_message};
 
-/// Starts the emulator and tells how to use it. It serves for as long as it is held.
+/// Starts the emulator and prints how to use it. Dropping the emulator stops it.
 pub(crate) async fn start(args: EmulatorArgs) -> Result<Emulator, Failure> {
     let listen = args.listen;
     let mut builder = Emulator::builder()
@@ -27,25 +27,26 @@ pub(crate) async fn start(args: EmulatorArgs) -> Result<Emulator, Failure> {
     let secret = match credentials {
         Some(credentials) => {
             builder = builder.credentials(credentials);
-            Secret::Given
+            Secret::User
         }
         None => Secret::BuiltIn,
     };
     let emulator = builder
         .start()
-        .map_err(|error| Failure::Setup(refusal(listen, &error)))?;
-    tell(announcement(&emulator, secret, &modes));
+        .map_err(|error| Failure::Setup(explain(listen, &error)))?;
+    print_message(announcement(&emulator, secret, &modes));
     Ok(emulator)
 }
 
-/// Whether the secret may be shown: the built-in one is public.
+/// Where the secret comes from. Only the built-in one may be printed, because it is public.
 #[derive(Clone, Copy)]
 enum Secret {
     BuiltIn,
-    Given,
+    User,
 }
 
-fn refusal(listen: SocketAddr, error: &io::Error) -> String {
+/// Describes a failed start, and what to do.
+fn explain(listen: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => format!(
             "{listen} is in use; stop the program that listens there, or choose another address \
@@ -55,7 +56,7 @@ fn refusal(listen: SocketAddr, error: &io::Error) -> String {
             "{error}; listen on 127.0.0.1 or [::1], or in a private container network pass \
              --dangerously-allow-non-loopback"
         ),
-        _ => format!("the emulator cannot listen on {listen}: {error}"),
+        _ => format!("listening on {listen} failed: {error}; choose another address with --listen"),
     }
 }
 
@@ -64,22 +65,22 @@ fn announcement(emulator: &Emulator, secret: Secret, modes: &[Mode]) -> String {
     let client_id = emulator.credentials().client_id().as_str();
     let client_id = match quote(client_id) {
         Some(client_id) => format!("export {CLIENT_ID}={client_id}"),
-        None => format!("# {CLIENT_ID} has characters that do not paste well; set it yourself"),
+        None => format!("# {CLIENT_ID} has characters that cannot be pasted; set it yourself"),
     };
     let secret = match secret {
         Secret::BuiltIn => format!("export {CLIENT_SECRET}={}", Emulator::CLIENT_SECRET),
-        Secret::Given => format!("# and set {CLIENT_SECRET} to the secret that was given here"),
+        Secret::User => format!("# and set {CLIENT_SECRET} to the secret of this emulator"),
     };
     let (warning, flag) = if address.ip().is_loopback() {
         ("", "")
     } else {
         (
-            "warning: others can reach it, and it speaks plain http\n",
+            "warning: other machines can reach it, and it speaks plain http\n",
             " --allow-plaintext",
         )
     };
-    let told = |mode: &Mode| format!("mode {mode}: {}\n", mode.summary());
-    let modes: String = modes.iter().map(told).collect();
+    let describe = |mode: &Mode| format!("mode {mode}: {}\n", mode.summary());
+    let modes: String = modes.iter().map(describe).collect();
     format!(
         "the emulator listens on {address}; stop it with ctrl-c\n\
          {warning}\
@@ -94,14 +95,14 @@ fn announcement(emulator: &Emulator, secret: Secret, modes: &[Mode]) -> String {
     )
 }
 
-/// The text as one word of a POSIX shell, if it can be shown and pasted as it is.
+/// Returns the text as one word of a POSIX shell, if it has only printable ASCII characters.
 fn quote(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._:/@+,".contains(c);
     if text.chars().all(plain) {
         return Some(text.to_owned());
     }
-    let showable = text.chars().all(|c| matches!(c, ' '..='~'));
-    showable.then(|| format!("'{}'", text.replace('\'', r"'\''")))
+    let printable = text.chars().all(|c| matches!(c, ' '..='~'));
+    printable.then(|| format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ mod tests {
     use meshconnect_auth::Credentials;
 
     #[test]
-    fn a_secret_is_announced_only_where_it_is_the_built_in_one() {
+    fn announces_only_the_built_in_secret() {
         let emulator = Emulator::start().unwrap();
         assert!(announcement(&emulator, Secret::BuiltIn, &[]).contains(Emulator::CLIENT_SECRET));
 
@@ -119,7 +120,7 @@ mod tests {
             .credentials(credentials)
             .start()
             .unwrap();
-        let announced = announcement(&emulator, Secret::Given, &[Mode::OnlyNewest]);
+        let announced = announcement(&emulator, Secret::User, &[Mode::OnlyNewest]);
         assert!(
             announced.contains("MESHCONNECT_CLIENT_ID=me\n"),
             "{announced}"
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pasted_into_a_shell_is_one_word_or_nothing() {
+    fn quotes_one_word_or_nothing() {
         for (text, expected) in [
             ("me-1", Some("me-1")),
             ("a b", Some("'a b'")),

@@ -1,4 +1,4 @@
-//! How the program fails, and with which exit code.
+//! The errors of the program, and their exit codes.
 
 use std::fmt;
 use std::io;
@@ -7,16 +7,16 @@ use meshconnect_auth::{Blame, Error, ErrorKind};
 
 use super::stop::Stop;
 
-/// Why the program did not do what it was asked for.
+/// An error that ends the program.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The arguments, the environment or the machine do not allow it. Nothing was sent.
+    /// The arguments, the environment or the machine are not suitable. Nothing was sent.
     Setup(String),
-    /// The library's verdict.
+    /// An error of the library.
     Library(Error),
-    /// The token is there, and could not be written out.
+    /// Writing to stdout failed.
     Output(io::Error),
-    /// A signal ended it.
+    /// A signal ended the program.
     Stopped(Stop),
 }
 
@@ -24,7 +24,7 @@ impl Failure {
     /// The exit code for wrong usage, which is also clap's own.
     pub(crate) const USAGE: u8 = 2;
 
-    /// The exit code, as the help lists them.
+    /// Returns the exit code; the help lists all of them.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Output(_) => 1,
@@ -47,7 +47,10 @@ impl fmt::Display for Failure {
         match self {
             Self::Setup(why) => f.write_str(why),
             Self::Library(error) => write!(f, "{}", error.report()),
-            Self::Output(error) => write!(f, "stdout could not be written to: {error}"),
+            Self::Output(error) => write!(
+                f,
+                "stdout could not be written to: {error}; check where it is redirected"
+            ),
             Self::Stopped(stop) => write!(f, "stopped by {stop}"),
         }
     }

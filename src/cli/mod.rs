@@ -1,7 +1,7 @@
-//! The command line over the library: arguments in, an exit code out.
+//! The command line of the program: arguments in, an exit code out.
 //!
-//! stdout carries the token and nothing else; everything for people goes to stderr. No subscriber
-//! for logs is installed: at their finest level the HTTP clients log what they send.
+//! stdout carries only the token; every message goes to stderr. The program installs no log
+//! subscriber, because at `TRACE` the HTTP clients log what they send.
 
 mod args;
 mod credentials;
@@ -35,7 +35,7 @@ pub(crate) fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            tell(format_args!("error: {failure}"));
+            print_message(format_args!("error: {failure}"));
             ExitCode::from(failure.exit_code())
         }
     }
@@ -44,7 +44,7 @@ pub(crate) fn main() -> ExitCode {
 fn execute(command: Command) -> Result<(), Failure> {
     let runtime = start_runtime()?;
     let outcome = runtime.block_on(run(command));
-    // After a signal a thread may still hang in a request or a read; the process takes it along.
+    // After a signal, a thread may still block in a request or a read; do not wait for it.
     runtime.shutdown_background();
     outcome
 }
@@ -53,17 +53,20 @@ fn start_runtime() -> Result<Runtime, Failure> {
     runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Setup(format!("tokio cannot be started: {error}")))
+        .map_err(|error| Failure::Setup(format!("the tokio runtime did not start: {error}; check the limits on threads and open files")))
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
-    let mut signals = Signals::listen()
-        .map_err(|error| Failure::Setup(format!("signals cannot be listened for: {error}")))?;
+    let mut signals = Signals::listen().map_err(|error| {
+        Failure::Setup(format!(
+            "listening for signals failed: {error}; check the limit on open files"
+        ))
+    })?;
     match command {
         Command::Token(args) => unless_stopped(&mut signals, token::run(args)).await,
         Command::Emulator(args) => {
             let emulator = unless_stopped(&mut signals, emulator::start(args)).await?;
-            // To be stopped is how an emulator ends, and no failure.
+            // A signal is the normal end of an emulator.
             signals.next().await;
             drop(emulator);
             Ok(())
@@ -76,14 +79,14 @@ async fn unless_stopped<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     tokio::select! {
-        // What is done is done: a signal that comes with the end changes nothing.
+        // A signal that arrives together with the outcome does not discard it.
         biased;
         outcome = work => outcome,
         stop = signals.next() => Err(Failure::Stopped(stop)),
     }
 }
 
-/// Runs what may block on a thread of its own, so that nothing keeps a signal waiting.
+/// Runs blocking work on its own thread, so that signals are handled meanwhile.
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
@@ -91,11 +94,12 @@ async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-/// Shows what clap has to say: help on stdout, a mistake on stderr. It repeats arguments, which may
-/// hold what forges a line or drives a terminal.
+/// Prints clap's help to stdout or its error to stderr.
+///
+/// Arguments in an error are escaped, because they may contain line breaks or terminal sequences.
 fn print_usage(mut message: clap::Error) -> ExitCode {
     let escaped = |text: &String| text.escape_debug().to_string();
-    let repeated: Vec<_> = message
+    let arguments: Vec<_> = message
         .context()
         .filter_map(|(kind, value)| match value {
             ContextValue::String(text) => Some((kind, ContextValue::String(escaped(text)))),
@@ -106,20 +110,20 @@ fn print_usage(mut message: clap::Error) -> ExitCode {
             _ => None,
         })
         .collect();
-    for (kind, value) in repeated {
+    for (kind, value) in arguments {
         message.insert(kind, value);
     }
     match message.print() {
         Ok(()) => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(Failure::USAGE)),
         Err(error) => {
             let failure = Failure::Output(error);
-            tell(format_args!("error: {failure}"));
+            print_message(format_args!("error: {failure}"));
             ExitCode::from(failure.exit_code())
         }
     }
 }
 
-/// Tells people something. Where stderr is closed, nobody wants to know.
-fn tell(message: impl Display) {
+/// Prints a message to stderr. A failure is ignored, because there is no other place to report it.
+fn print_message(message: impl Display) {
     let _ = io::stderr().write_all(format!("{message}\n").as_bytes());
 }

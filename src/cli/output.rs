@@ -1,4 +1,4 @@
-//! Writing the token out.
+//! Writing the token to stdout.
 
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
@@ -8,13 +8,13 @@ use meshconnect_auth::{AuthenticationStatus, Token};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-/// The last second that RFC 3339 can write, 9999-12-31T23:59:59Z, since the Unix epoch.
+/// The last second that RFC 3339 can express, 9999-12-31T23:59:59Z, since the Unix epoch.
 const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
-/// How the token is written to stdout.
+/// The output format.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// The token alone
+    /// The token
     Text,
     /// A line `Authorization: Bearer …`
     Header,
@@ -22,11 +22,11 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Writes the token, and a line break, to stdout.
+/// Writes the token and a line break to stdout.
 pub(crate) fn write(token: &Token, format: Format) -> io::Result<()> {
     let line = render(token, format)?;
     let mut stdout = io::stdout().lock();
-    // In one go, so that a reader gets the whole token or none of it.
+    // A single write, so that a reader never gets a part of the token.
     stdout.write_all(&line)?;
     stdout.flush()
 }
@@ -60,8 +60,10 @@ struct Object<'a> {
     status: Option<&'a str>,
 }
 
-/// Enough for every format, because a buffer that grows leaves the token behind where it was. A
-/// status is the server's, and JSON may escape each of its bytes with six.
+/// Returns a capacity that suffices for every format.
+///
+/// A buffer that grows leaves a copy of the token in the freed memory. JSON may escape each byte of
+/// the server's status with six.
 fn capacity(authorization: &str, status: Option<&str>) -> usize {
     let status = status.map_or(0, str::len).saturating_mul(6);
     authorization
@@ -71,7 +73,7 @@ fn capacity(authorization: &str, status: Option<&str>) -> usize {
         .saturating_add(256)
 }
 
-/// In whole seconds, cut off, so that it errs on the early side like the expiry itself.
+/// Formats a time in whole seconds, rounded down, so that an expiry is never shown too late.
 fn rfc_3339(time: SystemTime) -> String {
     let since_epoch = time
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -105,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn no_buffer_grows() {
+    fn capacity_suffices_for_every_format() {
         let token = Token::new(&"t".repeat(5000), SystemTime::UNIX_EPOCH).unwrap();
         for format in [Format::Text, Format::Header, Format::Json] {
             let expected = capacity(token.header_value().to_str().unwrap(), None);
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_rfc_3339_cannot_write_is_the_nearest_that_it_can() {
+    fn times_beyond_rfc_3339_are_clamped() {
         let second = Duration::from_secs(1);
         for (time, expected) in [
             (

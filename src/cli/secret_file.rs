@@ -8,13 +8,13 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-/// A secret is short. Whoever names a larger file has named the wrong one.
+/// A secret is short; a larger file is the wrong one.
 const MAX_SIZE: usize = 64 * 1024;
 
 const UTF_8_BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
 const UTF_16_BOMS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
 
-/// Where to read a client secret.
+/// The source of a client secret.
 #[derive(Clone, Debug)]
 pub(crate) enum SecretFile {
     Stdin,
@@ -22,16 +22,16 @@ pub(crate) enum SecretFile {
 }
 
 impl SecretFile {
-    /// Reads to the end of the file, which may take its time in coming where it is a pipe.
+    /// Reads the file to its end. This blocks while a pipe is open.
     ///
-    /// One line feed at the end, with its carriage return, is dropped; all else is the secret.
-    /// The error is one sentence that says what to do.
+    /// One LF or CRLF at the end is dropped; everything else is the secret. The error is one
+    /// sentence that says what to do.
     pub(crate) fn read(&self) -> Result<Zeroizing<String>, String> {
-        // One byte more than is taken shows that there is more. The buffer has its final size,
-        // because one that grows leaves its old bytes behind.
+        // One byte more than the limit detects a larger file. The buffer has its final size,
+        // because a buffer that grows leaves a copy of the secret in the freed memory.
         let mut buffer = Zeroizing::new(vec![0; MAX_SIZE.saturating_add(1)]);
         let length = match self {
-            // So large a buffer is filled directly: std's own, which nobody wipes, stays empty.
+            // A read this large bypasses std's buffer for stdin, which is never wiped.
             Self::Stdin => fill(&mut buffer, io::stdin().lock()),
             Self::Path(path) => File::open(path).and_then(|file| fill(&mut buffer, file)),
         }
@@ -65,7 +65,7 @@ impl From<OsString> for SecretFile {
 impl fmt::Display for SecretFile {
     #[allow(
         clippy::unnecessary_debug_formatting,
-        reason = "quotes and escapes: a path may hold what drives a terminal"
+        reason = "Debug escapes the terminal sequences that a path may contain"
     )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +75,7 @@ impl fmt::Display for SecretFile {
     }
 }
 
-/// Reads until the end or until the buffer is full, and tells how many bytes there are.
+/// Reads until the end or until the buffer is full, and returns the number of bytes.
 fn fill(buffer: &mut [u8], mut reader: impl Read) -> io::Result<usize> {
     let mut filled = 0_usize;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -89,10 +89,10 @@ fn fill(buffer: &mut [u8], mut reader: impl Read) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// The secret that a file's bytes hold; the error goes on a sentence that began with the file.
+/// Returns the secret in a file's bytes. The error completes a sentence that begins with the file.
 fn secret(content: &[u8]) -> Result<Zeroizing<String>, &'static str> {
     if content.len() > MAX_SIZE {
-        return Err("has more than 64 KiB; name a file that holds nothing but the secret");
+        return Err("has more than 64 KiB; name a file that holds only the secret");
     }
     if content.starts_with(UTF_8_BOM) || UTF_16_BOMS.iter().any(|bom| content.starts_with(bom)) {
         return Err("begins with a byte order mark; save it as UTF-8 without one");
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_break_at_the_end_is_dropped_and_nothing_else() {
+    fn drops_one_line_break_at_the_end() {
         for (content, expected) in [
             ("s", "s"),
             ("s\n", "s"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_refused_with_the_reason() {
+    fn invalid_contents_are_refused_with_a_reason() {
         for (content, word) in [
             (&b""[..], "empty"),
             (b"\n", "empty"),
@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_end_is_read_no_further_than_the_buffer() {
+    fn endless_file_is_read_up_to_the_buffer_size() {
         let mut buffer = [1; 10];
         assert_eq!(fill(&mut buffer, io::repeat(0)).unwrap(), 10);
     }
 
     #[test]
-    fn a_file_that_comes_in_pieces_is_read_to_its_end() {
+    fn file_in_pieces_is_read_to_its_end() {
         let pieces = b"ab".chain(&b"c"[..]).chain(&b"def"[..]);
         let mut buffer = [0; 10];
         assert_eq!(fill(&mut buffer, pieces).unwrap(), 6);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_cannot_drive_a_terminal() {
+    fn path_is_escaped() {
         let path = OsString::from("a\u{1b}[2J\n\u{202e}b");
         let shown = SecretFile::from(path).to_string();
         assert!(!shown.contains(['\u{1b}', '\n', '\u{202e}']), "{shown}");

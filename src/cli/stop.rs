@@ -1,4 +1,4 @@
-//! The signals that ask the program to end.
+//! The signals that stop the program.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A signal that asked the program to end.
+/// A signal that stopped the program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stop {
     Interrupt,
@@ -15,7 +15,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// 128 and the signal's number, which is what a shell reports of a program that died of it.
+    /// Returns 128 plus the signal's number, as a shell reports it.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Interrupt => 130,
@@ -35,7 +35,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Listens for them, from when it is made.
+/// Listens for the signals from the moment it is created.
 pub(crate) struct Signals {
     #[cfg(unix)]
     interrupt: Signal,
@@ -52,7 +52,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Stop {
         tokio::select! {
             _ = self.interrupt.recv() => Stop::Interrupt,
@@ -63,7 +63,7 @@ impl Signals {
 
 #[cfg(not(unix))]
 impl Signals {
-    #[allow(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
+    #[allow(clippy::unnecessary_wraps, reason = "the Unix version can fail")]
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {})
     }
@@ -71,7 +71,7 @@ impl Signals {
     /// Waits for ctrl-c.
     pub(crate) async fn next(&mut self) -> Stop {
         if tokio::signal::ctrl_c().await.is_err() {
-            // Then ctrl-c has kept its own effect, and ends the program by itself.
+            // No handler is installed, so ctrl-c still ends the program by itself.
             std::future::pending::<()>().await;
         }
         Stop::Interrupt

@@ -1,4 +1,4 @@
-//! `meshconnect-auth token`: gets a token and writes it out.
+//! `meshconnect-auth token`: gets a token and writes it to stdout.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use super::args::{TokenArgs, Transport};
 use super::environment::{self, BASE_URL, CLIENT_ID, CLIENT_SECRET};
 use super::failure::Failure;
-use super::{on_thread, output, start_runtime, tell};
+use super::{on_thread, output, print_message, start_runtime};
 
-/// Gets a token and writes it to stdout. Dropped before the token is there, it writes nothing.
+/// Gets a token and writes it to stdout. If it is dropped before the token arrives, it writes nothing.
 pub(crate) async fn run(args: TokenArgs) -> Result<(), Failure> {
     let format = args.format;
     let token = get(args).await?;
@@ -31,33 +31,32 @@ async fn get(args: TokenArgs) -> Result<Token, Failure> {
     config.attempt_timeout = limit.min(config.attempt_timeout);
     let target = on_thread(move || Target::resolve(args)).await?;
     let (endpoint, credentials) = (target.endpoint.clone(), target.credentials.clone());
-    let asking = on_thread(move || ask(transport, endpoint, credentials, config, verbose));
-    timeout(limit.saturating_add(HEAD_START), asking)
+    let request = on_thread(move || acquire(transport, endpoint, credentials, config, verbose));
+    timeout(limit.saturating_add(GRACE), request)
         .await
         .unwrap_or_else(|_| Err(Error::from(overdue()).into()))
 }
 
-/// How much later than the client's own the program's time-out is, because the client knows more
-/// to say.
+/// How much later the program's own time-out fires than the client's, whose error says more.
 ///
-/// A server can keep a connection's task busy without end (a flood of 1xx responses). Then no
-/// timer of its runtime fires, for all the threads that it may have, and this one still does.
-const HEAD_START: Duration = Duration::from_millis(500);
+/// The program needs its own, because an endless flood of 1xx responses keeps the client's runtime
+/// busy, so that none of its timers fire.
+const GRACE: Duration = Duration::from_millis(500);
 
 fn overdue() -> TransportError {
-    let detail = "the HTTP client has missed its own time-out";
+    let detail = "the HTTP client missed its own time-out";
     TransportError::with_detail(TransportErrorKind::Timeout, detail)
 }
 
-/// Gets a token in the one way or the other. Blocks in both.
-fn ask(
+/// Gets a token with the chosen HTTP client, and blocks until it arrives.
+fn acquire(
     transport: Transport,
     endpoint: Endpoint,
     credentials: Credentials,
     config: Config,
     verbose: bool,
 ) -> Result<Token, Failure> {
-    let observer = move |event: &Event| narrate(event, verbose);
+    let observer = move |event: &Event| print_event(event, verbose);
     match transport {
         Transport::Async => {
             let client = Client::builder(credentials)
@@ -67,7 +66,7 @@ fn ask(
                 .build()?;
             let runtime = start_runtime()?;
             let outcome = runtime.block_on(client.token());
-            // A look-up of a host name may go on after the time-out; nobody waits for it.
+            // A DNS look-up may still run after the time-out; do not wait for it.
             runtime.shutdown_background();
             Ok(outcome?)
         }
@@ -82,28 +81,29 @@ fn ask(
     }
 }
 
-/// Says why it takes longer, and with `-v` all that happens.
-fn narrate(event: &Event, verbose: bool) {
+/// Prints retries, and with `-v` all other events.
+fn print_event(event: &Event, verbose: bool) {
     match (event, event.error()) {
-        (Event::Retry { .. }, Some(error)) => tell(format_args!("{event}: {error}")),
-        // Of a failure and its cooldown the program itself is the end.
+        (Event::Retry { .. }, Some(error)) => print_message(format_args!("{event}: {error}")),
+        // The program reports the failure itself when it ends.
         (Event::Failed { .. } | Event::CooldownStarted { .. }, _) => {}
-        _ if verbose => tell(event),
+        _ if verbose => print_message(event),
         _ => {}
     }
 }
 
-/// Whom to ask, and as whom.
+/// The endpoint and the credentials to use.
 struct Target {
     endpoint: Endpoint,
     credentials: Credentials,
-    /// It answers for as long as it is held.
+    /// Dropping it stops the emulator.
     _emulator: Option<Emulator>,
 }
 
 impl Target {
-    /// Reads the flags and the environment, and starts an emulator where one was asked for. What
-    /// may block, the secret's file, comes after all that may be refused without it.
+    /// Reads the flags and the environment, and starts an emulator if `--emulator` is set.
+    ///
+    /// The secret's file is read after every other check, because reading it can block.
     fn resolve(args: TokenArgs) -> Result<Self, Failure> {
         if args.emulator {
             return Self::emulator(args.credentials.resolve()?);
@@ -111,14 +111,14 @@ impl Target {
         let endpoint = endpoint(args.base_url, args.allow_plaintext)?;
         let credentials = args.credentials.resolve()?.ok_or_else(|| {
             Failure::Setup(format!(
-                "there are no credentials; set {CLIENT_ID} and {CLIENT_SECRET}, or pass \
+                "no credentials are set; set {CLIENT_ID} and {CLIENT_SECRET}, or pass \
                  --client-id and --client-secret-file; to try this program without any, pass \
                  --emulator"
             ))
         })?;
         if !endpoint.is_https() && !endpoint.is_loopback() {
-            tell(format_args!(
-                "warning: {endpoint} is plain http: everyone on the way can read the client \
+            print_message(format_args!(
+                "warning: {endpoint} is plain http: everyone on the network path can read the client \
                  secret and the token"
             ));
         }
@@ -135,9 +135,11 @@ impl Target {
             builder = builder.credentials(credentials);
         }
         let emulator = builder.start().map_err(|error| {
-            Failure::Setup(format!("the emulator could not be started: {error}"))
+            Failure::Setup(format!(
+                "the emulator did not start: {error}; check the limits on threads and open files"
+            ))
         })?;
-        tell("note: this token is from an emulator; the real service does not take it");
+        print_message("note: this token is from an emulator; the real service does not accept it");
         Ok(Self {
             endpoint: emulator.endpoint(),
             credentials: emulator.credentials().clone(),
@@ -162,7 +164,7 @@ fn endpoint(base_url: Option<String>, allow_plaintext: bool) -> Result<Endpoint,
     parse(&base_url).map_err(|error| {
         let plaintext = Endpoint::parse_dangerously_allowing_plaintext(&base_url).is_ok();
         let hint = if plaintext {
-            "; for an emulator in a private network there is --allow-plaintext"
+            "; for an emulator in a private network, pass --allow-plaintext"
         } else {
             ""
         };
