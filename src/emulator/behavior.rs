@@ -1,4 +1,4 @@
-//! How modes change the issuer's answers. Time and serial are arguments.
+//! The effect of modes on the issuer's answers. Time and serial are arguments.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use super::issuer::{Issuer, Route};
 use super::mode::Mode;
 
-/// The error of a wrong clock.
+/// How far a wrong clock is off.
 const SKEW: Duration = Duration::from_secs(10 * 60);
 
 /// The modes of one emulator.
@@ -29,7 +29,7 @@ impl Modes {
         }
     }
 
-    /// Returns the `Date` to send, if it differs from the true one.
+    /// Returns the `Date` to send, if the server's clock is wrong.
     pub(super) fn date(&self, wall: Duration) -> Option<HeaderValue> {
         let clock = self.clock(wall);
         if clock == wall {
@@ -44,14 +44,14 @@ impl Modes {
     }
 }
 
-/// What was granted so far.
+/// The record of the granted tokens.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     grants: u64,
     newest: Option<Grant>,
 }
 
-/// The issuer's inputs for a token: equal inputs give the same token.
+/// The issuer's inputs for a token. Equal inputs give the same token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Grant {
     issued: Duration,
@@ -59,12 +59,12 @@ struct Grant {
 }
 
 impl Ledger {
-    /// Returns how many tokens were granted.
+    /// Returns the number of granted tokens.
     pub(super) fn grants(&self) -> u64 {
         self.grants
     }
 
-    /// Answers one request at `now` on the server's clock.
+    /// Answers one request at the time `now` on the server's clock.
     pub(super) fn answer(
         &mut self,
         modes: &Modes,
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// One server on virtual time; `t` is in tenths of a second.
+    /// A server on virtual time; `t` is in tenths of a second.
     struct Server {
         modes: Modes,
         issuer: Issuer,
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn grants_new_tokens_without_a_mode() {
+    fn grants_a_new_token_each_time_without_a_mode() {
         let mut server = Server::new(&[]);
         let (first, second) = (server.token(0), server.token(0));
         assert_ne!(first, second);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn downstream_accepts_the_newest_token_or_none() {
+    fn downstream_modes_refuse_tokens() {
         let mut server = Server::new(&[Mode::OnlyNewest]);
         let first = server.token(0);
         assert!(server.accepts(0, &first));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_consistent() {
+    fn wrong_clock_applies_to_date_and_tokens() {
         for (mode, date) in [
             (Mode::ClockAhead, "Fri, 15 Jan 2027 08:10:00 GMT"),
             (Mode::ClockBehind, "Fri, 15 Jan 2027 07:50:00 GMT"),

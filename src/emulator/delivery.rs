@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 /// The pace of a slow body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Drip {
-    /// At least 1.
+    /// In bytes, at least 1.
     pub(super) chunk_size: usize,
     pub(super) interval: Duration,
 }
@@ -75,7 +75,7 @@ impl Body for Delivery {
         let limit = match this.tear {
             Tear::Never => usize::MAX,
             Tear::After(0) => {
-                // hyper flushes its buffer when a body is pending, and drops it when a body fails.
+                // hyper flushes its buffer when a body is pending, but drops it when a body fails.
                 this.tear = Tear::Now;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

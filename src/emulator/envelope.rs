@@ -1,4 +1,4 @@
-//! The bodies of the issuer's answers. The text of refusals is fixed, so that none repeats a secret.
+//! The bodies of the issuer's answers. Refusals have fixed texts, so they never repeat a secret.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -48,7 +48,7 @@ pub(super) const NOT_PERMITTED: Refusal = Refusal {
     status: ApiResultStatus::PermissionDenied,
     message: "The client id or the client secret is not correct.",
     display_message: "Permission denied.",
-    // As in the contract's only example of a 403.
+    // The value in the contract's only example of a 403.
     error_type: "missingField",
 };
 

@@ -1,4 +1,4 @@
-//! The server side of the contract, as a pure function.
+//! The server side of the contract as a pure function.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::envelope::{
 
 /// Answers requests by the contract, for one pair of credentials.
 ///
-/// It has no clock, no randomness and no IO: the same inputs give the same answer.
+/// It uses no clock, no randomness and no IO, so the same inputs give the same answer.
 ///
 /// | `POST /admin/api/v1/Token` (a query changes nothing) | answer |
 /// |---|---|
@@ -31,20 +31,21 @@ use super::envelope::{
 /// | other credentials | 403, envelope `permissionDenied` |
 /// | the right credentials | 200, envelope `ok`, a new token |
 ///
-/// The first row that applies counts. An `Authorization` header is ignored: the contract lists one,
-/// but nothing shows that the endpoint needs a token.
+/// The first row that applies decides. An `Authorization` header is ignored: the contract lists one,
+/// but does not say that the endpoint needs a token.
 ///
 /// | any other path of `/admin/api/v1/`, by any method | answer |
 /// |---|---|
 /// | `Authorization: Bearer` with a token of this issuer that has not expired | 200, envelope `ok` |
 /// | anything else | 401 with `WWW-Authenticate: Bearer` |
 ///
-/// These stand for the calls that need a token, such as `GET /admin/api/v1/SubClient`, and have no
-/// content. Any other path gets a 404, envelope `notFound`, and so does a misspelt path of the
-/// token endpoint (another case, a trailing slash).
+/// These represent the calls that need a token, such as `GET /admin/api/v1/SubClient`. Their
+/// envelope has no content. Any other path gets a 404, envelope `notFound`. So does a misspelt path
+/// of the token endpoint (other letter case, trailing slash).
 ///
-/// 401, 405, 413 and 415 carry `{"statusCode": …}` instead of the envelope, as other admin
-/// endpoints document it. Of the request, an answer repeats only the client id, inside the token.
+/// The body of a 401, 405, 413 or 415 is `{"statusCode": …}` instead of the envelope, as other admin
+/// endpoints document it. The only part of the request in an answer is the client id, inside the
+/// token.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     credentials: Credentials,
@@ -66,13 +67,13 @@ impl Issuer {
         }
     }
 
-    /// Sets the lifetime of tokens, in whole seconds: a fraction is cut off.
+    /// Sets the lifetime of tokens. A fraction of a second is cut off. Default: one hour.
     #[must_use]
     pub fn expires_in(self, lifetime: Duration) -> Self {
         Self { lifetime, ..self }
     }
 
-    /// Returns the credentials that are accepted.
+    /// Returns the accepted credentials.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -80,12 +81,12 @@ impl Issuer {
 
     /// Answers one request.
     ///
-    /// `now` is the time since the Unix epoch; a token repeats it as its `iat`. `serial` becomes the
-    /// token's `jti`, so another serial gives another token.
+    /// `now` is the time since the Unix epoch; it becomes the token's `iat`. `serial` becomes the token's
+    /// `jti`, so another serial gives another token.
     ///
-    /// A token is three base64url segments like a JWT, and its header claims HS256, but the third
-    /// segment is a fixed text instead of a signature, so that no other verifier accepts it. The
-    /// issuer recognizes its tokens by making them again from their claims.
+    /// A token has three base64url segments like a JWT, and its header says HS256. The third segment is a
+    /// fixed text instead of a signature, so no other verifier accepts it. The issuer recognizes its
+    /// tokens by creating them again from their claims.
     #[must_use]
     pub fn answer(&self, request: &Request<Bytes>, now: Duration, serial: u64) -> Response<Bytes> {
         match Route::of(request) {
@@ -97,7 +98,7 @@ impl Issuer {
         }
     }
 
-    /// Returns the serial of a token, if this issuer made it and it has not expired at `now`.
+    /// Returns the serial of a token, if this issuer created it and it has not expired at `now`.
     pub(super) fn serial_of(&self, token: &str, now: Duration) -> Option<u64> {
         #[derive(Deserialize)]
         struct Claims {
@@ -122,12 +123,12 @@ impl Issuer {
         }
     }
 
-    /// Returns the lifetime of tokens by their `exp`.
+    /// Returns the lifetime of tokens, which sets their `exp`.
     pub(super) fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// Answers a call that needs a token; `accepts` decides whether the token is good.
+    /// Answers a call that needs a token; `accepts` decides whether the token is valid.
     pub(super) fn answer_downstream(
         request: &Request<Bytes>,
         accepts: impl FnOnce(&str) -> bool,
@@ -160,15 +161,15 @@ impl Issuer {
             return bare(StatusCode::PAYLOAD_TOO_LARGE);
         }
         match TokenRequest::read(request.body()) {
-            Ok(asked) if self.accepts(&asked) => self.grant(now, serial),
+            Ok(given) if self.accepts(&given) => self.grant(now, serial),
             Ok(_) => NOT_PERMITTED.answer(),
             Err(refusal) => refusal.answer(),
         }
     }
 
-    fn accepts(&self, asked: &TokenRequest<'_>) -> bool {
-        asked.client_id == self.credentials.client_id().as_str()
-            && asked.client_secret == self.credentials.client_secret().expose()
+    fn accepts(&self, given: &TokenRequest<'_>) -> bool {
+        given.client_id == self.credentials.client_id().as_str()
+            && given.client_secret == self.credentials.client_secret().expose()
     }
 
     fn grant(&self, now: Duration, serial: u64) -> Response<Bytes> {
@@ -197,10 +198,10 @@ impl Issuer {
 /// Precedes the serial in a token's `jti`.
 const SERIAL_PREFIX: &str = "emulator-";
 
-/// As long as an HS256 signature: 32 bytes.
+/// Has the length of an HS256 signature: 32 bytes.
 const NO_SIGNATURE: &str = "emulator token without signature";
 
-/// Which endpoint a request addresses.
+/// The endpoint of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     TokenEndpoint,
@@ -237,7 +238,7 @@ struct TokenRequest<'a> {
 
 impl<'a> TokenRequest<'a> {
     fn read(body: &'a [u8]) -> Result<Self, Refusal> {
-        /// `ClientAdminTokenRequest` with optional fields: a missing one is a refusal of its own.
+        /// `ClientAdminTokenRequest` with optional fields, because a missing field has its own refusal.
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         struct Fields<'a> {
@@ -247,7 +248,7 @@ impl<'a> TokenRequest<'a> {
             client_secret: Option<Cow<'a, str>>,
         }
 
-        // serde's messages may quote the body, so they are not passed on.
+        // serde's messages may quote the body, so they are not returned.
         let fields: Fields<'a> =
             serde_json::from_slice(body).map_err(|error| match error.classify() {
                 Category::Data => NOT_A_TOKEN_REQUEST,
@@ -265,7 +266,7 @@ impl<'a> TokenRequest<'a> {
     }
 }
 
-/// Returns whether exactly one media type is declared, and it is one of the contract's.
+/// Returns whether the request declares exactly one media type, and the contract allows it.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut declared = headers.get_all(CONTENT_TYPE).iter();
     let (Some(declared), None) = (declared.next(), declared.next()) else {
@@ -290,7 +291,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then_some(token)
 }
 
-/// Returns whether a text is a `restricted-name` (RFC 6838 §4.2), whatever its length.
+/// Returns whether a text is a `restricted-name` (RFC 6838 §4.2) of any length.
 fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text
@@ -335,7 +336,7 @@ mod tests {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
     }
 
-    /// Checks what all answers have in common, and returns the code with the envelope's `status`
+    /// Checks the properties that all answers share, and returns the code with the envelope's `status`
     /// and `errorType`.
     fn outcome(request: &Request<Bytes>) -> (u16, String, String) {
         let response = issuer().answer(request, AT, 7);
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_bodies() {
+    fn answer_depends_on_the_body() {
         let long = "x".repeat(Issuer::MAX_BODY);
         let padded = format!("{GOOD}{}", " ".repeat(Issuer::MAX_BODY - GOOD.len()));
         let table = [
@@ -440,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_paths_and_methods() {
+    fn answer_depends_on_path_and_method() {
         let good = GOOD.as_bytes();
         for path in [
             PATH,
@@ -479,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn checks_media_types() {
+    fn other_media_types_are_refused() {
         for media_type in [
             JSON,
             "text/json",
@@ -608,7 +609,7 @@ mod tests {
     }
 
     #[test]
-    fn routes() {
+    fn route_depends_on_the_path() {
         for (path, place) in [
             (PATH, Route::TokenEndpoint),
             ("/admin/api/v1/SubClient", Route::Downstream),

@@ -1,20 +1,20 @@
-//! A token endpoint on this machine, for tests of code that needs one.
+//! A token endpoint on this machine, for tests.
 //!
-//! [`Emulator`] is a real HTTP server on a loopback port. It follows the contract of
+//! [`Emulator`] is an HTTP server on a loopback port. It follows the contract of
 //! `POST /admin/api/v1/Token`, refusals included. The other paths of the admin API accept the
-//! tokens that were granted. It runs under blocking code and under any async runtime, because it
-//! brings its own.
+//! tokens that it granted. It works with blocking code and with any async runtime, because it runs
+//! on its own thread.
 //!
 //! It can misbehave in two ways:
 //!
-//! - A [script](Emulator::script) of [`Reply`] values decides single answers: throttled, failed,
+//! - A [script](Emulator::script) of [`Reply`] values sets single answers: throttled, failed,
 //!   late, slow, torn or missing ones, with any header, body or `expires_in`.
 //! - A [`Mode`] changes how answers depend on each other or on the clock.
 //!
-//! [`Issuer`] is the same contract without the server: a request in, a response out.
+//! [`Issuer`] implements the same contract without a server: a request in, a response out.
 //!
-//! None of this is a security boundary. The tokens are not signed, and the emulator's copy of a
-//! request's body is not wiped.
+//! The emulator is not a security boundary. Its tokens are not signed, and it does not wipe its copy
+//! of a request's body.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -37,7 +37,7 @@
 //! # }
 //! ```
 //!
-//! Give [`Emulator::endpoint`] and [`Emulator::credentials`] to a client of this crate.
+//! Pass [`Emulator::endpoint`] and [`Emulator::credentials`] to a client of this crate.
 
 mod behavior;
 mod delivery;

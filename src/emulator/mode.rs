@@ -1,18 +1,18 @@
-//! Server behaviour that spans requests.
+//! Server behaviour across requests.
 
 use std::fmt;
 use std::str::FromStr;
 
 use meshconnect_auth_core::Error;
 
-/// A way in which an [`Emulator`](super::Emulator) is hostile across requests.
+/// A way in which an [`Emulator`](super::Emulator) misbehaves across requests.
 ///
-/// A mode is what a [script](super::Emulator::script) cannot express, because an answer depends on
-/// earlier ones or on the clock. For a throttled, failing, slow or torn answer, a wrong `Date` or a
-/// wrong `expires_in`, script a [`Reply`](super::Reply).
+/// In a mode, an answer depends on earlier ones or on the clock, which a
+/// [script](super::Emulator::script) cannot express. For a throttled, failing, slow or torn answer, a
+/// wrong `Date` or a wrong `expires_in`, script a [`Reply`](super::Reply).
 ///
-/// [`EmulatorBuilder::mode`](super::EmulatorBuilder::mode) sets one and can be called again for
-/// another. No mode is set by default. A test suite can run against each:
+/// [`EmulatorBuilder::mode`](super::EmulatorBuilder::mode) adds a mode; several can be combined. No
+/// mode is set by default. A test suite can run against each:
 ///
 /// ```
 /// use meshconnect_auth::emulator::{Emulator, Mode};
@@ -30,13 +30,13 @@ use meshconnect_auth_core::Error;
 #[non_exhaustive]
 pub enum Mode {
     /// The token endpoint grants the same token until it expires, each time with the `expires_in`
-    /// of a new one: a server that caches its tokens.
+    /// of a new one, like a server that caches its tokens.
     ///
-    /// A client that trusts `expires_in` uses an expired token; a client that asks until it gets a
-    /// different token asks without end.
+    /// A client that trusts `expires_in` uses an expired token. A client that requests tokens until it
+    /// gets a different one never stops.
     SameToken,
-    /// Downstream endpoints accept only the token that was granted last: each grant revokes the
-    /// tokens before it.
+    /// Downstream endpoints accept only the token that was granted last. Each grant revokes the
+    /// earlier tokens.
     ///
     /// Two clients with the same credentials revoke each other's tokens.
     OnlyNewest,
@@ -50,7 +50,7 @@ pub enum Mode {
     ClockAhead,
     /// The server's clock is ten minutes behind: `Date`, and the `iat` and `exp` of tokens.
     ///
-    /// A client that compares `exp` with its own clock takes short-lived tokens for expired.
+    /// A client that compares `exp` with its own clock treats short-lived tokens as expired.
     ClockBehind,
 }
 
@@ -64,7 +64,7 @@ impl Mode {
         Self::ClockBehind,
     ];
 
-    /// Returns the name on the command line, which `FromStr` reads and `Display` writes.
+    /// Returns the name for the command line. `FromStr` reads it and `Display` writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl Mode {
         }
     }
 
-    /// Returns a description of one line.
+    /// Returns a one-line description.
     #[must_use]
     pub fn summary(self) -> &'static str {
         match self {
@@ -104,8 +104,8 @@ impl FromStr for Mode {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) for any other
-    /// text.
+    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) if the text is not the
+    /// name of a mode.
     fn from_str(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
         found.ok_or_else(|| {

@@ -29,7 +29,7 @@ use super::delivery::{Delivery, Drip};
 /// let proxy = Reply::status(StatusCode::BAD_GATEWAY).body("<html>502</html>");
 /// ```
 ///
-/// `Debug` shows the length of the body only, because a body may hold a token.
+/// `Debug` shows only the length of the body, because a body may contain a token.
 #[derive(Clone)]
 pub struct Reply {
     answer: Answer,
@@ -50,7 +50,7 @@ enum Answer {
 }
 
 impl Reply {
-    /// Answers as without a script: with a token, if the request is good.
+    /// Answers as the contract says: with a token, if the request is valid.
     #[must_use]
     pub fn token() -> Self {
         Self::new(Answer::Issuer)
@@ -58,20 +58,21 @@ impl Reply {
 
     /// Answers with a status, `Date`, and the headers and body that are set.
     ///
-    /// An informational status (1xx) is no answer: it acts as [`hung_up`](Self::hung_up).
+    /// An informational status (1xx) acts as [`hung_up`](Self::hung_up), because it is not a final
+    /// response.
     #[must_use]
     pub fn status(status: StatusCode) -> Self {
         Self::new(Answer::Status(status))
     }
 
-    /// Never answers: the connection stays open until the client closes it or the emulator is
+    /// Never answers. The connection stays open until the client closes it or the emulator is
     /// dropped. Other settings have no effect.
     #[must_use]
     pub fn stalled() -> Self {
         Self::new(Answer::Stalled)
     }
 
-    /// Closes the connection after the request was read and the [`delay`](Self::delay) is over.
+    /// Closes the connection after the whole request and the [`delay`](Self::delay).
     /// Other settings have no effect.
     #[must_use]
     pub fn hung_up() -> Self {
@@ -90,7 +91,7 @@ impl Reply {
         }
     }
 
-    /// Sets a header, `Date` included, in place of the answer's own. A name that is set twice is
+    /// Sets a header, in place of the answer's own. `Date` can be set too. A name that is set twice is
     /// sent twice.
     ///
     /// `Content-Length` and `Transfer-Encoding` are ignored: they follow from the body.
@@ -105,14 +106,14 @@ impl Reply {
 
     /// Sets the body in place of the answer's own.
     ///
-    /// It is left out where HTTP has no body: in answer to `HEAD`, and with a 204 or a 304.
+    /// It is not sent where HTTP allows no body: in response to `HEAD`, and with a 204 or a 304.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// Sets the `expires_in` of a granted token, in whole seconds. The token's `exp` stays right.
+    /// Sets the `expires_in` of a granted token, in whole seconds. The token's `exp` does not change.
     #[must_use]
     pub fn expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
@@ -126,11 +127,11 @@ impl Reply {
         self
     }
 
-    /// Closes the connection after this many bytes of the body; `Content-Length` announces all of
-    /// it. A body that is not longer arrives whole.
+    /// Closes the connection after this many bytes of the body. `Content-Length` announces the whole
+    /// body. A body that is not longer arrives whole.
     ///
-    /// Bytes that do not fit into the connection's buffers when it is closed are lost too, which
-    /// takes a body of megabytes.
+    /// Of a body of megabytes, more is lost: the bytes that do not fit into the connection's buffers
+    /// when it is closed.
     #[must_use]
     pub fn torn_after(mut self, bytes: usize) -> Self {
         self.torn_after = Some(bytes);
@@ -147,13 +148,15 @@ impl Reply {
         self
     }
 
-    /// Waits, then returns the response; an error closes the connection. `issue` gives the
-    /// issuer's answer with the `expires_in` to announce, if it is not the lifetime.
+    /// Waits, then returns the response; an error closes the connection.
+    ///
+    /// `issue` returns the issuer's answer. Its argument is the `expires_in` to announce, if it differs
+    /// from the lifetime.
     pub(super) async fn perform(
         self,
         issue: impl FnOnce(Option<Duration>) -> Response<Bytes>,
     ) -> io::Result<Response<Delivery>> {
-        // Even an empty sleep takes until the timer's next tick.
+        // Even a sleep of zero ends only at the timer's next tick.
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_replace_parts_of_the_issuers_answer() {
+    fn settings_replace_parts_of_the_answer() {
         let (status, headers, body) = sent(Reply::token());
         assert_eq!((status, &body[..]), (200, &b"issued"[..]));
         assert_eq!(headers.len(), 2);

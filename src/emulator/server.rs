@@ -1,4 +1,4 @@
-//! The emulator's handle, and the thread that it owns.
+//! The emulator's handle and its thread.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -20,18 +20,20 @@ use super::service::Service;
 
 /// A token endpoint on a loopback port; see the [module](super) for an example.
 ///
-/// It runs on a thread of its own. Dropping it stops the server, closes every open connection and
-/// joins the thread.
+/// It runs on its own thread. Dropping it stops the server, closes every open connection and joins the
+/// thread.
 ///
-/// Each request, whatever its path, gets the next reply of the [script](Self::script). After the
-/// last one it gets the answer of the [`Issuer`], which the [modes](EmulatorBuilder::mode) may
-/// change. Connections are kept alive.
+/// Each request, on any path, gets the next reply of the [script](Self::script). After the last reply,
+/// requests get the answer of the [`Issuer`], which the [modes](EmulatorBuilder::mode) may change.
+/// Connections are kept alive.
 ///
-/// Limits: a request has 30 s for its head and another 30 s for its body; then its connection is
-/// closed, as it is when a body breaks off. An idle connection is closed after 30 s. A head has
-/// at most 64 KiB and 100 fields (431 otherwise), a body at most [`Issuer::MAX_BODY`] bytes (413
-/// otherwise; the connection is closed after 1 MiB). 1,024 connections are served at a time, and
-/// more of them wait.
+/// | limit | value | beyond it |
+/// |---|---|---|
+/// | time for a request's head, and again for its body | 30 s | the connection is closed |
+/// | idle time of a connection | 30 s | the connection is closed |
+/// | size of a head | 64 KiB, 100 fields | 431 |
+/// | size of a body | [`Issuer::MAX_BODY`] bytes | 413; after 1 MiB the connection is closed |
+/// | connections at a time | 1,024 | further connections wait |
 #[must_use = "dropping it stops the server"]
 pub struct Emulator {
     service: Arc<Service>,
@@ -53,16 +55,16 @@ impl Emulator {
     /// The client secret of [`Emulator::start`].
     pub const CLIENT_SECRET: &'static str = "emulator-secret";
 
-    /// Starts an emulator with all defaults: a free port of 127.0.0.1, the credentials
+    /// Starts an emulator with the defaults: a free port of 127.0.0.1, the credentials
     /// [`CLIENT_ID`](Self::CLIENT_ID) and [`CLIENT_SECRET`](Self::CLIENT_SECRET), and tokens that
     /// live for one hour.
     ///
-    /// It accepts connections when this returns. It may be called inside or outside of an async
+    /// The emulator accepts connections when this returns. This works inside and outside of an async
     /// runtime, and blocks while a thread starts.
     ///
     /// # Errors
     ///
-    /// The operating system's error if it has no port, thread or file descriptor left.
+    /// The operating system's error if no port, thread or file descriptor is available.
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
@@ -79,8 +81,8 @@ impl Emulator {
         }
     }
 
-    /// Appends replies to the script. Each request uses up one, in the order in which the heads of
-    /// requests arrive, even if its body breaks off. It can be called at any time.
+    /// Appends replies to the script. Each request takes one, in the order in which the heads of
+    /// requests arrive, even if its body breaks off. This can be called at any time.
     ///
     /// A server that fails every other time:
     ///
@@ -105,27 +107,26 @@ impl Emulator {
         self.endpoint.clone()
     }
 
-    /// Returns the credentials that are accepted.
+    /// Returns the accepted credentials.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         self.service.issuer().credentials()
     }
 
-    /// Returns the address that it listens on, with the actual port.
+    /// Returns the address that the emulator listens on, with the actual port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns how many requests arrived so far, on any path. A request counts once its head is
-    /// read.
+    /// Returns the number of requests so far, on any path. A request counts once its head is read.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.service.requests()
     }
 
-    /// Returns how many tokens were granted so far, a repeated one included. Of scripted replies,
-    /// only [`Reply::token`] counts.
+    /// Returns the number of tokens granted so far, repeated ones included. Of scripted replies, only
+    /// [`Reply::token`] counts.
     #[must_use]
     pub fn grants(&self) -> u64 {
         self.service.grants()
@@ -136,7 +137,7 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         if let Some(Running { stop, thread }) = self.running.take() {
             drop(stop);
-            // An error is a panic of that thread, which was printed already.
+            // An error is a panic of that thread, which the panic hook has printed already.
             let _ = thread.join();
         }
     }
@@ -164,25 +165,26 @@ pub struct EmulatorBuilder {
 }
 
 impl EmulatorBuilder {
-    /// Sets the credentials that are accepted.
+    /// Sets the accepted credentials. Default: [`Emulator::CLIENT_ID`] and
+    /// [`Emulator::CLIENT_SECRET`].
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Sets the lifetime of tokens; see [`Issuer::expires_in`].
+    /// Sets the lifetime of tokens; see [`Issuer::expires_in`]. Default: one hour.
     pub fn expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
         self
     }
 
-    /// Adds a mode.
+    /// Adds a mode. Default: none.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.modes.add(mode);
         self
     }
 
-    /// Sets the address to listen on; port 0 takes a free one.
+    /// Sets the address to listen on; port 0 takes a free one. Default: `127.0.0.1:0`.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
@@ -190,8 +192,8 @@ impl EmulatorBuilder {
 
     /// Allows [`listen`](Self::listen) to take an address that other machines can reach.
     ///
-    /// The emulator speaks plain http, so everyone on the network path can read what is sent to it.
-    /// It is meant for a private container network.
+    /// The emulator speaks plain http, so everyone on the network path can read what is sent to it. Use
+    /// it only in a private container network.
     pub fn dangerously_allow_non_loopback(mut self) -> Self {
         self.non_loopback = true;
         self
@@ -202,8 +204,8 @@ impl EmulatorBuilder {
     /// # Errors
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the address is not a loopback address and
-    /// that was not allowed; otherwise the operating system's error, for example that the port is
-    /// in use.
+    /// [`dangerously_allow_non_loopback`](Self::dangerously_allow_non_loopback) was not called.
+    /// Otherwise the operating system's error, for example because the port is in use.
     pub fn start(self) -> io::Result<Emulator> {
         if !self.listen.ip().is_loopback() && !self.non_loopback {
             return Err(io::Error::new(
@@ -243,8 +245,8 @@ impl Running {
     fn start(service: Arc<Service>, listener: TcpListener) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (ready, starting) = mpsc::sync_channel(1);
-        // A runtime must not be dropped inside another one, where `start` may be called, so it is
-        // made and dropped on its own thread.
+        // The runtime is created and dropped on its own thread, because `start` may be called inside
+        // another runtime, where dropping one panics.
         let thread = thread::Builder::new()
             .name("meshconnect-emulator".into())
             .spawn(move || run(service, listener, stopped, &ready))?;
@@ -260,7 +262,7 @@ fn run(
     ready: &mpsc::SyncSender<io::Result<()>>,
 ) {
     match launch(service, listener) {
-        // Dropping the runtime after the wait closes every connection.
+        // Dropping the runtime when `stopped` fires closes every connection.
         Ok(runtime) if ready.send(Ok(())).is_ok() => {
             let _ = runtime.block_on(stopped);
         }
@@ -290,9 +292,9 @@ fn endpoint_of(address: SocketAddr) -> io::Result<Endpoint> {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    // A URL has no room for the zone of a link-local address.
+    // A URL cannot contain the zone of a link-local address.
     let base_url = format!("http://{}", SocketAddr::new(ip, address.port()));
-    // An address other than loopback was allowed by the caller.
+    // The caller has allowed an address that is not loopback.
     Endpoint::parse_dangerously_allowing_plaintext(&base_url).map_err(io::Error::other)
 }
 
@@ -368,11 +370,11 @@ mod tests {
         assert_eq!(code(&ask(emulator).0), 200);
     }
 
-    /// Waits for the server's thread.
+    /// Waits until the server's thread has made the condition true.
     #[track_caller]
-    fn eventually(holds: impl Fn() -> bool) {
+    fn eventually(condition: impl Fn() -> bool) {
         let started = Instant::now();
-        while !holds() {
+        while !condition() {
             assert!(started.elapsed() < Duration::from_secs(20));
             thread::sleep(Duration::from_millis(1));
         }
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn applies_its_settings() {
+    fn builder_sets_credentials_and_lifetime() {
         let emulator = Emulator::builder()
             .credentials(Credentials::new("me", "mine").unwrap())
             .expires_in(Duration::from_secs(5))
@@ -540,7 +542,7 @@ mod tests {
         stream.read_exact(&mut [0; 9]).unwrap();
         assert!(started.elapsed() >= ms(30));
         assert_eq!(response(&mut stream).1, "abcde");
-        // Two pauses within the body, and none after it.
+        // The body has two pauses; no pause follows its last chunk.
         assert!(started.elapsed() >= ms(90));
 
         emulator.script([Reply::status(StatusCode::OK).body("abc").drip(0, ms(1))]);
@@ -613,12 +615,16 @@ mod tests {
         let emulator = with_short_read_timeout();
         let whole = good();
         for cut in [9, 60, whole.len() - 1] {
-            assert_eq!(rest(send(&emulator, &whole[..cut])), "", "too long, {cut}");
+            assert_eq!(
+                rest(send(&emulator, &whole[..cut])),
+                "",
+                "timed out at {cut}"
+            );
             let stream = send(&emulator, &whole[..cut]);
             stream.shutdown(Shutdown::Write).unwrap();
-            assert_eq!(rest(stream), "", "broken off, {cut}");
+            assert_eq!(rest(stream), "", "broken off at {cut}");
         }
-        // Of each three, one had a complete head.
+        // One of the three cuts is after the head; each is tried twice.
         assert_eq!(emulator.requests(), 2);
         serves(&emulator);
     }
@@ -655,13 +661,13 @@ mod tests {
     fn disconnected_client_frees_its_connection() {
         let emulator = Emulator::start().unwrap();
         emulator.script([Reply::stalled()]);
-        // This handle's, the accepting task's, and one for each connection.
-        let holders = || Arc::strong_count(&emulator.service);
+        // One for the emulator, one for the accepting task, and one for each connection.
+        let references = || Arc::strong_count(&emulator.service);
         let stream = send(&emulator, good());
         eventually(|| emulator.requests() == 1);
-        assert_eq!(holders(), 3);
+        assert_eq!(references(), 3);
         drop(stream);
-        eventually(|| holders() == 2);
+        eventually(|| references() == 2);
         serves(&emulator);
     }
 

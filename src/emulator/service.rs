@@ -1,4 +1,4 @@
-//! Connections, and the requests on them.
+//! Connections and their requests.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,19 +22,19 @@ use super::delivery::Delivery;
 use super::issuer::Issuer;
 use super::reply::Reply;
 
-/// How many connections are served at a time; others wait to be accepted.
+/// The number of connections that are served at a time; further ones wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
 
 /// The largest request head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// How much of a body is read before the connection is closed, in bytes. It is more than
-/// [`Issuer::MAX_BODY`], because a client that is still sending when its connection is closed may
-/// not see the 413.
+/// The number of bytes of a body that are read before the connection is closed. It is more than
+/// [`Issuer::MAX_BODY`], because a client that is still sending when its connection closes may not
+/// see the 413.
 const MAX_DRAINED: usize = 1024 * 1024;
 
-/// The pause after a failed accept: a missing resource, such as a file descriptor, takes time to
-/// come free.
+/// The pause after a failed accept, in which a resource such as a file descriptor may become
+/// available.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// The state that all connections share.
@@ -54,7 +54,7 @@ struct Progress {
 }
 
 impl Service {
-    /// Takes `read_timeout` for the head of a request, and again for its body.
+    /// Creates the state. `read_timeout` applies to the head of a request, and again to its body.
     pub(super) fn new(issuer: Issuer, modes: Modes, read_timeout: Duration) -> Self {
         Self {
             issuer,
@@ -69,7 +69,7 @@ impl Service {
     }
 
     pub(super) fn script(&self, replies: impl IntoIterator<Item = Reply>) {
-        // Collected before the lock is taken: the caller's iterator may use the emulator.
+        // Collected before the lock is taken, because the caller's iterator may use the emulator.
         let replies: Vec<Reply> = replies.into_iter().collect();
         self.progress().script.extend(replies);
     }
@@ -100,9 +100,9 @@ impl Service {
     }
 
     async fn serve(&self, stream: TcpStream) {
-        // Otherwise the chunks of a drip may be merged; an error only costs that.
+        // Without it, the kernel may merge the chunks of a slow body. An error has no other effect.
         let _ = stream.set_nodelay(true);
-        // A failed connection concerns its client only.
+        // A failed connection affects only its client.
         let _ = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.read_timeout)
@@ -152,7 +152,7 @@ impl Service {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        // Each change is a single step, so a poisoned lock holds consistent data.
+        // Each change is a single step, so the data is consistent even if the lock is poisoned.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
