@@ -1,6 +1,6 @@
 #![doc = include_str!("guide/overview.md")]
 #![doc = ""]
-// The links of `guide`; see there.
+// The same link definitions as in `guide/mod.rs`.
 #![doc = include_str!("guide/links/always.md")]
 #![cfg_attr(feature = "async", doc = include_str!("guide/links/async.md"))]
 #![cfg_attr(feature = "blocking", doc = include_str!("guide/links/blocking.md"))]
@@ -23,7 +23,7 @@ pub use meshconnect_auth_core::{
 #[cfg(feature = "async")]
 pub use meshconnect_auth_reqwest::{Client, ClientBuilder, reqwest};
 
-/// The blocking client over ureq, with the same names as the async client at the crate's root.
+/// The blocking client over ureq. Its names are those of the async client at the crate root.
 #[cfg(feature = "blocking")]
 pub mod blocking {
     pub use meshconnect_auth_ureq::{Client, ClientBuilder, ureq};

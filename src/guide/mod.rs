@@ -1,11 +1,11 @@
-//! Documentation beyond single items.
+//! Documentation that is not about a single item.
 //!
-//! These modules hold no code. Their examples are compiled and run as doctests.
+//! These modules contain no code. Their examples are compiled and run as doctests.
 
-/// Declares a module for each page, with the links that the enabled features allow.
+/// Declares a module for each page, with the link definitions for the enabled features.
 ///
-/// Of several definitions of a link the first one counts, so the links to docs.rs stand in for
-/// items of features that are off. `src/lib.rs` has the same list for the front page.
+/// rustdoc uses the first definition of a link, so the links to docs.rs apply only where a feature
+/// is off. `src/lib.rs` has the same list for the front page.
 macro_rules! pages {
     ($($name:ident: $file:literal,)+) => {$(
         #[doc = include_str!($file)]
