@@ -1,4 +1,4 @@
-//! The async client and its calls.
+//! The async client.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -21,18 +21,18 @@ use crate::builder::ClientBuilder;
 use crate::http::Http;
 use crate::{clock, failure};
 
-/// How often a call starts its attempt on a runtime that drops it.
+/// How many dropped attempts in a row a call starts again before it fails.
 const MAX_DROPPED: u32 = 10;
 
-/// Obtains tokens, asynchronously, and keeps them fresh.
+/// Obtains tokens and keeps them fresh.
 ///
-/// A clone shares everything and costs a reference count: create one client for each set of
-/// credentials, and clone it.
+/// Clones are cheap and share all state. Create one client for each set of credentials, and clone
+/// it.
 ///
 /// A call without a usable token needs a tokio runtime with its IO and time drivers enabled. Each
-/// request is a task of its own, so a caller that is cancelled does not end the request of others. A
-/// refresh ahead is such a task too: a program that enters its runtime for one call at a time, with
-/// `block_on`, gives it no time to run. Use the blocking client there.
+/// attempt runs in its own task, so that a cancelled caller does not end the request that others wait
+/// for. A refresh ahead is such a task too. It makes no progress in a program that enters its runtime
+/// only for single calls with `block_on`; use the blocking client there.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), meshconnect_auth_core::Error> {
@@ -64,9 +64,9 @@ impl Client {
         }
     }
 
-    /// Returns a usable token: nearly always the cached one, at once, otherwise a new one.
+    /// Returns a usable token: the cached one at once, or a new one if no usable token is cached.
     ///
-    /// If the cached token is due for a refresh, this call starts it and does not wait for it.
+    /// If the cached token is due for a refresh, this call starts the refresh and does not wait for it.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -80,8 +80,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The error of the acquisition that this call waited for, the same for all callers that waited;
-    /// during a cooldown, the error that began it. It is one of
+    /// The error of the acquisition that this call waited for. All callers that waited get the same
+    /// error. During a cooldown: the error that began it. It is one of
     /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
     /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
     /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or
@@ -90,7 +90,7 @@ impl Client {
         self.obtain(Need::Usable).await
     }
 
-    /// Returns a token that lives for at least `time` from now on.
+    /// Returns a token with a remaining lifetime of at least `time`.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -104,15 +104,15 @@ impl Client {
     /// # Errors
     ///
     /// As [`token`](Self::token), and
-    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service's
-    /// tokens do not live that long.
+    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service grants
+    /// shorter lifetimes.
     pub async fn token_for(&self, time: Duration) -> Result<Token, Error> {
         self.obtain(Need::For(time)).await
     }
 
     /// Returns a token that was requested after this call began.
     ///
-    /// To react to a downstream 401, use [`reject`](Self::reject): it never drops a newer token.
+    /// After a downstream 401, call [`reject`](Self::reject) instead: it never drops a newer token.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -125,15 +125,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`token`](Self::token). The cached token stays.
+    /// As [`token`](Self::token). A failed call does not remove the cached token.
     pub async fn refresh(&self) -> Result<Token, Error> {
         self.obtain(Need::Newer).await
     }
 
     /// Records that `token` was rejected where it was used (a downstream 401).
     ///
-    /// If it is the cached token, it is dropped and the answer is `true`: get another token and repeat
-    /// the call once. If that token is rejected too, a cooldown starts.
+    /// Returns `true` if `token` was the cached token, which this call drops. Then get another token and
+    /// repeat the call once. If that token is rejected too, a cooldown begins.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -156,7 +156,7 @@ impl Client {
         self.shared.reject(clock::now(), token)
     }
 
-    /// Continues with other credentials. The cached token stays if the client id is the same.
+    /// Replaces the credentials. The cached token stays if the client id is the same.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -170,7 +170,7 @@ impl Client {
 
     /// Returns the cached token, usable or not.
     ///
-    /// Another process can start with it: [`ClientBuilder::initial_token`].
+    /// Another process can start with this token; see [`ClientBuilder::initial_token`].
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -183,7 +183,7 @@ impl Client {
         Some(self.shared.cached_token()?.token().clone())
     }
 
-    /// Returns what is going on, for a health check or a debug page. It contains no secret.
+    /// Returns the client's state, for a health check or a debug page. It contains no secret.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Credentials, Phase};
@@ -198,7 +198,7 @@ impl Client {
         self.shared.status(clock::now())
     }
 
-    /// Returns where this client sends its requests.
+    /// Returns the endpoint that this client sends its requests to.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -232,7 +232,9 @@ impl Client {
                 SharedStep::Failed(error) => return Err(error),
                 // A runtime that is shutting down drops every task.
                 SharedStep::Send(_) if dropped == MAX_DROPPED => {
-                    return Err(Error::no_runtime("the tokio runtime is shutting down"));
+                    return Err(Error::no_runtime(
+                        "the tokio runtime is shutting down; call the client before the shutdown",
+                    ));
                 }
                 SharedStep::Send(attempt) => {
                     dropped = dropped.saturating_add(1);
@@ -240,7 +242,7 @@ impl Client {
                 }
                 SharedStep::Wait(waiter) => {
                     dropped = 0;
-                    // Without a time driver, tokio panics when a timer is created.
+                    // tokio panics if the runtime has no time driver.
                     let limit = waiter.limit();
                     let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
                     let wait = panic::catch_unwind(wait).map_err(|_| runtime_error())?;
@@ -251,7 +253,7 @@ impl Client {
     }
 
     fn refresh_ahead(&self) {
-        // Outside of a runtime the token is still usable; another call refreshes it.
+        // Outside of a runtime, leave the refresh to a later call; the token is still usable.
         if let Ok(runtime) = Handle::try_current()
             && let Some(attempt) = self.shared.refresh(clock::now())
         {
@@ -259,7 +261,7 @@ impl Client {
         }
     }
 
-    /// Runs an attempt in a task of its own. Only a runtime that shuts down drops it.
+    /// Runs an attempt in its own task. Only a runtime that is shutting down drops the task.
     fn spawn(&self, runtime: &Handle, attempt: Attempt) {
         let http = Arc::clone(&self.http);
         let (request, timeout, limit) = (attempt.request(), attempt.timeout(), attempt.max_body());
@@ -269,7 +271,7 @@ impl Client {
     }
 }
 
-/// Returns the output of a future, or nothing if it panics, also when it is dropped.
+/// Returns the output of a future, or `None` if polling or dropping it panics.
 async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(Some(future));
     poll_fn(|context| {
@@ -290,8 +292,8 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
 
 fn runtime_error() -> Error {
     Error::no_runtime(
-        "the HTTP client or its timer panicked; perhaps the tokio runtime lacks its IO or time \
-         driver (enable_all)",
+        "the HTTP client or its timer panicked; enable the IO and time drivers of the tokio \
+         runtime (enable_all)",
     )
 }
 
@@ -321,7 +323,7 @@ async fn exchange(
     timeout: Duration,
     limit: usize,
 ) -> Result<Response<BodyBuffer>, Error> {
-    let _hold = clock::hold_paused_time(timeout);
+    let _guard = clock::keep_time_paused(timeout);
     let client = http.client().await?;
     let (head, body) = request.into_parts();
     let mut request = reqwest::Request::new(head.method, http.url.clone());
@@ -356,9 +358,9 @@ mod tests {
     use super::catch_panic;
 
     /// Panics when it is dropped.
-    struct Grenade;
+    struct PanicOnDrop;
 
-    impl Drop for Grenade {
+    impl Drop for PanicOnDrop {
         fn drop(&mut self) {
             panic!("dropped");
         }
@@ -369,13 +371,13 @@ mod tests {
     }
 
     #[test]
-    fn catches_a_panic_of_poll_and_of_drop() {
+    fn catches_panics_of_poll_and_drop() {
         assert_eq!(outcome(async { 1 }), Poll::Ready(Some(1)));
         assert_eq!(outcome(async { panic!("polled") }), Poll::Ready(None));
         // A future may keep what it captures until it is dropped itself.
-        let grenade = Grenade;
+        let captured = PanicOnDrop;
         let future = poll_fn(move |_| {
-            let _ = &grenade;
+            let _ = &captured;
             Poll::Ready(1)
         });
         assert_eq!(outcome(future), Poll::Ready(None));

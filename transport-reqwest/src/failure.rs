@@ -1,4 +1,4 @@
-//! What reqwest's errors mean.
+//! Converts reqwest's errors to [`TransportError`].
 
 use std::error::Error;
 use std::io;
@@ -6,17 +6,17 @@ use std::iter;
 
 use meshconnect_auth_core::{TransportError, TransportErrorKind};
 
-/// Says at which step a request failed.
+/// Converts an error, and classifies it by the step that failed.
 pub(crate) fn of(error: reqwest::Error) -> TransportError {
-    // The URL is known to whoever configured it, and makes every message longer.
+    // The core's errors name the endpoint already.
     let error = error.without_url();
     TransportError::new(kind(&error), &error)
 }
 
 fn kind(error: &reqwest::Error) -> TransportErrorKind {
     let tls = tls_kind(error);
-    // The order matters: a handshake that stalls is both a failed connection and a time-out, and
-    // a certificate that is refused is also a failed connection.
+    // The order matters: a stalled handshake is both a time-out and a failed connection, and a
+    // refused certificate is also a failed connection.
     if tls == Some(TransportErrorKind::Certificate) {
         return TransportErrorKind::Certificate;
     }
@@ -32,12 +32,12 @@ fn kind(error: &reqwest::Error) -> TransportErrorKind {
     if find(error).is_some_and(hyper::Error::is_parse) {
         return TransportErrorKind::NotHttp;
     }
-    // A connector wraps an error of IO in another, which says nothing.
+    // A connector wraps the IO error in another one without a meaningful kind, so use the deepest.
     match find(error).map(io::Error::kind) {
         Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
             TransportErrorKind::Broken
         }
-        // How hyper says that chunks or trailers are against the rules.
+        // hyper reports malformed chunks and trailers like this.
         Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
             TransportErrorKind::NotHttp
         }
@@ -46,16 +46,15 @@ fn kind(error: &reqwest::Error) -> TransportErrorKind {
     }
 }
 
-/// The deepest error of this type below reqwest's own.
+/// Returns the deepest error of type `T` in the chain.
 fn find<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     chain(error).filter_map(|error| error.downcast_ref()).last()
 }
 
-/// What an error of rustls below this one says of the certificate or the handshake; nothing, if
-/// there is none.
+/// Returns the kind of the rustls error in this error's chain, if there is one.
 pub(crate) fn tls_kind(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
     match chain(error).find_map(|error| error.downcast_ref())? {
-        // `General` is how the platform's verifier says that it found no root certificate.
+        // The platform's verifier returns `General` if it found no root certificate.
         rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
             Some(TransportErrorKind::Certificate)
         }
@@ -63,8 +62,8 @@ pub(crate) fn tls_kind(error: &(dyn Error + 'static)) -> Option<TransportErrorKi
     }
 }
 
-/// An error and its sources, also through an `io::Error`, whose own source passes over the error
-/// that it wraps.
+/// Iterates over an error and its sources, including the error that an `io::Error` wraps, which its
+/// `source` skips.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |&error| {
         match error.downcast_ref::<io::Error>() {
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_errors_of_rustls_wherever_they_hide() {
+    fn finds_nested_rustls_errors() {
         use rustls::{AlertDescription, CertificateError, Error};
         for (error, kind) in [
             (
@@ -96,8 +95,8 @@ mod tests {
             ),
         ] {
             assert_eq!(tls_kind(&error), Some(kind), "{error}");
-            let hidden = io::Error::other(io::Error::other(error));
-            assert_eq!(tls_kind(&hidden), Some(kind), "{hidden}");
+            let nested = io::Error::other(io::Error::other(error));
+            assert_eq!(tls_kind(&nested), Some(kind), "{nested}");
         }
         assert_eq!(tls_kind(&io::Error::other("broken pipe")), None);
     }

@@ -10,15 +10,15 @@ use tokio::task;
 use crate::failure;
 use crate::tls::{self, Trust};
 
-/// The HTTP client, made when it is first needed.
+/// The HTTP client, which is built on first use.
 pub(crate) struct Http {
-    /// Where every request goes; reqwest would read it anew for each.
+    /// The URL of every request, parsed once.
     pub(crate) url: Url,
     client: OnceLock<reqwest::Client>,
     settings: Settings,
 }
 
-/// What an HTTP client of ours is made from.
+/// The settings of our own HTTP client.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
@@ -28,12 +28,13 @@ pub(crate) struct Settings {
 }
 
 impl Http {
-    /// With the user's HTTP client, if there is one.
+    /// Creates it with the user's HTTP client, if there is one.
     pub(crate) fn new(settings: Settings, client: Option<reqwest::Client>) -> Result<Self, Error> {
-        // reqwest's URLs are stricter about international names.
+        // reqwest's URL parser refuses some international host names that `Endpoint` accepts.
         let url = settings.endpoint.token_uri().to_string().parse();
-        let url =
-            url.map_err(|error| Error::configuration(format!("invalid base URL: {error}")))?;
+        let url = url.map_err(|error| {
+            Error::configuration(format!("invalid base URL: {error}; check its host name"))
+        })?;
         Ok(Self {
             url,
             client: client.map_or_else(OnceLock::new, OnceLock::from),
@@ -41,38 +42,42 @@ impl Http {
         })
     }
 
-    /// The client. The first time, the platform's certificates are read from its files, which
-    /// must not hold up the runtime.
+    /// Returns the client. The first call reads the platform's certificate files, on a blocking thread,
+    /// so that it does not block the runtime.
     pub(crate) async fn client(&self) -> Result<&reqwest::Client, TransportError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
         let settings = self.settings.clone();
-        let made = if settings.endpoint.is_https() && matches!(settings.trust, Trust::Platform) {
-            let making = task::spawn_blocking(move || client(settings)).await;
-            making.map_err(|error| match error.try_into_panic() {
+        let built = if settings.endpoint.is_https() && matches!(settings.trust, Trust::Platform) {
+            let building = task::spawn_blocking(move || client(settings)).await;
+            building.map_err(|error| match error.try_into_panic() {
                 Ok(panic) => panic::resume_unwind(panic),
                 Err(error) => TransportError::new(TransportErrorKind::Broken, &error),
             })?
         } else {
             client(settings)
         };
-        // Of two that were made at once, one is as good as the other; to wait for the other's
-        // would be to wait for its runtime.
-        let made = made?;
-        Ok(self.client.get_or_init(|| made))
+        // Two calls may build a client at the same time; the first one stays. A call does not wait for
+        // the other, because the other's runtime may be stopped.
+        let built = built?;
+        Ok(self.client.get_or_init(|| built))
     }
 }
 
-/// `proxy` as reqwest knows it.
+/// Converts a proxy to reqwest's type.
 pub(crate) fn proxy(proxy: &Proxy) -> Result<reqwest::Proxy, Error> {
-    // reqwest's own words would quote it.
-    let url: Url = proxy
-        .to_string()
-        .parse()
-        .map_err(|_| Error::configuration("the environment's proxy has an invalid host name"))?;
-    let all = reqwest::Proxy::all(url)
-        .map_err(|_| Error::configuration("reqwest cannot use the environment's proxy"))?;
+    // reqwest's error would quote the URL, which can contain a password.
+    let url: Url = proxy.to_string().parse().map_err(|_| {
+        Error::configuration(
+            "the environment's proxy has an invalid host name; correct the proxy variable",
+        )
+    })?;
+    let all = reqwest::Proxy::all(url).map_err(|_| {
+        Error::configuration(
+            "reqwest cannot use the environment's proxy; correct the proxy variable",
+        )
+    })?;
     Ok(match proxy.authorization() {
         Some(authorization) => all.custom_http_auth(authorization),
         None => all,
@@ -81,12 +86,8 @@ pub(crate) fn proxy(proxy: &Proxy) -> Result<reqwest::Proxy, Error> {
 
 fn client(settings: Settings) -> Result<reqwest::Client, TransportError> {
     let https = settings.endpoint.is_https();
-    // Left alone, reqwest would load the platform's certificates for plain http, too.
-    let trust = if https {
-        settings.trust
-    } else {
-        Trust::nobody()
-    };
+    // By default reqwest loads the platform's certificates for plain http, too.
+    let trust = if https { settings.trust } else { Trust::none() };
     let tls = tls::config(trust).map_err(|error| {
         let kind = failure::tls_kind(&error);
         TransportError::new(kind.unwrap_or(TransportErrorKind::Tls), &error)
@@ -99,16 +100,16 @@ fn client(settings: Settings) -> Result<reqwest::Client, TransportError> {
         .https_only(https)
         .http1_only()
         .http1_max_headers(128)
-        // Another crate's features must not make it ask for compression.
+        // Another crate's features must not enable compression.
         .no_gzip()
         .no_brotli()
         .no_zstd()
         .no_deflate()
         .connect_timeout(settings.config.connect_timeout)
-        // Tokens are an hour apart: a pooled connection would be dead by then, and it dies with
-        // the runtime that made it.
+        // Requests are about an hour apart, so a pooled connection would be closed by then. It also
+        // depends on the runtime that created it.
         .pool_max_idle_per_host(0)
-        // It would read the environment in its own way.
+        // reqwest must not read the environment, because the core decides about the proxy.
         .no_proxy();
     if let Some(proxy) = settings.proxy {
         builder = builder.proxy(proxy);

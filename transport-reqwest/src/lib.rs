@@ -1,21 +1,20 @@
 //! The async client for Mesh Connect's token endpoint, over [`reqwest`].
 //!
-//! Most programs use it as `meshconnect_auth::Client`. What is sent, and what an answer means, is
-//! decided in `meshconnect-auth-core`; this crate sends, reads a bounded body, and tells how
-//! sending failed. It needs a tokio runtime with its IO and time drivers enabled.
+//! Most programs use it as `meshconnect_auth::Client`. The crate `meshconnect-auth-core` decides what
+//! to send and what a response means. This crate sends requests, reads bodies up to a limit, and
+//! classifies failures. It needs a tokio runtime with its IO and time drivers enabled.
 //!
-//! # What reqwest does that this crate cannot change
+//! # Limits of reqwest
 //!
-//! - hyper reads an endless flood of `100 Continue` without giving the runtime a turn, so that a
-//!   time-out fires late, also on a multi-thread runtime if that worker held its timer. Who must
-//!   be sure keeps a timer on a runtime of its own.
+//! - hyper reads an endless flood of `100 Continue` without yielding to the runtime, so a time-out
+//!   fires late, even on a multi-thread runtime if that worker drives the timers. If that matters,
+//!   run a timer on a separate runtime.
 //!
-//! # Under paused time
+//! # Paused time
 //!
 //! The client reads tokio's clock, so a test with `start_paused` can advance time past a token's
-//! refresh or end. The wall clock does not move with it. While a request is on its way, paused
-//! time stands still, and the request's time-out is real time; back-offs take no time, as all that
-//! tokio's timers wait for.
+//! refresh or expiry. The wall clock does not advance with it. While an attempt is in flight, paused
+//! time does not advance, and the attempt's time-out is in real time. Back-offs take no real time.
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -29,13 +28,17 @@
 //! # }
 //! ```
 //!
-//! # With an own client
+//! # Your own client
 //!
-//! [`ClientBuilder::http_client`] takes a [`reqwest::Client`]. The attempt's time-out and the
-//! body's limit are ours still. What rests on you: switch its redirects off
-//! ([`reqwest::redirect::Policy::none`]), or the secret follows them; keep it from retrying and from
-//! decompressing; its connect time-out; its proxies, which see the secret where the endpoint is
-//! plain http; its trust.
+//! [`ClientBuilder::http_client`] takes a [`reqwest::Client`]. This crate still applies the attempt's
+//! time-out and the body's limit. Configure the rest yourself:
+//!
+//! - Disable redirects ([`reqwest::redirect::Policy::none`]). A redirect can send the secret to
+//!   another server.
+//! - Disable retries and decompression.
+//! - Set the connect time-out.
+//! - Set the root certificates.
+//! - Check its proxies. A proxy can read the secret if the endpoint is plain http.
 
 mod builder;
 mod client;
@@ -46,5 +49,5 @@ mod tls;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
-/// The HTTP client, for those who bring an own one: its version must be this.
+/// The HTTP client crate. Your own client must be of this version.
 pub use reqwest;

@@ -1,4 +1,4 @@
-//! Whom to trust, with which provider.
+//! The TLS configuration: root certificates and crypto provider.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
-/// Whose certificates are accepted.
+/// The accepted root certificates.
 #[derive(Clone)]
 pub(crate) enum Trust {
-    /// Those that the platform trusts, which are loaded when the first connection needs them.
+    /// The platform's root certificates. The first connection loads them.
     Platform,
-    /// Those that these roots vouch for.
+    /// These root certificates.
     Only(RootCertStore),
 }
 
@@ -26,7 +26,9 @@ impl Trust {
     pub(crate) fn der(der: &[u8]) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
         roots.add(der.into()).map_err(|error| {
-            Error::configuration(format!("the root certificate cannot be read: {error}"))
+            Error::configuration(format!(
+                "the root certificate cannot be read: {error}; pass one X.509 certificate in DER"
+            ))
         })?;
         Ok(Self::Only(roots))
     }
@@ -36,13 +38,14 @@ impl Trust {
         Self::Only(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
     }
 
-    /// Trusts nobody, for a client that does no TLS.
-    pub(crate) fn nobody() -> Self {
+    /// Returns no root certificates, for a client that sends plain http.
+    pub(crate) fn none() -> Self {
         Self::Only(RootCertStore::empty())
     }
 }
 
-/// The whole TLS configuration, so that no other crate's features can change a part of it.
+/// Returns the complete TLS configuration, so that the features of other crates cannot change any
+/// part of it.
 pub(crate) fn config(trust: Trust) -> Result<ClientConfig, rustls::Error> {
     let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

@@ -1,4 +1,4 @@
-//! Settings for a client.
+//! The builder of a client.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::http::{self, Http, Settings};
 use crate::{clock, tls};
 
-/// Settings for a [`Client`]. All but the credentials have defaults.
+/// Builds a [`Client`]. Every setting except the credentials has a default.
 ///
 /// ```
 /// use meshconnect_auth_core::{Credentials, Endpoint};
@@ -35,7 +35,7 @@ pub struct ClientBuilder {
     config: Config,
     initial_token: Option<Token>,
     observer: Option<Box<Observer>>,
-    /// The root certificates that were set, or what is wrong with them.
+    /// The root certificates of the last setter, or why they cannot be used.
     roots: Option<Result<RootCerts, Error>>,
     http_client: Option<Agent>,
 }
@@ -43,7 +43,7 @@ pub struct ClientBuilder {
 type Observer = dyn Fn(&Event) + Send + Sync;
 
 impl ClientBuilder {
-    /// Begins a client for `credentials`, at the real service unless told otherwise.
+    /// Creates a builder with `credentials`. Default endpoint: the production service.
     ///
     /// ```
     /// use meshconnect_auth_core::Credentials;
@@ -80,8 +80,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets time-outs, attempts, waits, cooldowns, and when to refresh. Default:
-    /// [`Config::default`]. [`build`](Self::build) refuses what [`Config::check`] refuses.
+    /// Sets the time-outs, the number of attempts, the back-off, the cooldowns, and the time of the
+    /// refresh. Default: [`Config::default`]. [`build`](Self::build) fails if [`Config::check`] does.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Config, Credentials};
@@ -97,10 +97,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a function that is called at every [`Event`], for metrics. Default: none.
+    /// Sets a function that is called with each [`Event`], for metrics. Default: none.
     ///
-    /// It is called by the thread or task that caused the event, outside of all locks: it should
-    /// be quick, and must not wait for a token.
+    /// The thread or task that caused the event calls it, outside of all locks. The function must
+    /// return quickly, and must not wait for a token.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -116,8 +116,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a token to begin with, from another process or from an earlier run of this one.
-    /// Default: none. It is used until its own expiry; an expired one is ignored.
+    /// Sets the first cached token, from another process or from an earlier run of this one.
+    /// Default: none. An expired token is ignored.
     ///
     /// ```
     /// # use std::time::{Duration, SystemTime};
@@ -134,11 +134,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts the certificate authorities in `pem` and no others. Default: those of the platform.
-    /// The last call that sets root certificates counts.
+    /// Trusts only the certificate authorities in `pem`. Default: those of the platform. The last
+    /// setter of root certificates wins.
     ///
-    /// [`build`](Self::build) fails if a certificate cannot be read or something else than
-    /// certificates is in `pem`, and says where: see [`read_pem_certificates`].
+    /// [`build`](Self::build) fails if `pem` contains a certificate that cannot be read, or anything
+    /// other than certificates; see [`read_pem_certificates`]. The error names the line.
     ///
     /// [`read_pem_certificates`]: meshconnect_auth_core::read_pem_certificates
     ///
@@ -156,9 +156,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts this certificate authority and no other. Default: those of the platform. The last
-    /// call that sets root certificates counts. [`build`](Self::build) fails if the certificate
-    /// cannot be read.
+    /// Trusts only the certificate authority in `der`. Default: those of the platform. The last
+    /// setter of root certificates wins. [`build`](Self::build) fails if the certificate cannot be
+    /// read.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -174,9 +174,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts Mozilla's root certificates, compiled in, for machines and containers that have no
-    /// certificates. Default: those of the platform. The last call that sets root certificates
-    /// counts.
+    /// Trusts only Mozilla's root certificates, which are compiled in, for machines and containers
+    /// without certificates. Default: those of the platform. The last setter of root certificates
+    /// wins.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -191,11 +191,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends with an agent of your own, such as one with a client certificate or another TLS stack.
-    /// Default: one that is made with the settings of this builder.
+    /// Sets your own agent, for example one with a client certificate or another TLS stack. Default: an
+    /// agent with the settings of this builder.
     ///
-    /// Time-outs, the body's limit and redirects stay this crate's. The rest is yours: see the
-    /// [crate's page](crate#with-an-own-agent).
+    /// This crate still applies its time-outs and the body's limit, and follows no redirects.
+    /// Everything else comes from your agent; see the [crate's page](crate#your-own-agent).
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -210,17 +210,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Makes the client. It starts no thread.
+    /// Builds the client. This starts no thread.
     ///
-    /// The environment's proxy variables are read here (see [`Proxy::for_endpoint`]), but not with
-    /// an HTTP client of your own. Nothing is sent and no file is read: the platform's certificates
-    /// are loaded when the first connection needs them.
+    /// This reads the environment's proxy variables (see [`Proxy::for_endpoint`]), unless you have set
+    /// your own HTTP client. It sends nothing and reads no file: the first connection loads the
+    /// platform's certificates.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) where a
-    /// setting cannot work: see [`Config::check`]; root certificates that cannot be read, or that
-    /// are set together with an HTTP client of your own; a proxy variable that cannot be read.
+    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) if
+    ///
+    /// - [`Config::check`] fails,
+    /// - a root certificate cannot be read,
+    /// - root certificates are set together with your own HTTP client, or
+    /// - a proxy variable cannot be read.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Config, Credentials, ErrorKind};
@@ -236,15 +239,15 @@ impl ClientBuilder {
         self.build_with(|name| env::var_os(name))
     }
 
-    /// `variable` looks a variable of the environment up.
+    /// Builds the client with the environment that `variable` reads.
     fn build_with(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Client, Error> {
         self.config.check()?;
         let roots = self.roots.transpose()?;
         let http = match self.http_client {
             Some(_) if roots.is_some() => {
                 return Err(Error::configuration(
-                    "root certificates are set together with an HTTP client of your own, which has \
-                     its own; set them there",
+                    "root certificates are set together with your own HTTP client, which ignores \
+                     them; set them there",
                 ));
             }
             Some(agent) => Http::with_agent(agent, &self.endpoint, &self.config),
@@ -278,9 +281,9 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Returns a number that no other client draws, so that a fleet does not ask all at once.
+/// Returns a random number, so that clients with the same settings do not send at the same time.
 fn seed() -> u64 {
-    // The keys of a new hasher are random: all that a seed needs, and no dependency.
+    // The keys of a new hasher are random, so no dependency is needed.
     RandomState::new().hash_one(())
 }
 
@@ -293,7 +296,7 @@ mod tests {
 
     use super::*;
 
-    /// A certificate authority that signs nothing.
+    /// The certificate of an authority.
     const PEM: &str = include_str!("ca.pem");
 
     fn builder() -> ClientBuilder {
@@ -307,7 +310,7 @@ mod tests {
         Token::new("handed.in.token", end).unwrap()
     }
 
-    /// Why it cannot be built, in an environment with one variable.
+    /// Returns the error of `build` in an environment with one variable.
     fn refused(builder: ClientBuilder, variable: (&str, &str)) -> String {
         let lookup = |name: &str| (name == variable.0).then(|| variable.1.into());
         let error = builder.build_with(lookup).unwrap_err();
@@ -341,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_root_certificates_count() {
+    fn last_setter_of_root_certificates_wins() {
         let good = builder()
             .root_certificates_pem("none")
             .root_certificates_pem(PEM.repeat(2));
@@ -353,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_cannot_work() {
+    fn refuses_invalid_settings() {
         let mut config = Config::default();
         config.attempts = 0;
         let not_x509 = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
@@ -392,9 +395,9 @@ mod tests {
         }
     }
 
-    /// An HTTP client of one's own has proxies of its own, and a loopback host has none.
+    /// The user's HTTP client has its own proxies, and a loopback host has none.
     #[test]
-    fn reads_no_proxy_that_is_not_used() {
+    fn ignores_proxy_variables_without_a_use() {
         let broken = |_: &str| Some("not a proxy".into());
         assert!(own(builder()).build_with(broken).is_ok());
         let loopback = Endpoint::parse("https://localhost").unwrap();
@@ -402,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn shows_no_secret() {
+    fn debug_does_not_show_secrets() {
         let shown = format!(
             "{:?}",
             builder()
@@ -416,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn each_client_has_a_seed_of_its_own() {
+    fn seeds_differ() {
         let seeds: HashSet<_> = (0..9).map(|_| seed()).collect();
         assert_eq!(seeds.len(), 9);
     }

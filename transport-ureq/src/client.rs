@@ -1,4 +1,4 @@
-//! The blocking client and its calls.
+//! The blocking client.
 
 use std::fmt;
 use std::io::Read;
@@ -18,11 +18,11 @@ use crate::builder::ClientBuilder;
 use crate::http::Http;
 use crate::{clock, failure};
 
-/// Obtains tokens, blocking the calling thread where it must, and keeps them fresh.
+/// Obtains tokens and keeps them fresh.
 ///
-/// A clone shares everything and costs a reference count: create one client for each set of
-/// credentials, and clone it. Of several threads that need a new token, one sends the request and the
-/// others wait for it. A refresh ahead runs on a short-lived thread of its own.
+/// Clones are cheap and share all state. Create one client for each set of credentials, and clone it.
+/// A call without a usable token blocks its thread. If several threads need a new token, one sends the
+/// request and the others wait for it. A refresh ahead runs on its own short-lived thread.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
@@ -54,9 +54,9 @@ impl Client {
         }
     }
 
-    /// Returns a usable token: nearly always the cached one, at once, otherwise a new one.
+    /// Returns a usable token: the cached one at once, or a new one if no usable token is cached.
     ///
-    /// If the cached token is due for a refresh, this call starts it and does not wait for it.
+    /// If the cached token is due for a refresh, this call starts the refresh and does not wait for it.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -70,8 +70,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The error of the acquisition that this call waited for, the same for all callers that waited;
-    /// during a cooldown, the error that began it. It is one of
+    /// The error of the acquisition that this call waited for. All callers that waited get the same
+    /// error. During a cooldown: the error that began it. It is one of
     /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
     /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
     /// or [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected).
@@ -79,7 +79,7 @@ impl Client {
         self.obtain(Need::Usable)
     }
 
-    /// Returns a token that lives for at least `time` from now on.
+    /// Returns a token with a remaining lifetime of at least `time`.
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -93,15 +93,15 @@ impl Client {
     /// # Errors
     ///
     /// As [`token`](Self::token), and
-    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service's
-    /// tokens do not live that long.
+    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service grants
+    /// shorter lifetimes.
     pub fn token_for(&self, time: Duration) -> Result<Token, Error> {
         self.obtain(Need::For(time))
     }
 
     /// Returns a token that was requested after this call began.
     ///
-    /// To react to a downstream 401, use [`reject`](Self::reject): it never drops a newer token.
+    /// After a downstream 401, call [`reject`](Self::reject) instead: it never drops a newer token.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -114,15 +114,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`token`](Self::token). The cached token stays.
+    /// As [`token`](Self::token). A failed call does not remove the cached token.
     pub fn refresh(&self) -> Result<Token, Error> {
         self.obtain(Need::Newer)
     }
 
     /// Records that `token` was rejected where it was used (a downstream 401).
     ///
-    /// If it is the cached token, it is dropped and the answer is `true`: get another token and repeat
-    /// the call once. If that token is rejected too, a cooldown starts.
+    /// Returns `true` if `token` was the cached token, which this call drops. Then get another token and
+    /// repeat the call once. If that token is rejected too, a cooldown begins.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -145,7 +145,7 @@ impl Client {
         self.shared.reject(clock::now(), token)
     }
 
-    /// Continues with other credentials. The cached token stays if the client id is the same.
+    /// Replaces the credentials. The cached token stays if the client id is the same.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -159,7 +159,7 @@ impl Client {
 
     /// Returns the cached token, usable or not.
     ///
-    /// Another process can start with it: [`ClientBuilder::initial_token`].
+    /// Another process can start with this token; see [`ClientBuilder::initial_token`].
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -172,7 +172,7 @@ impl Client {
         Some(self.shared.cached_token()?.token().clone())
     }
 
-    /// Returns what is going on, for a health check or a debug page. It contains no secret.
+    /// Returns the client's state, for a health check or a debug page. It contains no secret.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Credentials, Phase};
@@ -187,7 +187,7 @@ impl Client {
         self.shared.status(clock::now())
     }
 
-    /// Returns where this client sends its requests.
+    /// Returns the endpoint that this client sends its requests to.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -225,8 +225,7 @@ impl Client {
             return;
         };
         let http = Arc::clone(&self.http);
-        // If no thread can be started, the attempt is dropped with the closure, and another call
-        // tries again.
+        // If no thread can be started, the closure drops the attempt, and a later call tries again.
         let _ = thread::Builder::new()
             .name("meshconnect-auth".to_owned())
             .spawn(move || run_attempt(&http, attempt));
@@ -258,8 +257,8 @@ fn run_attempt(http: &Http, attempt: Attempt) {
         let sending = AssertUnwindSafe(|| exchange(http, attempt));
         panic::catch_unwind(sending).unwrap_or_else(|_| {
             Err(Error::configuration(
-                "ureq panicked; perhaps an agent of your own lacks the TLS provider or the root \
-                 certificates that it needs for https (its tls_config)",
+                "ureq panicked; if you use your own agent, set the TLS provider and the root \
+                 certificates in its tls_config",
             ))
         })
     });
@@ -273,7 +272,7 @@ fn exchange(http: &Http, attempt: &Attempt) -> Result<Response<BodyBuffer>, Erro
 
     let (head, body) = response.into_parts();
     let mut buffer = BodyBuffer::new(attempt.max_body(), &head.headers);
-    // ureq's own limit must not apply before ours.
+    // `BodyBuffer` applies the limit.
     let mut reader = body.into_with_config().limit(u64::MAX).reader();
     let mut chunk = Zeroizing::new([0; 8192]);
     while buffer.wants_more() {

@@ -1,4 +1,4 @@
-//! What ureq's errors mean.
+//! Converts ureq's errors to [`TransportError`].
 
 use std::error::Error;
 use std::io;
@@ -10,30 +10,29 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver as Resolve};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Says at which step a request failed.
+/// Converts an error, and classifies it by the step that failed.
 pub(crate) fn of(error: ureq::Error) -> TransportError {
-    // ureq's errors have no source, so that the words of an inner error would be lost.
+    // ureq's errors have no source, so convert the inner error to keep its message.
     match error {
         ureq::Error::Io(inner) => of_io(&inner),
         ureq::Error::Rustls(inner) => of_tls_or(TransportErrorKind::Tls, &inner),
         ureq::Error::Other(inner) => match inner.downcast::<TransportError>() {
-            Ok(not_resolved) => *not_resolved,
+            Ok(dns_error) => *dns_error,
             Err(inner) => TransportError::new(TransportErrorKind::Broken, &*inner),
         },
         error => TransportError::new(kind(&error), &error),
     }
 }
 
-/// rustls hides its errors in those of the stream that it reads from.
-fn of_tls_or(otherwise: TransportErrorKind, error: &(dyn Error + 'static)) -> TransportError {
-    TransportError::new(tls_kind(error).unwrap_or(otherwise), error)
+/// Converts an error that may wrap a rustls error.
+fn of_tls_or(default: TransportErrorKind, error: &(dyn Error + 'static)) -> TransportError {
+    TransportError::new(tls_kind(error).unwrap_or(default), error)
 }
 
-/// What an error of rustls below this one says of the certificate or the handshake; nothing, if
-/// there is none.
+/// Returns the kind of the rustls error in this error's chain, if there is one.
 fn tls_kind(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
     match chain(error).find_map(|error| error.downcast_ref())? {
-        // `General` is how the platform's verifier says that it found no root certificate.
+        // The platform's verifier returns `General` if it found no root certificate.
         rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
             Some(TransportErrorKind::Certificate)
         }
@@ -41,8 +40,8 @@ fn tls_kind(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
     }
 }
 
-/// An error and its sources, also through an `io::Error`, whose own source passes over the error
-/// that it wraps.
+/// Iterates over an error and its sources, including the error that an `io::Error` wraps, which its
+/// `source` skips.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |&error| {
         match error.downcast_ref::<io::Error>() {
@@ -79,7 +78,7 @@ fn of_io(error: &io::Error) -> TransportError {
     of_tls_or(kind, error)
 }
 
-/// ureq's own resolver, but its failures can be told from a failed connection.
+/// Wraps ureq's resolver, and marks its errors, so that they differ from a failed connection.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver(DefaultResolver);
 
@@ -105,9 +104,9 @@ impl Resolve for Resolver {
 mod tests {
     use super::*;
 
-    /// What no server of the fault suite can bring about.
+    /// Covers the errors that the fault suite's servers cannot cause.
     #[test]
-    fn each_error_is_of_the_step_that_failed() {
+    fn classifies_errors_by_step() {
         let io = |kind: io::ErrorKind| ureq::Error::Io(kind.into());
         for (error, kind) in [
             (ureq::Error::HostNotFound, TransportErrorKind::Dns),
@@ -123,13 +122,13 @@ mod tests {
             (io(io::ErrorKind::BrokenPipe), TransportErrorKind::Broken),
             (ureq::Error::BodyStalled, TransportErrorKind::Broken),
         ] {
-            let words = error.to_string();
-            assert_eq!(of(error).kind(), kind, "{words}");
+            let message = error.to_string();
+            assert_eq!(of(error).kind(), kind, "{message}");
         }
     }
 
     #[test]
-    fn finds_errors_of_rustls_wherever_they_hide() {
+    fn finds_nested_rustls_errors() {
         use rustls::{AlertDescription, CertificateError, Error};
         for (error, kind) in [
             (
@@ -146,8 +145,8 @@ mod tests {
             ),
         ] {
             assert_eq!(tls_kind(&error), Some(kind), "{error}");
-            let hidden = io::Error::other(io::Error::other(error));
-            assert_eq!(tls_kind(&hidden), Some(kind), "{hidden}");
+            let nested = io::Error::other(io::Error::other(error));
+            assert_eq!(tls_kind(&nested), Some(kind), "{nested}");
         }
         assert_eq!(tls_kind(&io::Error::other("broken pipe")), None);
     }

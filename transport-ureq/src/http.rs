@@ -12,10 +12,10 @@ use ureq::{Agent, Body, ProxyProtocol};
 use crate::failure::Resolver;
 use crate::tls;
 
-/// An agent, and how to send with it.
+/// An agent, and the settings of each request.
 pub(crate) struct Http {
     agent: Agent,
-    /// What every request must set again, for the user's agent does not know it.
+    /// The settings that each request needs with the user's agent, which was built without them.
     per_request: Option<PerRequest>,
 }
 
@@ -24,7 +24,7 @@ struct PerRequest {
     allows_proxy: bool,
 }
 
-/// What an agent of ours is made from.
+/// The settings of our own agent.
 pub(crate) struct Settings<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) config: &'a Config,
@@ -40,7 +40,7 @@ impl Http {
         }
     }
 
-    /// With the user's agent.
+    /// Creates it with the user's agent.
     pub(crate) fn with_agent(agent: Agent, endpoint: &Endpoint, config: &Config) -> Self {
         Self {
             agent,
@@ -58,12 +58,12 @@ impl Http {
     ) -> Result<Response<Body>, ureq::Error> {
         let as_configured = self.agent.config().timeouts().global == Some(timeout);
         if self.per_request.is_none() && as_configured {
-            // Settings of a request's own would make ureq build its TLS anew.
+            // Settings per request make ureq build the TLS configuration again.
             return self.agent.run(request);
         }
         let settings = self.agent.configure_request(request);
         let mut settings = settings.timeout_global(Some(timeout));
-        // Each of these is a promise of ours, or an answer that we want to read.
+        // The documentation promises these settings, and the core needs to read every status.
         if let Some(per_request) = &self.per_request {
             settings = settings
                 .http_status_as_error(false)
@@ -80,7 +80,7 @@ impl Http {
     }
 }
 
-/// `proxy` as ureq knows it.
+/// Converts a proxy to ureq's type.
 pub(crate) fn proxy(proxy: &Proxy) -> Result<ureq::Proxy, Error> {
     let protocol = if proxy.is_https() {
         ProxyProtocol::Https
@@ -93,9 +93,9 @@ pub(crate) fn proxy(proxy: &Proxy) -> Result<ureq::Proxy, Error> {
     if let Some((user, password)) = proxy.credentials() {
         builder = builder.username(user).password(password);
     }
-    builder
-        .build()
-        .map_err(|_| Error::configuration("ureq cannot use the environment's proxy"))
+    builder.build().map_err(|_| {
+        Error::configuration("ureq cannot use the environment's proxy; correct the proxy variable")
+    })
 }
 
 fn agent(settings: Settings<'_>) -> Agent {
@@ -105,14 +105,14 @@ fn agent(settings: Settings<'_>) -> Agent {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .https_only(settings.endpoint.is_https())
-        // Left alone, it would read the environment in its own way.
+        // ureq must not read the environment, because the core decides about the proxy.
         .proxy(settings.proxy)
         .accept_encoding("identity")
         .tls_config(tls::config(settings.roots))
         .timeout_global(Some(Attempt::usual_timeout(settings.config)))
         .timeout_resolve(Some(connect_timeout))
         .timeout_connect(Some(connect_timeout))
-        // Tokens are an hour apart: a pooled connection would be dead by then.
+        // Requests are about an hour apart, so a pooled connection would be closed by then.
         .max_idle_connections(0)
         .build();
     Agent::with_parts(agent, DefaultConnector::default(), Resolver::default())

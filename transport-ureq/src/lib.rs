@@ -1,26 +1,31 @@
 //! The blocking client for Mesh Connect's token endpoint, over [`ureq`].
 //!
-//! Most programs use it as `meshconnect_auth::blocking::Client`. What is sent, and what an answer
-//! means, is decided in `meshconnect-auth-core`; this crate sends, reads a bounded body, and tells
-//! how sending failed.
+//! Most programs use it as `meshconnect_auth::blocking::Client`. The crate `meshconnect-auth-core`
+//! decides what to send and what a response means. This crate sends requests, reads bodies up to a
+//! limit, and classifies failures.
 //!
-//! # What ureq does that this crate cannot change
+//! # Limits of ureq
 //!
-//! - It resolves names on a thread of its own, to be able to give up in time; that thread ends
-//!   when the system's resolver does.
-//! - It counts the time for the DNS and the time for the connection apart: each may take
+//! - ureq resolves names on a separate thread, to be able to time out. That thread ends when the
+//!   system's resolver returns.
+//! - The DNS look-up and the connection have separate time-outs: each can take
 //!   [`connect_timeout`](meshconnect_auth_core::Config::connect_timeout).
-//! - `ureq-proto` writes headers and bodies to the `log` crate at `TRACE`, the secret and the
-//!   token included. Do not enable `ureq_proto` at that level.
+//! - `ureq-proto` writes headers and bodies to the `log` crate at `TRACE`, the secret and the token
+//!   included. Do not enable `ureq_proto` at that level.
 //!
-//! # With an own agent
+//! # Your own agent
 //!
-//! [`ClientBuilder::http_client`] takes a [`ureq::Agent`]. Time-outs, redirects and what counts as
-//! an error are set with each request as for an agent of ours. What rests on you: its TLS settings
-//! (a provider and root certificates, without which ureq panics, and the call is an error), its
-//! proxies for https, its resolver (a name that cannot be resolved is reported as broken off, for
-//! it says no more) and its middleware, which sees the secret and the token. ureq builds the TLS
-//! configuration of such an agent anew for each connection.
+//! [`ClientBuilder::http_client`] takes a [`ureq::Agent`]. This crate sets time-outs, redirects and
+//! the handling of error statuses with each request. Configure the rest yourself:
+//!
+//! - Set the TLS provider and the root certificates. Without them ureq panics, and the call fails.
+//! - Check its proxies for https.
+//! - Check its resolver. A failed look-up is reported as
+//!   [`Broken`](meshconnect_auth_core::TransportErrorKind::Broken), because ureq's error does not say
+//!   more.
+//! - Check its middleware, which can read the secret and the token.
+//!
+//! ureq builds the TLS configuration of your agent again for each connection.
 
 mod builder;
 mod client;
@@ -31,5 +36,5 @@ mod tls;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
-/// The HTTP client, for those who bring an own agent: its version must be this.
+/// The HTTP client crate. Your own agent must be of this version.
 pub use ureq;

@@ -1,4 +1,4 @@
-//! Whom to trust, with which provider.
+//! The TLS configuration: root certificates and crypto provider.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls::RootCertStore;
 use rustls::crypto::ring;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-/// The roots in `pem`, each of which can be read.
+/// Returns the root certificates in `pem`. Fails if any of them cannot be read.
 pub(crate) fn pem_roots(pem: &[u8]) -> Result<RootCerts, Error> {
     let mut roots = Vec::new();
     read_pem_certificates(pem, |der| {
@@ -17,21 +17,24 @@ pub(crate) fn pem_roots(pem: &[u8]) -> Result<RootCerts, Error> {
     Ok(roots.into())
 }
 
-/// This one root, if it can be read.
+/// Returns the root certificate in `der`. Fails if it cannot be read.
 pub(crate) fn der_root(der: &[u8]) -> Result<RootCerts, Error> {
     let root = certificate(der).map_err(|error| {
-        Error::configuration(format!("the root certificate cannot be read: {error}"))
+        Error::configuration(format!(
+            "the root certificate cannot be read: {error}; pass one X.509 certificate in DER"
+        ))
     })?;
     Ok([root].into())
 }
 
-/// ureq would pass over a root that cannot be read.
+/// Checks a root certificate, because ureq ignores one that it cannot read.
 fn certificate(der: &[u8]) -> Result<Certificate<'static>, rustls::Error> {
     RootCertStore::empty().add(der.into())?;
     Ok(Certificate::from_der(der).to_owned())
 }
 
-/// The whole TLS configuration, so that no other crate's features can change a part of it.
+/// Returns the complete TLS configuration, so that the features of other crates cannot change any
+/// part of it.
 pub(crate) fn config(roots: RootCerts) -> TlsConfig {
     TlsConfig::builder()
         .provider(TlsProvider::Rustls)
