@@ -1,4 +1,4 @@
-//! What a token says of itself never makes it live longer.
+//! The claims of a token never extend its lifetime.
 
 #![no_main]
 

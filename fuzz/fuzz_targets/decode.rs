@@ -1,4 +1,4 @@
-//! Any HTTP response is read into a usable token or an error that shows no secret.
+//! Any HTTP response is read as a usable token or as an error that shows no secret.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The body of a 200 means the same to the core and to a naive reader.
+//! The core and a naive reader agree about the body of a 200.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any request gets an answer that the contract allows, and that repeats nothing of it.
+//! Any request gets the answer of the contract, which repeats nothing of the request.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Whatever is taken as a base URL is safe to send a secret to.
+//! A secret can be sent safely to any accepted base URL.
 
 #![no_main]
 

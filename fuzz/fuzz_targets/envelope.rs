@@ -1,4 +1,4 @@
-//! Any envelope is read as it was written, whatever stands around its members.
+//! Any envelope reads back as it was written, also with unknown members.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The machine does what the tables say, whatever happens and whatever the clocks read.
+//! The machine agrees with its reference model for any operations and any readings of the clocks.
 
 #![no_main]
 

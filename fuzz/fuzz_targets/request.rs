@@ -1,4 +1,4 @@
-//! Any credentials are written into a request that reads back exactly.
+//! A request with any credentials reads back exactly.
 
 #![no_main]
 

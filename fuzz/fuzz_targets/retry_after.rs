@@ -1,4 +1,4 @@
-//! When to come back is what a naive reader makes of the headers, and never over ten years.
+//! The retry time agrees with a naive reader, and is at most ten years away.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What a token says of itself can shorten its life, and never lengthen it.
+//! The claims of a token can shorten its lifetime, but never extend it.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,9 +13,8 @@ use crate::exchange::{RECEIVED, SECRETS, TEN_YEARS, exchange};
 use crate::naive_reader;
 use crate::retry_after::http_date;
 
-/// The claims of any token are read as the naive reader does, and the lifetime is the soonest of
-/// what is known: with an `expires_in`, no longer than for a token without claims. An expiry
-/// overflows at no reading of the clock.
+/// Checks that the claims are those that the naive reader finds, and that the lifetime is the shortest
+/// known one. Claims never extend an `expires_in`, and an expiry overflows at no reading of the clock.
 pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue>) {
     if Token::new(id_token, SystemTime::UNIX_EPOCH).is_err() {
         let refused = grant(id_token, Some(3600), date).map_err(|error| error.kind());
@@ -31,8 +30,8 @@ pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue
         .zip(date_read)
         .and_then(|(exp, date)| exp.checked_sub(date.into()));
     let span = exp.zip(iat).and_then(|(exp, iat)| exp.checked_sub(iat));
-    let told = expires_in.map(i128::from);
-    let soonest = told.into_iter().chain(left).min();
+    let announced = expires_in.map(i128::from);
+    let soonest = announced.into_iter().chain(left).min();
     let seconds = soonest.or(span).unwrap_or(300);
     let expected = u64::try_from(seconds)
         .ok()
@@ -47,7 +46,7 @@ pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue
         let alone = self::lifetime("opaque", expires_in, date);
         assert!(
             lifetime <= alone,
-            "{id_token} makes {lifetime:?} of {alone:?}"
+            "{id_token} extends the lifetime from {alone:?} to {lifetime:?}"
         );
     }
 
@@ -67,19 +66,22 @@ pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue
     }
 }
 
-/// [`claims`] with a `Date` on the first line of `data`, an `expires_in` on the second, and after
-/// them a token, or the payload of a JWT: it is tried as both.
+/// Calls [`claims`] with a `Date` from the first line of `data` and an `expires_in` from the second.
+/// The rest is used both as a token and as the payload of a JWT.
 pub fn claims_bytes(data: &[u8]) {
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
-    let (sent, told, rest) = (line(), line(), line());
-    let sent = HeaderValue::from_bytes(sent).ok();
-    let sent = sent.as_ref().filter(|date| !date.is_empty());
-    let expires_in = std::str::from_utf8(told).unwrap_or_default().parse().ok();
+    let (date, expires_in, rest) = (line(), line(), line());
+    let date = HeaderValue::from_bytes(date).ok();
+    let date = date.as_ref().filter(|date| !date.is_empty());
+    let expires_in = std::str::from_utf8(expires_in)
+        .unwrap_or_default()
+        .parse()
+        .ok();
     let jwt = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(rest));
-    claims(&jwt, expires_in, sent);
+    claims(&jwt, expires_in, date);
     if let Ok(token) = std::str::from_utf8(rest) {
-        claims(token, expires_in, sent);
+        claims(token, expires_in, date);
     }
 }
 
@@ -97,7 +99,7 @@ fn grant(
     exchange(SECRETS[0]).parse(response, RECEIVED)
 }
 
-/// The lifetime that is granted, if any.
+/// Returns the granted lifetime, if any.
 fn lifetime(
     id_token: &str,
     expires_in: Option<i64>,

@@ -1,4 +1,4 @@
-//! Any answer is read without a panic into a usable token or an error, neither of which shows a
+//! Any response is read without a panic as a usable token or an error, neither of which shows a
 //! secret.
 
 use std::error::Error as _;
@@ -13,18 +13,18 @@ use meshconnect_auth_core::{
 };
 
 use crate::exchange::{BEARER, RECEIVED, Reading, SECRETS, TEN_YEARS, exchange};
-use crate::raw_response::response;
+use crate::raw_message::response;
 use crate::reveal::reveals;
 
-/// Text of a server is cut to 1 KiB or 8 KiB, plus the sign that it was.
+/// The server's text is cut to 1 KiB or 8 KiB, plus an ellipsis.
 const LONGEST_EXCERPT: usize = 1024 + '…'.len_utf8();
 const LONGEST_FIELD: usize = 8 * 1024 + '…'.len_utf8();
 
-/// Any answer is read without a panic, the same however it was chunked, into a usable token or
-/// an error, neither of which shows a secret. `data` is read by [`response`].
+/// Checks that any response is read without a panic as a usable token or an error, neither of which
+/// shows a secret. The result does not depend on the chunks. [`response`] reads `data`.
 pub fn decode(data: &[u8]) {
     let (head, body) = response(data).into_parts();
-    chunks_add_up(&exchange(SECRETS[0]), &body);
+    check_chunking(&exchange(SECRETS[0]), &body);
     for secret in SECRETS {
         let exchange = exchange(secret);
         let parse =
@@ -32,11 +32,11 @@ pub fn decode(data: &[u8]) {
         let checked = |result: Result<Grant, Error>| match result {
             Ok(grant) => {
                 assert!(head.status.is_success(), "{} granted a token", head.status);
-                Ok(granted(grant, &exchange, &[secret, BEARER]))
+                Ok(check_grant(grant, &exchange, &[secret, BEARER]))
             }
             Err(error) => {
                 check_error(&error, head.status);
-                hidden_in(&error, &[secret, BEARER]);
+                check_hidden(&error, &[secret, BEARER]);
                 Err(format!("{error:?}"))
             }
         };
@@ -47,13 +47,13 @@ pub fn decode(data: &[u8]) {
         let by_byte = parse(by_byte)
             .map(Reading::of)
             .map_err(|error| format!("{error:?}"));
-        assert_eq!(by_byte, whole, "byte by byte, it is read differently");
+        assert_eq!(by_byte, whole, "reading byte by byte gives another result");
 
         let mut limited = BodyBuffer::new(body.len().saturating_sub(1), &HeaderMap::new());
         assert_eq!(
             limited.push(&body),
             body.is_empty(),
-            "the limit does not hold"
+            "the limit is not applied"
         );
         let limited = checked(parse(limited));
         assert!(
@@ -75,14 +75,14 @@ pub fn decode(data: &[u8]) {
         ));
         if let Err(error) = result {
             check_error(&error, head.status);
-            hidden_in(&error, &[secret, BEARER]);
+            check_hidden(&error, &[secret, BEARER]);
         }
     }
 }
 
-/// Whatever the chunks are that a body comes in, and whether its size was announced or not, they
-/// add up to it: a document that holds all of its bytes, one character for each, reads back.
-fn chunks_add_up(exchange: &Exchange, body: &[u8]) {
+/// Checks that a body reads back from chunks of any size, with and without a `Content-Length`. The
+/// document has one character for each byte of `body`.
+fn check_chunking(exchange: &Exchange, body: &[u8]) {
     let written: String = body.iter().copied().map(char::from).collect();
     let document = serde_json::json!({ "status": "ok", "content": written }).to_string();
     let announced = HeaderMap::from_iter([(CONTENT_LENGTH, document.len().into())]);
@@ -94,24 +94,24 @@ fn chunks_add_up(exchange: &Exchange, body: &[u8]) {
                     .as_bytes()
                     .chunks(size)
                     .all(|chunk| chunked.push(chunk)),
-                "a body that fits was refused in chunks of {size} bytes"
+                "a body within the limit was refused in chunks of {size} bytes"
             );
             let read = exchange.parse_as::<String>(Response::new(chunked));
             assert_eq!(
                 read.ok().and_then(|read| read.content).as_ref(),
                 Some(&written),
-                "chunks of {size} bytes do not add up"
+                "chunks of {size} bytes give another result"
             );
         }
     }
 }
 
-/// Takes a grant apart, and checks it and what it shows on the way.
-fn granted(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Reading {
+/// Checks a grant and its `Debug` output, and returns its contents.
+fn check_grant(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Reading {
     let lifetime = grant.lifetime();
     assert!(
         lifetime > Duration::ZERO && lifetime <= TEN_YEARS,
-        "a lifetime of {lifetime:?}"
+        "the lifetime {lifetime:?} is out of range"
     );
     let status = grant.status().cloned();
     let shown = format!("{grant:?}");
@@ -120,7 +120,7 @@ fn granted(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Reading {
 
     // RFC 6750, section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
     let characters = id_token.trim_end_matches('=');
-    assert!(!characters.is_empty(), "{id_token:?} is no Bearer token");
+    assert!(!characters.is_empty(), "{id_token:?} is not a Bearer token");
     for c in characters.chars() {
         assert!(
             c.is_ascii_alphanumeric() || "-._~+/".contains(c),
@@ -130,31 +130,31 @@ fn granted(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Reading {
     assert_eq!(token.header_value(), &format!("Bearer {id_token}"));
     assert!(token.header_value().is_sensitive());
 
-    // What is shown depends on the lifetime and the status alone, and the status shows nothing.
+    // The `Debug` output depends only on the lifetime and the status, and the status shows no secret.
     let document = serde_json::json!({
         "status": "ok",
-        "content": { "id_token": "twin", "expires_in": lifetime.as_secs(), "status": status },
+        "content": { "id_token": "reference", "expires_in": lifetime.as_secs(), "status": status },
     });
-    let twin = exchange.parse(Response::new(document.to_string().into_bytes()), RECEIVED);
-    match twin {
-        Ok(twin) => {
-            assert_eq!(shown, format!("{twin:?}"));
+    let reference = exchange.parse(Response::new(document.to_string().into_bytes()), RECEIVED);
+    match reference {
+        Ok(reference) => {
+            assert_eq!(shown, format!("{reference:?}"));
             assert_eq!(
                 format!("{token:?}"),
-                format!("{:?}", twin.into_token(RECEIVED))
+                format!("{:?}", reference.into_token(RECEIVED))
             );
         }
-        Err(error) => panic!("no twin of {shown}: {error}"),
+        Err(error) => panic!("the reference of {shown} is refused: {error}"),
     }
-    let words = status.as_ref().map_or("", |status| status.as_str());
+    let text = status.as_ref().map_or("", |status| status.as_str());
     for secret in iter::once(id_token).chain(secrets.iter().copied()) {
         let short = secret.len() < 8
             || AuthenticationStatus::KNOWN
                 .iter()
-                .any(|known| known.as_str() == words);
+                .any(|known| known.as_str() == text);
         assert!(
-            short || !reveals(words, secret),
-            "the status {words:?} shows a secret"
+            short || !reveals(text, secret),
+            "the status {text:?} shows a secret"
         );
     }
     Reading {
@@ -168,7 +168,7 @@ fn check_error(error: &Error, status: StatusCode) {
     assert_eq!(error.http_status(), Some(status));
     assert!(
         status.is_success() || error.kind() == ErrorKind::Rejected,
-        "{status} is {:?}",
+        "{status} has the kind {:?}",
         error.kind()
     );
     assert_eq!(error.attempts(), 1);
@@ -188,7 +188,7 @@ fn check_error(error: &Error, status: StatusCode) {
         ]
     });
     for field in fields.flatten() {
-        assert!(!field.is_empty(), "an empty field is not left out");
+        assert!(!field.is_empty(), "an empty field is present");
         assert!(
             field.len() <= LONGEST_FIELD,
             "a field of {} bytes",
@@ -207,16 +207,16 @@ fn check_error(error: &Error, status: StatusCode) {
     );
 }
 
-/// Nothing that an error shows or tells holds one of the secrets.
-fn hidden_in(error: &Error, secrets: &[&str]) {
-    let mut told = vec![
+/// Checks that no text of an error contains one of the secrets.
+fn check_hidden(error: &Error, secrets: &[&str]) {
+    let mut texts = vec![
         error.to_string(),
         error.report().to_string(),
         format!("{error:?}"),
     ];
     let mut source = error.source();
     while let Some(error) = source {
-        told.extend([error.to_string(), format!("{error:?}")]);
+        texts.extend([error.to_string(), format!("{error:?}")]);
         source = error.source();
     }
     let rejection = error.rejection();
@@ -233,9 +233,9 @@ fn hidden_in(error: &Error, secrets: &[&str]) {
         error.date(),
         error.www_authenticate(),
     ];
-    told.extend(fields.into_iter().flatten().map(str::to_owned));
-    told.extend(error.trace_ids().map(|(_, value)| value.to_owned()));
-    for text in told {
+    texts.extend(fields.into_iter().flatten().map(str::to_owned));
+    texts.extend(error.trace_ids().map(|(_, value)| value.to_owned()));
+    for text in texts {
         for secret in secrets {
             assert!(!reveals(&text, secret), "{secret:?} shows in {text:?}");
         }

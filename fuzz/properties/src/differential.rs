@@ -1,4 +1,4 @@
-//! The body of a 200 means to the core what it means to the naive reader.
+//! The core and the naive reader agree about the body of a 200.
 
 use http::Response;
 use meshconnect_auth_core::AuthenticationStatus;
@@ -6,8 +6,8 @@ use meshconnect_auth_core::AuthenticationStatus;
 use crate::exchange::{RECEIVED, Reading, SECRETS, exchange};
 use crate::naive_reader::Verdict;
 
-/// The body of a 200 means to [`Exchange::parse`](meshconnect_auth_core::Exchange::parse) what it
-/// means to a naive reader of the contract's schema.
+/// Checks that [`Exchange::parse`](meshconnect_auth_core::Exchange::parse) and a naive reader of the
+/// contract's schema agree about the body of a 200.
 pub fn differential(body: &[u8]) {
     let parsed = exchange(SECRETS[0]).parse(Response::new(body), RECEIVED);
     let ours = match parsed {
@@ -23,15 +23,14 @@ pub fn differential(body: &[u8]) {
         }
     }
     let text = String::from_utf8_lossy(body);
-    assert_eq!(ours, theirs, "two readings of {text:?}");
+    assert_eq!(ours, theirs, "the readers disagree about {text:?}");
 }
 
 fn status_text(status: Option<&AuthenticationStatus>) -> &str {
     status.map_or("", AuthenticationStatus::as_str)
 }
 
-/// Whether `shown` is what was `sent`, with something taken out of it. What has to be taken out, and
-/// that nothing else is, is for others to say.
+/// Returns whether `shown` is `sent` with parts of it masked. `decode` checks which parts.
 fn is_masked(shown: &str, sent: &str) -> bool {
     let mut pieces = shown.split("[masked]");
     let Some(mut rest) = pieces.next().and_then(|first| sent.strip_prefix(first)) else {

@@ -1,9 +1,9 @@
-//! Any request to the emulator gets an answer that the contract allows.
+//! Any request to the emulator gets the answer of the contract.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use meshconnect_auth::emulator::Issuer;
 use meshconnect_auth_core::{AuthenticationStatus, Credentials, Endpoint, ErrorKind, Exchange};
@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use crate::exchange::{RECEIVED, SECRETS};
 use crate::naive_reader;
+use crate::raw_message::{self, split_head};
 use crate::reveal::reveals;
 
-/// Whom the issuer lets in, with each of [`SECRETS`].
+/// The client id that the issuer accepts, with each of [`SECRETS`].
 pub const CLIENT_ID: &str = "canary-client";
 
 const JSON: &str = "application/json";
@@ -27,14 +28,14 @@ struct TokenRequest {
     client_secret: String,
 }
 
-/// Any request gets an answer that the contract allows: the one that its path, method, media type
-/// and body deserve, readable for a client. It is a fixed one, so it repeats nothing of the
-/// request, and no secret. `data` is read by [`request`].
+/// Checks that any request gets the answer of the contract for its path, method, media type and body,
+/// and that a client can read it. Answers are fixed, so they repeat nothing of the request and no
+/// secret. [`request`] reads `data`.
 pub fn emulator(data: &[u8]) {
     let request = request(data);
     for secret in SECRETS {
         let Ok(credentials) = Credentials::new(CLIENT_ID, secret) else {
-            panic!("the canaries are good credentials");
+            panic!("the canaries are valid credentials");
         };
         let issuer = Issuer::new(credentials.clone());
         let answer = |request: &Request<Bytes>, serial| {
@@ -45,7 +46,7 @@ pub fn emulator(data: &[u8]) {
         let (status, headers, body) = answer(&request, 1);
         assert_eq!(
             status,
-            deserved(&request, &credentials),
+            expected_status(&request, &credentials),
             "the answer to {request:?}"
         );
 
@@ -54,56 +55,50 @@ pub fn emulator(data: &[u8]) {
             let example = answer(example, 1);
             example == (status, headers.clone(), body.clone())
         });
-        assert!(repeated, "an answer of its own to {request:?}: {body:?}");
+        assert!(
+            repeated,
+            "the answer to {request:?} is not a fixed one: {body:?}"
+        );
         let is_new = answer(&request, 2).2 != body;
-        assert_eq!(is_new, status == StatusCode::OK, "the next answer");
+        assert_eq!(
+            is_new,
+            status == StatusCode::OK,
+            "only a token differs in the next answer"
+        );
 
-        framed(status, &headers);
+        check_headers(status, &headers);
         let shown = String::from_utf8_lossy(&body);
         assert!(!reveals(&shown, secret), "{secret:?} shows in {shown:?}");
-        readable(status, headers, &body, credentials);
+        check_client_reading(status, headers, &body, credentials);
     }
 }
 
-/// A raw HTTP request out of any bytes: a request line, header lines and an empty line, each
-/// ended by LF, then the body to the last byte. A header line that is none is left out, and
-/// without a request line all of it is the body of a request for a token.
+/// Reads a raw HTTP request from any bytes: a request line, header lines and an empty line, each
+/// terminated by LF, then the body. Invalid header lines are ignored. Without a request line, all bytes
+/// are the body of a token request.
 #[must_use]
 pub fn request(data: &[u8]) -> Request<Bytes> {
-    let split = data.windows(2).position(|pair| pair == b"\n\n");
-    let parts = split.and_then(|at| Some((data.get(..at)?, data.get(at.checked_add(2)?..)?)));
-    let whole = || token_request(data);
-    let Some((head, body)) = parts else {
-        return whole();
+    let body_only = || token_request(data);
+    let Some((head, body)) = split_head(data) else {
+        return body_only();
     };
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
     let words: Vec<&[u8]> = first.split(|byte| *byte == b' ').collect();
     let [method, uri, version] = *words.as_slice() else {
-        return whole();
+        return body_only();
     };
     let (Ok(method), Ok(uri), true) = (
         Method::from_bytes(method),
         Uri::try_from(uri),
         version.starts_with(b"HTTP/"),
     ) else {
-        return whole();
+        return body_only();
     };
     let mut request = Request::new(Bytes::copy_from_slice(body));
     *request.method_mut() = method;
     *request.uri_mut() = uri;
-    for line in lines {
-        let Some(at) = line.iter().position(|byte| *byte == b':') else {
-            continue;
-        };
-        let (name, value) = line.split_at(at);
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-        {
-            request.headers_mut().append(name, value);
-        }
-    }
+    *request.headers_mut() = raw_message::headers(lines);
     request
 }
 
@@ -116,12 +111,12 @@ fn token_request(body: &[u8]) -> Request<Bytes> {
     request
 }
 
-/// The status that a request deserves, by a second reading of the contract.
-fn deserved(request: &Request<Bytes>, credentials: &Credentials) -> StatusCode {
+/// Returns the expected status, by an independent implementation of the contract.
+fn expected_status(request: &Request<Bytes>, credentials: &Credentials) -> StatusCode {
     let media_types: Vec<_> = request.headers().get_all(CONTENT_TYPE).iter().collect();
     let path = request.uri().path();
     if path != Endpoint::TOKEN_PATH {
-        // No request holds a token of this issuer by chance.
+        // The fuzzer cannot guess a token of this issuer.
         return match path.strip_prefix("/admin/api/v1/") {
             Some(rest) if is_downstream(rest) => StatusCode::UNAUTHORIZED,
             _ => StatusCode::NOT_FOUND,
@@ -137,17 +132,17 @@ fn deserved(request: &Request<Bytes>, credentials: &Credentials) -> StatusCode {
     if body.len() > 65_536 {
         return StatusCode::PAYLOAD_TOO_LARGE;
     }
-    // The reading that refuses a field that stands twice, and the one that takes objects alone.
-    let asked: Option<TokenRequest> = serde_json::from_slice(body).ok();
+    // The struct refuses duplicate fields; the value refuses anything but an object.
+    let given: Option<TokenRequest> = serde_json::from_slice(body).ok();
     let document: Option<Value> = serde_json::from_slice(body).ok();
-    match asked.filter(|_| document.is_some_and(|document| document.is_object())) {
-        Some(asked) if !asked.client_id.is_empty() && !asked.client_secret.is_empty() => {
-            let given = (asked.client_id.as_str(), asked.client_secret.as_str());
-            let right = (
+    match given.filter(|_| document.is_some_and(|document| document.is_object())) {
+        Some(given) if !given.client_id.is_empty() && !given.client_secret.is_empty() => {
+            let given = (given.client_id.as_str(), given.client_secret.as_str());
+            let accepted = (
                 credentials.client_id().as_str(),
                 credentials.client_secret().expose(),
             );
-            if given == right {
+            if given == accepted {
                 StatusCode::OK
             } else {
                 StatusCode::FORBIDDEN
@@ -157,14 +152,15 @@ fn deserved(request: &Request<Bytes>, credentials: &Credentials) -> StatusCode {
     }
 }
 
-/// An endpoint with a name, and not one that looks like the token endpoint.
+/// Returns whether a path names an endpoint other than the token endpoint.
 fn is_downstream(rest: &str) -> bool {
     let name = rest.split_once('/').map_or(rest, |(name, _)| name);
     matches!(name.as_bytes().first(), Some(b'a'..=b'z' | b'A'..=b'Z'))
         && !name.eq_ignore_ascii_case("token")
 }
 
-/// `application/json`, `text/json` or `application/*+json`, with or without parameters.
+/// Returns whether a media type is `application/json`, `text/json` or `application/*+json`, with or
+/// without parameters.
 fn is_json(declared: &[u8]) -> bool {
     let visible = |byte: &u8| matches!(*byte, b'\t' | b' '..=b'~');
     let end = declared.iter().position(|byte| *byte == b';');
@@ -184,16 +180,16 @@ fn is_json(declared: &[u8]) -> bool {
         && (media_type == JSON || media_type == "text/json" || suffixed.is_some_and(name))
 }
 
-/// The plainest requests that deserve this status.
+/// Returns simple requests that get this status.
 fn examples(status: StatusCode, credentials: &Credentials) -> Vec<Request<Bytes>> {
-    let asked = |secret: &str| {
+    let credentials_body = |secret: &str| {
         let id = credentials.client_id().as_str();
         json!({ "clientId": id, "clientSecret": secret }).to_string()
     };
     let bodies = match status {
-        StatusCode::OK => vec![asked(credentials.client_secret().expose())],
-        StatusCode::FORBIDDEN => vec![asked("another")],
-        // No client id, no client secret, no such object, no JSON.
+        StatusCode::OK => vec![credentials_body(credentials.client_secret().expose())],
+        StatusCode::FORBIDDEN => vec![credentials_body("another")],
+        // Without a client id, without a client secret, not an object, not JSON.
         StatusCode::BAD_REQUEST => vec![
             "{}".to_owned(),
             r#"{"clientId":"x"}"#.to_owned(),
@@ -219,8 +215,8 @@ fn examples(status: StatusCode, credentials: &Credentials) -> Vec<Request<Bytes>
     bodies.into_iter().map(request).collect()
 }
 
-/// What the documentation of [`Issuer`] says of headers, and nothing more.
-fn framed(status: StatusCode, headers: &HeaderMap) {
+/// Checks that the answer has exactly the headers in the documentation of [`Issuer`].
+fn check_headers(status: StatusCode, headers: &HeaderMap) {
     let expected = [
         (CONTENT_TYPE, Some("application/json; charset=utf-8")),
         (
@@ -244,8 +240,13 @@ fn framed(status: StatusCode, headers: &HeaderMap) {
     );
 }
 
-/// A client gets a token out of the answer, or what the contract tells of the refusal.
-fn readable(status: StatusCode, headers: HeaderMap, body: &Bytes, credentials: Credentials) {
+/// Checks that a client reads the answer as a token, or as the refusal of the contract.
+fn check_client_reading(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: &Bytes,
+    credentials: Credentials,
+) {
     let mut response = Response::new(body.clone());
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -253,7 +254,7 @@ fn readable(status: StatusCode, headers: HeaderMap, body: &Bytes, credentials: C
     let envelope = match status.as_u16() {
         200 => {
             let Ok(grant) = result else {
-                panic!("{body:?} grants nothing");
+                panic!("{body:?} does not grant a token");
             };
             assert_eq!(grant.lifetime(), Duration::from_secs(3600));
             assert_eq!(grant.status(), Some(&AuthenticationStatus::Available));
@@ -266,17 +267,17 @@ fn readable(status: StatusCode, headers: HeaderMap, body: &Bytes, credentials: C
         403 => Some("permissionDenied"),
         404 => Some("notFound"),
         401 | 405 | 413 | 415 => None,
-        _ => panic!("no answer of the contract: {status}"),
+        _ => panic!("{status} is not a status of the contract"),
     };
     let Err(error) = result else {
         panic!("{status} grants a token");
     };
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert_eq!(error.http_status(), Some(status));
-    let told = error
+    let reported = error
         .rejection()
         .and_then(|rejection| Some(rejection.status()?.as_str()));
-    assert_eq!(told, envelope, "{body:?}");
+    assert_eq!(reported, envelope, "{body:?}");
     if envelope.is_none() {
         let document: Option<Value> = serde_json::from_slice(body).ok();
         assert_eq!(document, Some(json!({ "statusCode": status.as_u16() })));

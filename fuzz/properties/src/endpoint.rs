@@ -1,12 +1,12 @@
-//! Whatever is taken as a base URL is safe, and a refusal does not repeat a password.
+//! Any accepted base URL is safe, and a refusal does not repeat a password.
 
 use std::net::IpAddr;
 
 use http::Uri;
 use meshconnect_auth_core::{Endpoint, Error, ErrorKind};
 
-/// Whatever is taken as a base URL is https or loopback, without userinfo, and prints to
-/// something that is read as the same; a refusal does not repeat a password.
+/// Checks that an accepted base URL is https or loopback, has no userinfo, and reads back from its
+/// printed form. A refusal does not repeat a password.
 pub fn endpoint(text: &str) {
     let lenient = Endpoint::parse_dangerously_allowing_plaintext(text);
     let endpoint = match Endpoint::parse(text) {
@@ -16,7 +16,7 @@ pub fn endpoint(text: &str) {
             assert!(
                 lenient.is_err()
                     || lenient.is_ok_and(|lenient| !lenient.is_https() && !lenient.is_loopback()),
-                "refused for something else than plain http, but only by one of the two"
+                "only the strict parser refuses it, and not because of plain http"
             );
             refusal_hides_userinfo(text, &error);
             return;
@@ -25,12 +25,12 @@ pub fn endpoint(text: &str) {
     assert_eq!(
         lenient.ok().as_ref(),
         Some(&endpoint),
-        "the lenient reading takes less or other"
+        "the lenient parser gives another result"
     );
 
     let printed = endpoint.to_string();
     let Ok(uri) = printed.parse::<Uri>() else {
-        panic!("{printed:?} is no URL");
+        panic!("{printed:?} is not a URL");
     };
     let host = uri.host().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
@@ -43,7 +43,7 @@ pub fn endpoint(text: &str) {
         Some("https") => assert!(endpoint.is_https(), "{printed:?}"),
         Some("http") => assert!(
             !endpoint.is_https() && loopback,
-            "{printed:?} goes out in clear"
+            "{printed:?} allows plain http"
         ),
         scheme => panic!("{printed:?} has the scheme {scheme:?}"),
     }
@@ -69,19 +69,19 @@ pub fn endpoint(text: &str) {
     assert_eq!(
         again.as_ref().ok(),
         Some(&endpoint),
-        "{printed:?} is not read as what printed it"
+        "{printed:?} does not read back"
     );
     assert_eq!(again.map(|again| again.to_string()).ok(), Some(printed));
 }
 
-/// [`endpoint`] where `data` is text.
+/// Calls [`endpoint`] if `data` is UTF-8.
 pub fn endpoint_bytes(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         endpoint(text);
     }
 }
 
-/// A refusal is the same whatever the userinfo was, so it can hold nothing of it.
+/// Checks that a refusal does not depend on the userinfo, so it cannot contain any of it.
 fn refusal_hides_userinfo(text: &str, error: &Error) {
     let parts = text.split_once("://").and_then(|(scheme, rest)| {
         let (userinfo, rest) = rest.split_once('@')?;

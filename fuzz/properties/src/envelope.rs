@@ -1,4 +1,4 @@
-//! An envelope is read as it was written, whatever else stands around its members.
+//! An envelope reads back as it was written, in any order and with unknown members.
 
 use http::Response;
 use meshconnect_auth_core::{
@@ -12,7 +12,7 @@ use crate::exchange::{SECRETS, exchange};
 
 type Envelope = ApiResult<OAuthTokenResponse>;
 
-/// The content, read by a derive of its own.
+/// The content, read by a separate derive.
 #[derive(Debug, Deserialize)]
 struct Content {
     id_token: Option<String>,
@@ -20,39 +20,36 @@ struct Content {
     status: Option<AuthenticationStatus>,
 }
 
-/// A member that the contract does not have.
+/// An unknown member, as a newer version of the contract may have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(
-    clippy::exhaustive_structs,
-    reason = "tests alone use this, and build it"
-)]
+#[allow(clippy::exhaustive_structs, reason = "only tests use and build this")]
 pub struct Newer {
-    /// Whether it stands within the content, if there is one, or beside it.
+    /// Whether it is a member of the content or of the envelope.
     pub in_content: bool,
-    /// Before which of the others it stands; wraps around.
+    /// The index of the member that it precedes; wraps around.
     pub at: usize,
-    /// Its name. One that the contract has at that place is left out.
+    /// Its name. A name of the contract is ignored.
     pub name: String,
-    /// Its value: JSON that nests less than a hundred times.
+    /// Its value: JSON with less than 100 levels.
     pub value: String,
 }
 
-/// What is written is read as the same, also where its members stand in another order, what
-/// is missing is `null`, and newer members stand between them: those leave no trace.
+/// Checks that an envelope reads back, also with its members in reverse order, with `null` for missing
+/// members, and with unknown members, which have no effect.
 pub fn envelope(written: &Envelope, newer: &[Newer]) {
     let Ok(plain) = serde_json::to_string(written) else {
-        panic!("{written:?} is not written");
+        panic!("{written:?} cannot be serialized");
     };
-    let woven = [false, true].map(|reversed| woven(written, newer, reversed));
-    for text in woven.iter().chain([&plain]) {
-        answered(text, written);
+    let extended = [false, true].map(|reversed| serialize(written, newer, reversed));
+    for text in extended.iter().chain([&plain]) {
+        check_reading(text, written);
         differential(text.as_bytes());
     }
 }
 
-/// [`envelope`] out of lines of text, each of a name, a space and a value: a field of the contract,
-/// those of the content after `content.`, or a newer one at the place where it stands. A value is
-/// JSON, or else text as it stands.
+/// Calls [`envelope`] with members that are read from lines of text. A line has a name, a space and a
+/// value. The names of the content's members begin with `content.`; names that the contract does not
+/// have are unknown members. A value is JSON or plain text.
 pub fn envelope_bytes(data: &[u8]) {
     let mut written = Envelope::default();
     let mut newer = Vec::new();
@@ -86,7 +83,7 @@ pub fn envelope_bytes(data: &[u8]) {
             "errorHash" => written.error_hash = text,
             "errorType" => written.error_type = text,
             "teamCode" => written.team_code = text,
-            // `null` is the same as nothing.
+            // `null` is the same as a missing member.
             "errorData" => {
                 written.error_data = RawValue::from_string(json(value))
                     .ok()
@@ -104,20 +101,20 @@ pub fn envelope_bytes(data: &[u8]) {
     envelope(&written, &newer);
 }
 
-/// A JSON string's text, or anything else as it stands.
+/// Returns the text of a JSON string, or any other value unchanged.
 fn text(value: &str) -> String {
     serde_json::from_str(value).unwrap_or_else(|_| value.to_owned())
 }
 
-/// JSON as it stands, or anything else as a JSON string.
+/// Returns JSON unchanged, and any other text as a JSON string.
 fn json(value: Option<&str>) -> String {
     let Some(value) = value else {
         return "null".to_owned();
     };
     let reads = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
-    // As deep as it will stand, in an envelope and its content.
-    let good = reads(value) && reads(&format!("[[{value}]]"));
-    if good {
+    // The brackets add the nesting of an envelope and its content.
+    let is_json = reads(value) && reads(&format!("[[{value}]]"));
+    if is_json {
         value.to_owned()
     } else {
         quoted(value)
@@ -128,8 +125,8 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A second writer of envelopes.
-fn woven(written: &Envelope, newer: &[Newer], reversed: bool) -> String {
+/// Serializes an envelope independently of its `Serialize` implementation.
+fn serialize(written: &Envelope, newer: &[Newer], reversed: bool) -> String {
     let text = |text: Option<&str>| text.map_or("null".to_owned(), quoted);
     let content = written.content.as_ref().map(|content| {
         let members = vec![
@@ -191,7 +188,7 @@ fn object<'a>(
     format!("{{{}}}", members.join(","))
 }
 
-fn same(read: &ApiResult<Content>, written: &Envelope, text: &str) {
+fn assert_same(read: &ApiResult<Content>, written: &Envelope, text: &str) {
     assert_eq!(read.status, written.status, "{text}");
     assert_eq!(read.message, written.message, "{text}");
     assert_eq!(read.display_message, written.display_message, "{text}");
@@ -210,23 +207,23 @@ fn same(read: &ApiResult<Content>, written: &Envelope, text: &str) {
     assert_eq!(raw(&read.error_data), raw(&written.error_data), "{text}");
 }
 
-/// The same as the body of a 200: what was written is either read back or told by the error.
-fn answered(text: &str, written: &Envelope) {
+/// Checks that the envelope reads back from the body of a 200, or that its error reports it.
+fn check_reading(text: &str, written: &Envelope) {
     let response = Response::new(text.as_bytes());
     let result = exchange(SECRETS[0]).parse_as::<Content>(response);
     let status = written.status.as_ref().map_or("", ApiResultStatus::as_str);
     match (status, result) {
-        ("ok", Ok(read)) => same(&read, written, text),
+        ("ok", Ok(read)) => assert_same(&read, written, text),
         ("", Err(error)) => assert_eq!(error.kind(), ErrorKind::Malformed, "{text}"),
-        (status, Err(error)) if status != "ok" => told(&error, written, text),
+        (status, Err(error)) if status != "ok" => check_rejection(&error, written, text),
         (_, result) => panic!("{text} is read as {result:?}"),
     }
 }
 
-fn told(error: &Error, written: &Envelope, text: &str) {
+fn check_rejection(error: &Error, written: &Envelope, text: &str) {
     assert_eq!(error.kind(), ErrorKind::Rejected, "{text}");
     let Some(rejection) = error.rejection() else {
-        panic!("nothing of {text} is told");
+        panic!("the error does not report {text}");
     };
     let fields = [
         (rejection.status().map(ApiResultStatus::as_str), {
@@ -245,13 +242,13 @@ fn told(error: &Error, written: &Envelope, text: &str) {
         ),
         (rejection.team_code(), written.team_code.as_deref()),
     ];
-    for (told, written) in fields {
+    for (reported, written) in fields {
         let written = written.filter(|text| !text.is_empty());
-        // A text that repeats the answer's own token is masked, and a long one is cut.
-        let changed = |told: &str| told.contains("[masked]") || told.ends_with('…');
+        // A text that repeats the response's own token is masked, and a long text is cut.
+        let changed = |reported: &str| reported.contains("[masked]") || reported.ends_with('…');
         assert!(
-            told == written || written.is_some() && told.is_some_and(changed),
-            "{told:?} is told of {text}"
+            reported == written || written.is_some() && reported.is_some_and(changed),
+            "the error reports {reported:?} for {text}"
         );
     }
 }

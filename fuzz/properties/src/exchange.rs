@@ -1,4 +1,4 @@
-//! The exchange that the properties are about, and all that it can grant.
+//! The exchange that the properties use, and the contents of its grants.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,23 +6,23 @@ use meshconnect_auth_core::{
     AuthenticationStatus, Credentials, Endpoint, Exchange, Grant, Moment, Token,
 };
 
-/// The secrets that [`decode`](crate::decode) exchanges: one that needs no escape anywhere, and one with
-/// something to escape for each encoding.
+/// The secrets in the properties: one needs no escapes in any encoding, the other needs escapes in every
+/// encoding.
 pub const SECRETS: [&str; 2] = ["canary-secret-7fQ2xW", "c4n&ry/+\"\\\n \u{e9}<\u{1f600}>=s"];
 
-/// The token that [`decode`](crate::decode) sends along.
+/// The bearer token of the exchange.
 pub const BEARER: &str = "canary-bearer-9dLmE0";
 
-/// When every answer here comes in: 2026-11-24T00:00:00Z.
+/// The time at which every response is received: 2026-11-24T00:00:00Z.
 pub const RECEIVED: Moment = Moment {
     mono: Duration::from_secs(1_000),
     wall: Duration::from_secs(1_795_478_400),
 };
 
-/// The longest lifetime that is granted.
+/// The longest lifetime of a grant.
 pub(crate) const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// An exchange of canary credentials with this secret, sent with [`BEARER`].
+/// Returns an exchange with canary credentials, this secret and [`BEARER`].
 pub(crate) fn exchange(secret: &str) -> Exchange {
     let credentials = Credentials::new("canary-client", secret);
     let bearer = Token::new(BEARER, SystemTime::UNIX_EPOCH);
@@ -30,11 +30,11 @@ pub(crate) fn exchange(secret: &str) -> Exchange {
         (Ok(credentials), Ok(bearer)) => {
             Exchange::new(Endpoint::default(), credentials).with_bearer(&bearer)
         }
-        _ => panic!("the canaries are good credentials"),
+        _ => panic!("the canaries are valid credentials"),
     }
 }
 
-/// All that a grant tells.
+/// The contents of a grant.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reading {
     pub(crate) id_token: String,

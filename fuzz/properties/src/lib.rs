@@ -1,16 +1,15 @@
-//! What holds for any input: property bodies as plain functions, which panic where a property does
-//! not hold.
+//! Properties that hold for any input. Each property is a function that panics if it does not hold.
 //!
-//! The property tests, the fuzz targets and the replay of their seeds all call these, so that a
-//! find of one is a test of the others. A body that needs a second opinion reads for itself, by
-//! other means than the code that it judges. Everything here goes through the public API.
+//! The property tests, the fuzz targets and the replay of the seeds call the same functions, so an
+//! input that one of them finds is a test for all of them. A property that needs an expected result
+//! computes it independently of the code under test. Everything here uses only the public API.
 //!
-//! Nothing of this is published: it exists for the tests of this repository alone.
+//! This crate is not published. It exists only for the tests of this repository.
 
 #![allow(
     clippy::panic,
     clippy::missing_panics_doc,
-    reason = "a panic is how a property that does not hold is reported"
+    reason = "a panic reports a property that does not hold"
 )]
 
 mod claims;
@@ -23,7 +22,7 @@ mod envelope;
 mod exchange;
 pub mod machine;
 mod naive_reader;
-mod raw_response;
+mod raw_message;
 mod request;
 mod retry_after;
 mod reveal;
@@ -36,15 +35,15 @@ pub use self::differential::differential;
 pub use self::endpoint::{endpoint, endpoint_bytes};
 pub use self::envelope::{Newer, envelope, envelope_bytes};
 pub use self::exchange::{BEARER, RECEIVED, SECRETS};
-pub use self::raw_response::response;
+pub use self::raw_message::response;
 pub use self::request::{request, request_bytes};
 pub use self::retry_after::{retry_after, retry_after_bytes};
 pub use self::reveal::{echoes, reveals};
 
-/// A property over plain bytes.
+/// A property of any bytes.
 pub type Property = fn(&[u8]);
 
-/// The properties of the core, each by the name of its fuzz target and of the folder of its seeds.
+/// The properties of the core, with the names of their fuzz targets and seed folders.
 pub const TARGETS: [(&str, Property); 8] = [
     ("claims", claims_bytes),
     ("decode", decode),

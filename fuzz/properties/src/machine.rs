@@ -1,11 +1,12 @@
-//! The machine against a second one, after each of any operations at any readings of the clocks.
+//! Compares the machine with a reference model, after each of a sequence of operations at arbitrary
+//! readings of the clocks.
 //!
-//! Every answer, every event and all that the machine shows has to be what `model` expects.
-//! Besides, `Facts` judges the answers by the outside alone, so that an error that both
-//! machines share does not pass either.
+//! Every answer, every event and the whole status of the machine must be what `model` expects.
+//! `invariants` additionally checks the answers from the outside, to find errors that the machine and
+//! the model share.
 
 mod answers;
-mod facts;
+mod invariants;
 mod model;
 mod operate;
 mod ops;
@@ -18,20 +19,20 @@ use meshconnect_auth_core::{
 };
 
 use self::answers::{exchange, jitter};
-use self::facts::Facts;
+use self::invariants::Invariants;
 use self::model::{Checked, Model, ensure};
 pub use self::ops::{Answer, Clock, Edge, Move, Nudge, Op, Which, operations};
 
-/// Both clocks where every run begins.
+/// The readings of both clocks at the start of every run.
 pub const BEGINNING: Moment = Moment {
     mono: Duration::from_secs(1_000),
     wall: Duration::from_secs(1_795_478_400),
 };
 
-/// No wait is longer: a whole acquisition.
+/// The longest allowed wait: a whole acquisition.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Applies `ops` to a machine with this seed. Afterwards, a last caller gets an answer although
+/// Applies `ops` to a machine with this seed. Then checks that a last caller gets an answer although
 /// every request is lost.
 pub fn run(ops: &[Op], seed: u64) {
     let mut world = World::new(seed);
@@ -41,7 +42,7 @@ pub fn run(ops: &[Op], seed: u64) {
     world.settle();
 }
 
-/// [`run`] with a seed and operations out of any bytes.
+/// Calls [`run`] with a seed and operations that are read from bytes.
 pub fn machine(data: &[u8]) {
     let (seed, ops) = data.split_at_checked(1).unwrap_or_default();
     run(
@@ -50,26 +51,26 @@ pub fn machine(data: &[u8]) {
     );
 }
 
-/// A machine, the second one, and everything around them.
+/// A machine, its reference model, and their environment.
 pub struct World {
     machine: Machine,
     model: Model,
-    facts: Facts,
+    invariants: Invariants,
     now: Moment,
     tickets: Vec<(Ticket, model::Ticket)>,
-    /// The flights that are still out, with their numbers.
+    /// The flights without an outcome, with their numbers.
     flights: Vec<(Flight, usize)>,
-    /// Every token that was ever minted or handed in.
+    /// Every token that was granted or handed in.
     tokens: Vec<String>,
     exchange: Exchange,
     clients: usize,
     answers: u32,
-    told: Vec<Event>,
+    events: Vec<Event>,
     seed: u64,
     log: Vec<(Op, Moment, Reply)>,
 }
 
-/// What the machine said to an operation, for the log.
+/// The machine's answer to an operation, for the log.
 #[derive(Clone, Copy)]
 enum Reply {
     Nothing,
@@ -92,13 +93,13 @@ impl fmt::Display for Reply {
 }
 
 impl World {
-    /// A machine that holds no token.
+    /// Creates a machine without a token.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::start(seed, jitter(seed), exchange(0, 0))
     }
 
-    /// The same again from the beginning.
+    /// Returns a copy in its initial state.
     #[must_use]
     pub fn anew(&self) -> Self {
         Self::start(self.seed, self.model.jitter(), exchange(0, 0))
@@ -108,7 +109,7 @@ impl World {
         Self {
             machine: Machine::new(Config::default(), exchange.clone(), seed),
             model: Model::new(jitter),
-            facts: Facts::default(),
+            invariants: Invariants::default(),
             now: BEGINNING,
             tickets: Vec::new(),
             flights: Vec::new(),
@@ -116,14 +117,14 @@ impl World {
             exchange,
             clients: 0,
             answers: 0,
-            told: Vec::new(),
+            events: Vec::new(),
             seed,
             log: Vec::new(),
         }
     }
 
-    /// Applies one operation, and checks all that follows. Tells what observers were told, or
-    /// nothing where there was nothing to apply it to.
+    /// Applies one operation, and checks the result. Returns the events, or `None` if the operation does
+    /// not apply.
     pub fn step(&mut self, op: Op) -> Option<Vec<Event>> {
         let result = self.apply(op).and_then(|applied| {
             if applied {
@@ -132,18 +133,18 @@ impl World {
             Ok(applied)
         });
         match result {
-            Ok(applied) => applied.then(|| std::mem::take(&mut self.told)),
+            Ok(applied) => applied.then(|| std::mem::take(&mut self.events)),
             Err(why) => self.fail(op, &why),
         }
     }
 
-    /// A last caller polls until there is an answer, and every request is lost.
+    /// Polls for a last caller until it has an answer, while every request is lost.
     ///
-    /// That ends in time: with the flight that is in flight, and three attempts with a wait for
-    /// each and another before the next.
+    /// The number of requests and the time are limited: the flight that is in flight, and three attempts
+    /// with a back-off between them.
     pub fn settle(&mut self) {
-        // Waits count from the highest reading.
-        self.now = self.facts.read(self.now);
+        // Waits are relative to the highest reading.
+        self.now = self.invariants.advance(self.now);
         let begun = self.now.mono;
         let sent = self.model.flights();
         let mut waits = 0_usize;
@@ -170,13 +171,13 @@ impl World {
         }
     }
 
-    /// The machine itself.
+    /// Returns the machine.
     #[must_use]
     pub fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    /// What the machine is trying.
+    /// Returns the machine's phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.machine.status(self.now).phase
@@ -187,29 +188,23 @@ impl World {
         for (op, now, reply) in &self.log {
             let _ = write!(log, "\n  {:?} {:?} {op:?}{reply}", now.mono, now.wall);
         }
-        panic!(
-            "{why}\nat {op:?}, with the seed {}, after\n{log}\n",
-            self.seed
-        )
+        panic!("{why}\nin {op:?}, with seed {}, after\n{log}\n", self.seed)
     }
 
-    /// All that the machine shows is right.
+    /// Checks the events, the cached token and the status against the model.
     fn check(&mut self) -> Checked {
-        self.model.nothing_else_was_told()?;
+        self.model.check_no_other_events()?;
         self.model.check_cached(self.machine.cached_token())?;
         let status = self.machine.status(self.now);
         self.model.check_phase(self.now, status.phase)?;
         let left = self.model.token_left(self.now);
         ensure(status.token_left == left, || {
-            format!(
-                "its token has {:?} left, and not {left:?}",
-                status.token_left
-            )
+            format!("token_left is {:?}, expected {left:?}", status.token_left)
         })?;
         let left = self.model.cooldown_left(self.now);
         ensure(status.cooldown_left == left, || {
             format!(
-                "its cooldown has {:?} left, and not {left:?}",
+                "cooldown_left is {:?}, expected {left:?}",
                 status.cooldown_left
             )
         })?;
@@ -219,11 +214,11 @@ impl World {
             _ => false,
         };
         ensure(right, || {
-            format!("its last error is {:?}", status.last_error)
+            format!("unexpected last_error {:?}", status.last_error)
         })?;
         let client = self.exchange.credentials().client_id();
         ensure(status.client_id == *client, || {
-            format!("it is for {:?}, and not {client:?}", status.client_id)
+            format!("client_id is {:?}, expected {client:?}", status.client_id)
         })
     }
 }

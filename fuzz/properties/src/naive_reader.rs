@@ -1,8 +1,7 @@
-//! A naive reader of answers and claims: it takes an object apart into names and raw values, and
-//! looks at those that the contract names, one by one.
+//! A naive reader of responses and claims: it splits an object into names and raw values, and reads
+//! the members of the contract one by one.
 //!
-//! `serde_json` cuts the raw values out without looking into them, so what stands in a field that
-//! nobody reads costs nothing. The names themselves are read as text.
+//! `serde_json` does not parse the raw values, so the value of an unknown member is never read.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::exchange::{Reading, TEN_YEARS};
 
-/// What a body means.
+/// The result of reading a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Granted(Reading),
@@ -24,13 +23,13 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// The verdict on the body of a 200.
+    /// Reads the body of a 200.
     pub(crate) fn on(body: &[u8]) -> Self {
         judge(body).unwrap_or(Self::Refused(ErrorKind::Malformed))
     }
 }
 
-/// No valid answer.
+/// The body is not a valid response.
 struct Malformed;
 
 fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
@@ -49,7 +48,7 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
     }
     envelope.once("errorData")?;
     let content = envelope.once("content")?;
-    // An empty one says no more than none.
+    // An empty status is the same as a missing one.
     let status = status.filter(|status| !status.is_empty());
     if status.ok_or(Malformed)? != "ok" {
         return Ok(Verdict::Refused(ErrorKind::Rejected));
@@ -69,7 +68,7 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
     if !is_bearer(&id_token) {
         return Err(Malformed);
     }
-    // There is no Date, so the claims matter only where nothing else tells.
+    // Without a `Date`, the claims matter only if there is no `expires_in`.
     let seconds = expires_in
         .or_else(|| claimed_lifetime(&id_token))
         .unwrap_or(300);
@@ -85,8 +84,8 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
     }))
 }
 
-/// An `expires_in`: an integer, or a string of digits. A float that is larger than any integer of
-/// 64 bits has no fraction either.
+/// Reads an `expires_in`: an integer or a string of digits. A float beyond the range of 64-bit integers
+/// counts as an integer, because it has no fraction.
 fn whole_seconds(value: &str) -> Result<i128, Malformed> {
     if let Some(text) = string(value) {
         let digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
@@ -103,7 +102,7 @@ fn whole_seconds(value: &str) -> Result<i128, Malformed> {
     }
 }
 
-/// RFC 6750, section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+/// Returns whether a text is a token of RFC 6750, section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 fn is_bearer(id_token: &str) -> bool {
     let end = id_token.find('=').unwrap_or(id_token.len());
     let (characters, padding) = id_token.split_at(end);
@@ -111,21 +110,21 @@ fn is_bearer(id_token: &str) -> bool {
     !characters.is_empty() && characters.chars().all(allowed) && padding.chars().all(|c| c == '=')
 }
 
-/// `exp - iat` of a JWT.
+/// Returns `exp - iat` of a JWT.
 fn claimed_lifetime(id_token: &str) -> Option<i128> {
     let claims = claims(id_token)?;
     let lifetime = claims.exp?.checked_sub(claims.iat?)?;
     Some(lifetime.clamp(i128::from(i64::MIN), i128::from(i64::MAX)))
 }
 
-/// What a JWT says of its life, in whole seconds within the range of an `i64`.
+/// The times in a JWT, in whole seconds within the range of an `i64`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Claims {
     pub(crate) exp: Option<i128>,
     pub(crate) iat: Option<i128>,
 }
 
-/// The claims of a JWT.
+/// Reads the claims of a JWT.
 pub(crate) fn claims(id_token: &str) -> Option<Claims> {
     let segments: Vec<&str> = id_token.split('.').collect();
     let [_, payload, _] = segments.as_slice() else {
@@ -154,13 +153,13 @@ fn numeric_date(value: &str) -> Option<i128> {
     Some(seconds.clamp(i128::from(i64::MIN), i128::from(i64::MAX)))
 }
 
-/// The text of a JSON string, if `value` is one.
+/// Returns the text of a JSON string, if `value` is one.
 fn string(value: &str) -> Option<String> {
     let is_string = value.starts_with('"');
     is_string.then(|| serde_json::from_str(value).ok())?
 }
 
-/// A JSON number, if `value` is one and in range.
+/// Returns a JSON number, if `value` is one and in range.
 fn number(value: &str) -> Option<Number> {
     let is_number = value.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     is_number.then(|| serde_json::from_str(value).ok())?
@@ -171,16 +170,16 @@ fn integer(number: &Number) -> Option<i128> {
     signed.or_else(|| number.as_u64().map(i128::from))
 }
 
-/// The members of an object as they stand: unlike a map, it forgets no duplicate.
+/// The members of an object in their order. Unlike a map, it keeps duplicates.
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl Members {
-    /// Reads a text that is an object and nothing else.
+    /// Reads a text that is exactly one object.
     fn read(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// The raw value of a member that may stand once; `null` is the same as none.
+    /// Returns the raw value of a member that may occur once. `null` is the same as a missing member.
     fn once(&self, name: &str) -> Result<Option<&str>, Malformed> {
         let mut found = self.0.iter().filter(|(key, _)| key == name);
         match (found.next(), found.next()) {
@@ -191,7 +190,7 @@ impl Members {
         }
     }
 
-    /// A string that may stand once.
+    /// Returns the text of a member that may occur once.
     fn text(&self, name: &str) -> Result<Option<String>, Malformed> {
         let value = self.once(name)?;
         value

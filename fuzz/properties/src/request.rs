@@ -1,11 +1,11 @@
-//! Any credentials become a request that reads back exactly, and shows no secret.
+//! A request with any credentials reads back exactly, and its `Debug` output shows no secret.
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use meshconnect_auth_core::{Credentials, Endpoint, ErrorKind, Exchange};
 
-/// Any credentials become a request whose body an independent reader reads back exactly, and
-/// nothing that is printed depends on the secret.
+/// Checks that an independent reader reads any credentials back from the request's body, and that no
+/// `Debug` output depends on the secret.
 pub fn request(id: &str, secret: &str) {
     let credentials = match Credentials::new(id, secret) {
         Ok(credentials) => credentials,
@@ -15,7 +15,10 @@ pub fn request(id: &str, secret: &str) {
             return;
         }
     };
-    assert!(!id.is_empty() && !secret.is_empty(), "took an empty half");
+    assert!(
+        !id.is_empty() && !secret.is_empty(),
+        "an empty client id or secret was accepted"
+    );
     assert_eq!(credentials.client_id().as_str(), id);
     assert_eq!(credentials.client_secret().expose(), secret);
 
@@ -30,13 +33,13 @@ pub fn request(id: &str, secret: &str) {
     assert!(!request.headers().contains_key(AUTHORIZATION));
     let read = serde_json::from_slice::<serde_json::Value>(request.body().as_ref()).ok();
     let written = serde_json::json!({ "clientId": id, "clientSecret": secret });
-    assert_eq!(read, Some(written), "the body reads back differently");
+    assert_eq!(read, Some(written), "the body does not read back");
     assert_eq!(
         exchange.request().into_body().into_bytes(),
         request.body().as_ref()
     );
 
-    // Nothing printed depends on the secret, except by the length of the body that it stands in.
+    // `Debug` output depends on the secret only through the length of the body.
     let size = |secret: &str| serde_json::to_string(secret).map_or(0, |json| json.len());
     let other = "x".repeat(size(secret).saturating_sub(size("")));
     if let Ok(other) = Credentials::new(id, other) {
@@ -50,7 +53,7 @@ pub fn request(id: &str, secret: &str) {
     }
 }
 
-/// [`request`] with the client id to the first line feed of `data`, and the secret after it.
+/// Calls [`request`] with the client id before the first line feed of `data` and the secret after it.
 pub fn request_bytes(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let (id, secret) = text.split_once('\n').unwrap_or((text, ""));

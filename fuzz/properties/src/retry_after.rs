@@ -1,4 +1,4 @@
-//! When an error says to come back, against a reader that goes by the words of the RFC, slowly.
+//! The retry time of an error agrees with a naive reader of RFC 9110.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use http::{Response, StatusCode};
 use meshconnect_auth_core::Moment;
 
 use crate::exchange::{RECEIVED, SECRETS, TEN_YEARS, exchange};
-use crate::raw_response::response;
+use crate::raw_message::response;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// When the answer may have come: now, at the first reading there is, around the turns of two
-/// centuries and of a year, in the last year that a date can name, and at the last reading.
+/// The times at which the response is received: now, the lowest reading, before and after turns of a
+/// century and of a year, the last second of an HTTP-date, and the highest reading.
 const CLOCKS: [Duration; 7] = [
     RECEIVED.wall,
     Duration::ZERO,
@@ -23,8 +23,8 @@ const CLOCKS: [Duration; 7] = [
     Duration::MAX,
 ];
 
-/// A time to come back is never more than ten years away, and is the one that a naive reader
-/// finds in `headers`.
+/// Checks that the retry time is the one that a naive reader finds in `headers`, and at most ten years
+/// away.
 pub fn retry_after(headers: &HeaderMap) {
     for wall in CLOCKS {
         let received = Moment {
@@ -35,7 +35,7 @@ pub fn retry_after(headers: &HeaderMap) {
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
         response.headers_mut().clone_from(headers);
         let Err(error) = exchange(SECRETS[0]).parse(response, received) else {
-            panic!("a 429 grants a token");
+            panic!("a 429 granted a token");
         };
         let retry_at = error.retry_at();
         if let Some(at) = retry_at {
@@ -56,7 +56,7 @@ pub fn retry_after(headers: &HeaderMap) {
     }
 }
 
-/// [`retry_after`] with the headers of a [`response`].
+/// Calls [`retry_after`] with the headers of a [`response`].
 pub fn retry_after_bytes(data: &[u8]) {
     retry_after(response(data).headers());
 }
@@ -77,8 +77,8 @@ fn naive(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     delays.max().map(|delay| delay.min(TEN_YEARS))
 }
 
-/// An HTTP-date (RFC 9110 §5.6.7) in seconds since the Unix epoch. One from before that, or with
-/// a leap second, is none.
+/// Reads an HTTP-date (RFC 9110 §5.6.7), in seconds since the Unix epoch. Dates before 1970 and leap
+/// seconds are invalid.
 pub(crate) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
     let text = value.to_str().ok()?.trim();
     let words: Vec<&str> = text.split(' ').collect();
@@ -106,7 +106,7 @@ pub(crate) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
                 time,
             )
         }
-        // Sun Nov  6 08:49:37 1994, and with a day of two digits
+        // Sun Nov  6 08:49:37 1994, with a day of one or two digits
         [weekday, month, "", day, time, year] => {
             seconds(weekday, digits(day, 1)?, month, digits(year, 4)?, time)
         }
@@ -186,8 +186,8 @@ fn days_in(year: u64) -> u64 {
     if leap { 366 } else { 365 }
 }
 
-/// The year that two digits mean: one that would be more than 50 years ahead is the most recent
-/// in the past.
+/// Returns the year that two digits stand for. A year more than 50 years in the future is in the past
+/// instead.
 fn year_ending_in(digits: u64, wall: Duration) -> Option<u64> {
     let mut days = wall.as_secs().checked_div(DAY)?;
     let this = (1970..=9999).find(|year| match days.checked_sub(days_in(*year)) {

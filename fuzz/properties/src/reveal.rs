@@ -1,17 +1,17 @@
-//! Whether a text gives a secret away: found by undoing encodings, where the mask looks for them.
+//! Finds secrets in a text by decoding it. The mask in the core encodes the secret instead.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// Whether someone who reads `text` can tell the secret: raw, or by undoing one layer of JSON
-/// escapes, percent encoding or base64.
+/// Returns whether `text` contains the secret, raw or in one layer of JSON escapes, percent encoding or
+/// base64.
 #[must_use]
 pub fn reveals(text: &str, secret: &str) -> bool {
-    let percent = |text: &str| holds(&percent_decoded(text), secret);
+    let percent = |text: &str| contains(&percent_decoded(text), secret);
     let base64 = |extra| {
-        // Encoded, it is longer than it was.
+        // The encoded secret is longer than the secret.
         runs(text, extra, secret.len())
-            .any(|run| alignments(&run).any(|bytes| holds(&bytes, secret)))
+            .any(|run| alignments(&run).any(|bytes| contains(&bytes, secret)))
     };
     text.contains(secret)
         || (text.contains('\\') && unescaped(text).contains(secret))
@@ -21,11 +21,11 @@ pub fn reveals(text: &str, secret: &str) -> bool {
         || base64("-_")
 }
 
-fn holds(bytes: &[u8], secret: &str) -> bool {
+fn contains(bytes: &[u8], secret: &str) -> bool {
     String::from_utf8_lossy(bytes).contains(secret)
 }
 
-/// The secret in each encoding that a server might echo it in.
+/// Returns the secret in each encoding in which a server may echo it.
 #[must_use]
 pub fn echoes(secret: &str) -> Vec<String> {
     let json = serde_json::to_string(secret).unwrap_or_default();
@@ -62,7 +62,7 @@ pub fn echoes(secret: &str) -> Vec<String> {
     ]
 }
 
-/// JSON and Rust escapes undone; what is no escape stays.
+/// Decodes JSON and Rust escapes. Other text stays unchanged.
 fn unescaped(text: &str) -> String {
     let mut units: Vec<u16> = Vec::new();
     let mut rest = text;
@@ -77,7 +77,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf16_lossy(&units)
 }
 
-/// The escape at the start of `text`, as UTF-16 units, and its length.
+/// Decodes the escape at the start of `text`, and returns its UTF-16 units and its length.
 fn escape(text: &str) -> Option<(Vec<u16>, usize)> {
     let rest = text.strip_prefix('\\')?;
     let short = match rest.chars().next()? {
@@ -106,7 +106,7 @@ fn escape(text: &str) -> Option<(Vec<u16>, usize)> {
     Some((vec![u16::try_from(u32::from(short)).ok()?], 2))
 }
 
-/// Digits alone: `from_str_radix` takes a sign for one, which no decoder does.
+/// Reads hexadecimal digits. `from_str_radix` would accept a sign, which decoders do not.
 fn number(hex: &[u8]) -> Option<u32> {
     let digit = |sum: u32, byte: &u8| {
         let digit = char::from(*byte).to_digit(16)?;
@@ -116,7 +116,7 @@ fn number(hex: &[u8]) -> Option<u32> {
     rest.iter().try_fold(digit(0, first)?, digit)
 }
 
-/// Percent encoding undone; what is none stays.
+/// Decodes percent encoding. Other text stays unchanged.
 fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -135,21 +135,21 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// The runs of base64 characters in `text`, in the alphabet that ends in `extra`, of at
-/// least the length `shortest`, as text in the URL-safe alphabet.
+/// Returns the runs of at least `shortest` base64 characters in `text`, converted to the URL-safe
+/// alphabet. `extra` has the last two characters of the alphabet in `text`.
 fn runs(text: &str, extra: &'static str, shortest: usize) -> impl Iterator<Item = String> {
     text.split(move |c: char| !c.is_ascii_alphanumeric() && !extra.contains(c))
         .filter(move |run| run.len() >= shortest)
         .map(|run| run.replace('+', "-").replace('/', "_"))
 }
 
-/// What a run of base64 decodes to from each of its first four characters on.
+/// Decodes a run of base64 from each of its first four characters.
 fn alignments(run: &str) -> impl Iterator<Item = Vec<u8>> {
     (0..4).filter_map(|start| {
         let run = run.get(start..)?;
         let whole = run.len().checked_sub(run.len() % 4)?;
         let tail = run.get(whole..)?;
-        // The last, partial group: its spare bits belong to something else.
+        // The last group may be partial, and its spare bits are not part of the secret.
         let mut bytes = URL_SAFE_NO_PAD.decode(run.get(..whole)?).ok()?;
         let last = URL_SAFE_NO_PAD.decode(format!("{tail:A<4}")).ok()?;
         let known = tail.len().saturating_mul(6) / 8;

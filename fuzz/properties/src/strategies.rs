@@ -1,8 +1,7 @@
-//! Strategies for [`proptest`](mod@proptest): whatever a caller or a server may bring.
+//! Strategies for [`proptest`](mod@proptest): values of callers and responses of servers.
 //!
-//! What is made is what may really come: mostly plain, often at an edge, and of servers also what
-//! they should never send. [`granting`] and [`refusing`] are the two halves of what a server
-//! should send; [`response`] is anything at all. There is no IO here and no clock.
+//! Most values are plain, and many are edge cases. Responses also include invalid ones: [`granting`] and
+//! [`refusing`] generate valid responses, and [`response`] generates any response.
 
 mod answers;
 mod dates;
@@ -23,22 +22,22 @@ pub use self::answers::{
 pub use self::json::{json, text};
 use self::json::{members, quoted, seconds};
 
-/// Credentials of any characters, with a secret of 8 or more: those are masked in what a server
-/// says.
+/// Generates credentials of any characters. The secret has at least 8 characters, because shorter ones
+/// are not masked in a server's text.
 pub fn credentials() -> impl Strategy<Value = Credentials> {
     let id = prop_oneof![3 => "[a-z0-9-]{1,36}", 1 => text()];
-    (id, secret()).prop_filter_map("an empty half", |(id, secret)| {
+    (id, secret()).prop_filter_map("the client id or the secret is empty", |(id, secret)| {
         Credentials::new(id, secret).ok()
     })
 }
 
-/// A client secret, with characters that need an escape in every encoding; never one character
-/// alone, over and over.
+/// Generates a client secret with characters that need escapes in every encoding. It never repeats a
+/// single character.
 pub fn secret() -> impl Strategy<Value = String> {
     "[ -~]{4}[a-z]{3}[0-9][ -~é例😀\n\t]{0,24}"
 }
 
-/// An endpoint, loopback or not, with and without a port and a path.
+/// Generates an endpoint, loopback or not, with and without a port and a path.
 pub fn endpoint() -> impl Strategy<Value = Endpoint> {
     let anywhere = (
         prop_oneof![
@@ -57,7 +56,7 @@ pub fn endpoint() -> impl Strategy<Value = Endpoint> {
         ),
     ];
     (base, 1..=u16::MAX, "(/[a-z0-9]{1,6}){0,2}/?").prop_filter_map(
-        "no base URL",
+        "the base URL is invalid",
         |((base, has_port), port, path)| {
             let port = if has_port {
                 format!(":{port}")
@@ -69,7 +68,7 @@ pub fn endpoint() -> impl Strategy<Value = Endpoint> {
     )
 }
 
-/// A base URL out of parts of which many are odd: what a user may type.
+/// Generates the text of a base URL, often invalid, as a user may type it.
 pub fn base_url() -> impl Strategy<Value = String> {
     let scheme = select(vec![
         "https://", "http://", "HTTPS://", "hTTp://", "ftp://", "https:/", "",
@@ -115,8 +114,7 @@ pub fn base_url() -> impl Strategy<Value = String> {
     })
 }
 
-/// The text of a token that can stand in a header (RFC 6750 §2.1): opaque, or a JWT with
-/// claims of any sort.
+/// Generates a token that is valid in a header (RFC 6750 §2.1): opaque, or a JWT with any claims.
 pub fn id_token() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => "[A-Za-z0-9._~+/-]{1,60}={0,2}",
@@ -124,16 +122,19 @@ pub fn id_token() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A token that expires between 1970 and 2100, without a status.
+/// Generates a token that expires between 1970 and 2100, without a status.
 pub fn token() -> impl Strategy<Value = Token> {
-    (id_token(), 0..4_102_444_800_u64).prop_filter_map("no token", |(id_token, expiry)| {
-        let expires_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expiry))?;
-        Token::new(&id_token, expires_at).ok()
-    })
+    (id_token(), 0..4_102_444_800_u64).prop_filter_map(
+        "the token is invalid",
+        |(id_token, expiry)| {
+            let expires_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(expiry))?;
+            Token::new(&id_token, expires_at).ok()
+        },
+    )
 }
 
-/// The payload of a JWT: `exp`, `iat` and more as an object, of the right types or not, which may
-/// be missing or stand twice.
+/// Generates the payload of a JWT: an object with `exp`, `iat` and `sub`, which can have wrong types, be
+/// missing or occur twice.
 pub fn claims() -> impl Strategy<Value = String> {
     members(vec![
         ("exp", seconds().boxed()),
@@ -142,7 +143,7 @@ pub fn claims() -> impl Strategy<Value = String> {
     ])
 }
 
-/// A token with these claims, unsigned.
+/// Returns an unsigned token with these claims.
 fn jwt(claims: &str) -> String {
     format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
 }

@@ -1,4 +1,4 @@
-//! What comes back of a flight: as a client would have it, and by the tables.
+//! The outcome of a flight, as a client parses it and as the tables define it.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,14 +9,14 @@ use meshconnect_auth_core::{
     Need, Step, Token, TransportError, TransportErrorKind,
 };
 
-use super::model::{Brought, Checked, Problem};
+use super::model::{Checked, Outcome, Problem};
 use super::ops::{Answer, Which};
 
-/// The credentials of a generation.
+/// Returns an exchange with the credentials of a client and a generation.
 pub(super) fn exchange(client: usize, generation: usize) -> Exchange {
     match Credentials::new(format!("client-{client}"), format!("secret-{generation}")) {
         Ok(credentials) => Exchange::new(Endpoint::default(), credentials),
-        Err(error) => panic!("no credentials: {error}"),
+        Err(error) => panic!("the credentials are valid, but got {error}"),
     }
 }
 
@@ -24,8 +24,8 @@ pub(super) fn token(name: &str, expires_at: SystemTime) -> Checked<Token> {
     Token::new(name, expires_at).map_err(|error| error.to_string())
 }
 
-/// How much of the jitter a machine with this seed has: it shows in its first token already, and
-/// has to be the same in each.
+/// Returns the share of the jitter that a machine with this seed applies, from 0 to 1. It is the same
+/// for each of its tokens, so one token is enough to measure it.
 pub(super) fn jitter(seed: u64) -> f64 {
     let lifetime = Duration::from_secs(1_000_000);
     let mut machine = Machine::new(Config::default(), exchange(0, 0), seed);
@@ -42,14 +42,17 @@ pub(super) fn jitter(seed: u64) -> f64 {
     let next_refresh = machine
         .cached_token()
         .map_or(Duration::ZERO, |cached| cached.next_refresh().mono);
-    // Half an hour before its end, and a tenth of its lifetime of jitter.
+    // The refresh is due half an hour before the end, minus a jitter of up to a tenth of the lifetime.
     let early = lifetime.saturating_sub(next_refresh).as_secs_f64() - 1_800.0;
     let jitter = early / 100_000.0;
-    assert!((0.0..=1.0).contains(&jitter), "a jitter of {jitter}");
+    assert!(
+        (0.0..=1.0).contains(&jitter),
+        "the jitter {jitter} is out of range"
+    );
     jitter
 }
 
-/// The answer as a client would have it.
+/// Returns the outcome that a client gets from this answer.
 pub(super) fn outcome(
     flight: &Flight,
     answer: Answer,
@@ -90,16 +93,16 @@ pub(super) fn outcome(
     Ok(flight.parse(response, now))
 }
 
-/// The same answer by the tables.
-pub(super) fn brought(answer: Answer, name: &str, mark: u32, now: Moment) -> Brought {
+/// Returns the outcome of the same answer by the tables.
+pub(super) fn expected_outcome(answer: Answer, name: &str, mark: u32, now: Moment) -> Outcome {
     let problem = |kind, retried| Problem {
         mark: Some(mark),
         retried,
         ..Problem::new(kind, 1)
     };
-    Brought::Problem(match answer {
+    Outcome::Problem(match answer {
         Answer::Token(_, Some(0)) | Answer::Malformed => problem(ErrorKind::Malformed, false),
-        Answer::Token(_, seconds) => return Brought::token(name.to_owned(), seconds),
+        Answer::Token(_, seconds) => return Outcome::token(name.to_owned(), seconds),
         Answer::Status(status, retry_after) => Problem {
             throttled: [429, 503].contains(&status),
             retry_at: retry_after

@@ -1,8 +1,8 @@
-//! A second machine, written from the design's two tables and not from the first one: plain
-//! lists of what happened, and no cleverness.
+//! The reference model of the machine. It is written from the design's tables, not from the machine's
+//! code, and keeps plain lists of everything that happened.
 //!
-//! What the first machine draws at random cannot be foretold. It tells its observers, so this one
-//! listens: it says which delays are allowed, and goes on with the one that was told.
+//! The model cannot predict the machine's random delays. It takes them from the machine's events, and
+//! checks that they are in the allowed range.
 
 mod cached;
 mod dates;
@@ -10,7 +10,7 @@ mod delays;
 mod effects;
 mod failures;
 mod problem;
-mod shown;
+mod status;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,23 +19,23 @@ use meshconnect_auth_core::{ErrorKind, Event, Moment, Need};
 
 use self::cached::CachedToken;
 use self::dates::{has_come, until};
-pub(super) use self::problem::{Brought, Problem};
+pub(super) use self::problem::{Outcome, Problem};
 
-/// The numbers, by their defaults.
+// The default settings.
 const ATTEMPT: Duration = Duration::from_secs(10);
 const ACQUISITION: Duration = Duration::from_secs(30);
 const LEFT_FOR_A_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// A check that went well, or how it did not.
+/// The result of a check; the error says what differs.
 pub(super) type Checked<T = ()> = Result<T, String>;
 
-pub(super) fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked {
-    if holds { Ok(()) } else { Err(what()) }
+pub(super) fn ensure(condition: bool, what: impl FnOnce() -> String) -> Checked {
+    if condition { Ok(()) } else { Err(what()) }
 }
 
-/// What the machine should answer to a poll.
+/// The expected answer to a poll.
 #[derive(Debug)]
 pub(super) enum Expected {
     Ready(String),
@@ -44,8 +44,7 @@ pub(super) enum Expected {
     Failed(Problem),
 }
 
-/// A call: what it needs, how many flights had been sent when it began, and how many acquisitions
-/// had failed.
+/// A call: its need, and the numbers of flights and of failed acquisitions before it began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ticket {
     need: Need,
@@ -60,43 +59,43 @@ struct Sent {
     generation: usize,
 }
 
-/// Some attempts that are one matter. If none is in flight, a back-off runs.
+/// The attempts of one acquisition. If no flight is in flight, a back-off runs.
 #[derive(Clone, Debug)]
 struct Acquisition {
     begun: Duration,
     probe: bool,
-    /// The attempts that failed, by the number of their flights.
+    /// The failed attempts, with the numbers of their flights.
     failed: Vec<(usize, Problem)>,
-    /// From when on the next may be sent.
+    /// The time from which the next attempt may be sent.
     again_at: Duration,
 }
 
 pub(super) struct Model {
-    /// How much of the jitter this instance has.
+    /// The share of the jitter that this instance applies, from 0 to 1.
     jitter: f64,
     mono: Duration,
     generation: usize,
-    /// Every flight; the first has the number 1.
+    /// Every flight. The first has the number 1.
     flights: Vec<Sent>,
-    /// Every acquisition that failed.
+    /// The error of every failed acquisition.
     failures: Vec<Problem>,
-    /// Every rejection that counted, with the number of flights before it.
+    /// Every accepted rejection, with the number of flights before it.
     rejected: Vec<(String, usize)>,
-    /// How many young tokens were rejected in a row.
+    /// The number of young tokens that were rejected in a row.
     row: usize,
-    /// The flight in flight: the first attempt of an acquisition, a later one, or a refresh ahead
-    /// if there is no acquisition.
+    /// The flight in flight: an attempt of the acquisition, or a refresh ahead if there is no
+    /// acquisition.
     in_flight: Option<usize>,
     acquisition: Option<Acquisition>,
     probe: bool,
     cached: Option<CachedToken>,
     cooldown: Option<(Moment, Problem)>,
-    /// The holds and delays that count for how long the next is.
+    /// The cooldowns and delays that determine the length of the next one.
     delays: Vec<Duration>,
-    /// The grants since the last failure or rejection.
+    /// The times of the grants since the last failure or rejection.
     grants: Vec<Moment>,
-    /// What the machine told its observers, and nobody has expected yet.
-    heard: VecDeque<Event>,
+    /// The machine's events that the model has not yet expected.
+    events: VecDeque<Event>,
 }
 
 impl Model {
@@ -116,19 +115,19 @@ impl Model {
             cooldown: None,
             delays: Vec::new(),
             grants: Vec::new(),
-            heard: VecDeque::new(),
+            events: VecDeque::new(),
         }
     }
 
-    /// Takes what the machine told of an operation, before the operation itself.
-    pub(super) fn hear(&mut self, event: Event) {
-        self.heard.push_back(event);
+    /// Records an event of the machine. Events of an operation are recorded before the model applies it.
+    pub(super) fn record_event(&mut self, event: Event) {
+        self.events.push_back(event);
     }
 
-    /// The machine has told nothing that was not expected.
-    pub(super) fn nothing_else_was_told(&self) -> Checked {
-        ensure(self.heard.is_empty(), || {
-            format!("it told its observers besides: {:?}", self.heard)
+    /// Checks that the model has expected every event of the machine.
+    pub(super) fn check_no_other_events(&self) -> Checked {
+        ensure(self.events.is_empty(), || {
+            format!("unexpected events: {:?}", self.events)
         })
     }
 
@@ -140,9 +139,9 @@ impl Model {
         }
     }
 
-    /// The first table, line by line.
+    /// Answers a poll by the rows of the first table.
     pub(super) fn poll(&mut self, now: Moment, ticket: &Ticket) -> Checked<Expected> {
-        let now = self.read(now);
+        let now = self.advance(now);
         self.notice_deadlines(now, Some(ticket))?;
         let usable = self.usable(now);
         // 1
@@ -169,7 +168,7 @@ impl Model {
         }
         // 4
         if let Some(flight) = self.in_flight {
-            let over = self.flight_over(flight);
+            let over = self.flight_deadline(flight);
             return Ok(Expected::Wait(over.saturating_sub(now.mono)));
         }
         if let Some(acquisition) = &self.acquisition
@@ -193,14 +192,14 @@ impl Model {
         });
         let number = acquisition.failed.len().saturating_add(1);
         let timeout = ATTEMPT.min(time_left(acquisition, now));
-        self.take_off(now, timeout);
+        self.send(now, timeout);
         self.expect_attempt(number, false)?;
         Ok(Expected::Send(timeout))
     }
 
-    /// Whether a refresh ahead is sent, with which time-out.
+    /// Returns the time-out of the refresh ahead, if one is sent.
     pub(super) fn poll_refresh(&mut self, now: Moment) -> Checked<Option<Duration>> {
-        let now = self.read(now);
+        let now = self.advance(now);
         self.notice_deadlines(now, None)?;
         let due = self
             .usable(now)
@@ -209,7 +208,7 @@ impl Model {
         if !due || busy || self.running(now).is_some() {
             return Ok(None);
         }
-        self.take_off(now, ATTEMPT);
+        self.send(now, ATTEMPT);
         if let Some(cached) = &mut self.cached {
             cached.next_refresh = now.after(ATTEMPT);
         }
@@ -217,8 +216,8 @@ impl Model {
         Ok(Some(ATTEMPT))
     }
 
-    /// The monotonic clock is clamped to the highest reading that anyone acted on.
-    fn read(&mut self, now: Moment) -> Moment {
+    /// Clamps the monotonic clock to its highest reading so far, and records the reading.
+    fn advance(&mut self, now: Moment) -> Moment {
         self.mono = self.mono.max(now.mono);
         self.clamped(now)
     }
@@ -242,7 +241,7 @@ impl Model {
             .filter(|(end, _)| !has_come(*end, now))
     }
 
-    fn flight_over(&self, flight: usize) -> Duration {
+    fn flight_deadline(&self, flight: usize) -> Duration {
         let sent = flight
             .checked_sub(1)
             .and_then(|index| self.flights.get(index));
@@ -251,7 +250,7 @@ impl Model {
         })
     }
 
-    fn take_off(&mut self, now: Moment, timeout: Duration) {
+    fn send(&mut self, now: Moment, timeout: Duration) {
         self.flights.push(Sent {
             at: now,
             timeout,

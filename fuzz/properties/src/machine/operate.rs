@@ -1,16 +1,16 @@
-//! What each operation does to the machine and to the model, and that both answer alike.
+//! Applies each operation to the machine and to the model, and compares their answers.
 
 use std::time::{Duration, SystemTime};
 
 use meshconnect_auth_core::{CachedToken, Moment, Need, Step, Transmit};
 
-use super::answers::{brought, exchange, outcome, token};
-use super::model::{Brought, Checked, Expected, ensure};
+use super::answers::{exchange, expected_outcome, outcome, token};
+use super::model::{Checked, Expected, Outcome, ensure};
 use super::ops::{Answer, Clock, Move, Nudge, Op, Which};
 use super::{LONGEST_WAIT, Reply, World};
 
 impl World {
-    /// Whether there was anything to apply it to.
+    /// Applies an operation. Returns whether it applied to anything.
     pub(super) fn apply(&mut self, op: Op) -> Checked<bool> {
         let now = self.now;
         let usable = self.machine.status(now).token_left.is_some();
@@ -38,7 +38,7 @@ impl World {
             Op::Begin(_) | Op::Abandon(_) | Op::NewCredentials { .. } | Op::Set(..)
         );
         if reads_the_clock {
-            self.facts.read(now);
+            self.invariants.advance(now);
         }
         let may_replace = matches!(
             op,
@@ -50,7 +50,7 @@ impl World {
         if let Some(before) = before.filter(|_| !may_replace) {
             let cached = self.machine.cached_token().map(CachedToken::token);
             ensure(cached == Some(before.token()), || {
-                "a usable token is cached no more".to_owned()
+                "a usable token was removed from the cache".to_owned()
             })?;
         }
         Ok(true)
@@ -69,17 +69,17 @@ impl World {
         };
         let failures = self.model.failures();
         let step = self.machine.poll(self.now, &ticket);
-        self.listen();
+        self.drain_events();
         let expected = self.model.poll(self.now, &mine)?;
         let reply = match (step, expected) {
             (Step::Ready(token), Expected::Ready(name)) if token.id_token() == name => {
-                self.facts.served(&name, self.now)?;
+                self.invariants.check_served(&name, self.now)?;
                 Reply::Ready
             }
             (Step::Send(transmit), Expected::Send(timeout)) => self.sent(transmit, timeout)?,
             (Step::Wait(time), Expected::Wait(mine)) if time == mine => {
                 ensure(!time.is_zero() && time <= LONGEST_WAIT, || {
-                    format!("a wait of {time:?}")
+                    format!("the wait {time:?} is out of range")
                 })?;
                 Reply::Wait(time)
             }
@@ -87,26 +87,28 @@ impl World {
                 Reply::Failed(error.kind())
             }
             (step, expected) => {
-                return Err(format!("it answers {step:?}, and not {expected:?}"));
+                return Err(format!("poll returned {step:?}, expected {expected:?}"));
             }
         };
-        self.one_error_for_all(failures)?;
+        self.check_waiters_share_the_error(failures)?;
         Ok(Some(reply))
     }
 
     fn refresh(&mut self) -> Checked<Option<Reply>> {
         let failures = self.model.failures();
         let transmit = self.machine.poll_refresh(self.now);
-        self.listen();
+        self.drain_events();
         let expected = self.model.poll_refresh(self.now)?;
         let reply = match (transmit, expected) {
             (Some(transmit), Some(timeout)) => self.sent(transmit, timeout)?,
             (None, None) => Reply::Nothing,
             (transmit, expected) => {
-                return Err(format!("it refreshes {transmit:?}, and not {expected:?}"));
+                return Err(format!(
+                    "poll_refresh returned {transmit:?}, expected {expected:?}"
+                ));
             }
         };
-        self.one_error_for_all(failures)?;
+        self.check_waiters_share_the_error(failures)?;
         Ok(Some(reply))
     }
 
@@ -121,28 +123,29 @@ impl World {
         };
         self.answers = self.answers.saturating_add(1);
         let outcome = outcome(&flight, answer, &name, self.answers, self.now)?;
-        let brought = brought(answer, &name, self.answers, self.now);
+        let expected_outcome = expected_outcome(answer, &name, self.answers, self.now);
         ensure(
-            outcome.is_ok() == matches!(brought, Brought::Token(..)),
-            || format!("{answer:?} is read as {outcome:?}"),
+            outcome.is_ok() == matches!(expected_outcome, Outcome::Token(..)),
+            || format!("{answer:?} was parsed as {outcome:?}"),
         )?;
-        self.facts.back(number);
-        if let Brought::Token(name, lifetime) = &brought {
-            self.facts.granted(name, number, *lifetime);
+        self.invariants.record_end(number);
+        if let Outcome::Token(name, lifetime) = &expected_outcome {
+            self.invariants.record_grant(name, number, *lifetime);
         }
         let failures = self.model.failures();
         self.machine.handle_outcome(self.now, flight, outcome);
-        self.listen();
-        self.model.outcome(self.now, number, brought)?;
-        self.one_error_for_all(failures)?;
+        self.drain_events();
+        self.model
+            .handle_outcome(self.now, number, expected_outcome)?;
+        self.check_waiters_share_the_error(failures)?;
         Ok(Some(Reply::Nothing))
     }
 
     fn abandon(&mut self, back: u8) -> Option<Reply> {
         let (flight, number) = take(&mut self.flights, back)?;
-        self.facts.back(number);
+        self.invariants.record_end(number);
         self.machine.handle_abandon(flight);
-        self.listen();
+        self.drain_events();
         self.model.abandon(number);
         Some(Reply::Nothing)
     }
@@ -152,31 +155,31 @@ impl World {
             return Ok(None);
         };
         let token = token(&name, SystemTime::UNIX_EPOCH)?;
-        let counts = self.machine.handle_rejection(self.now, &token);
-        self.listen();
+        let accepted = self.machine.handle_rejection(self.now, &token);
+        self.drain_events();
         let expected = self.model.rejection(self.now, &name)?;
-        ensure(counts == expected, || {
-            format!("a rejection of {name} counts: {counts}")
+        ensure(accepted == expected, || {
+            format!("handle_rejection of {name} returned {accepted}")
         })?;
-        if counts {
-            self.facts.rejected(name);
+        if accepted {
+            self.invariants.record_rejection(name);
         }
         Ok(Some(Reply::Nothing))
     }
 
     fn new_credentials(&mut self, same_id: bool) -> Reply {
         self.clients = self.clients.saturating_add(usize::from(!same_id));
-        let generation = self.facts.new_credentials();
+        let generation = self.invariants.new_credentials();
         self.exchange = exchange(self.clients, generation);
         self.machine
             .set_credentials(self.exchange.credentials().clone());
-        self.listen();
+        self.drain_events();
         self.model.new_credentials(same_id);
         Reply::Nothing
     }
 
-    /// The cached token itself, with another expiry, is not handed in: the tables know of a hand-in
-    /// at the very beginning alone.
+    /// Hands in a token other than the cached one, because the tables do not define the effect of the
+    /// cached token with another expiry.
     fn hand_in(&mut self, which: Which, lifetime: Duration) -> Checked<Option<Reply>> {
         let cached = self.machine.cached_token();
         let cached = cached.map(|cached| cached.token().id_token().to_owned());
@@ -188,8 +191,8 @@ impl World {
             return Ok(None);
         };
         self.machine.handle_token(self.now, token(&name, expiry)?);
-        self.listen();
-        self.facts.handed_in(&name, self.now, lifetime);
+        self.drain_events();
+        self.invariants.record_hand_in(&name, self.now, lifetime);
         self.model.handed_in(self.now, name, lifetime);
         Ok(Some(Reply::Nothing))
     }
@@ -199,9 +202,9 @@ impl World {
         Some(Reply::Nothing)
     }
 
-    /// If an acquisition has just failed, everyone who began before gets its error, or a token, and
-    /// sends nothing. `before` is how many had failed.
-    fn one_error_for_all(&mut self, before: usize) -> Checked {
+    /// If an acquisition has just failed, checks that all earlier callers get its error or a token, and
+    /// that none of them sends. `before` is the number of failed acquisitions before the operation.
+    fn check_waiters_share_the_error(&mut self, before: usize) -> Checked {
         if self.model.failures() == before {
             return Ok(());
         }
@@ -215,7 +218,7 @@ impl World {
                 _ => false,
             };
             ensure(right, || {
-                format!("one who waited, {ticket:?}, does not get the error")
+                format!("the waiter {ticket:?} did not get the error")
             })?;
         }
         Ok(())
@@ -224,25 +227,28 @@ impl World {
     fn sent(&mut self, transmit: Transmit, timeout: Duration) -> Checked<Reply> {
         let number = self.model.flights();
         ensure(transmit.timeout == timeout, || {
-            format!("a time-out of {:?}, and not {timeout:?}", transmit.timeout)
+            format!(
+                "the time-out is {:?}, expected {timeout:?}",
+                transmit.timeout
+            )
         })?;
         ensure(transmit.max_body == 64 * 1024, || {
-            format!("a body of {}", transmit.max_body)
+            format!("max_body is {}", transmit.max_body)
         })?;
         let current = self.exchange.request();
         ensure(
             transmit.request.body().as_ref() == current.body().as_ref(),
-            || "it sends other credentials".to_owned(),
+            || "the request has other credentials".to_owned(),
         )?;
-        self.facts.sent(self.now, timeout)?;
+        self.invariants.record_attempt(self.now, timeout)?;
         self.flights.push((transmit.flight, number));
         Ok(Reply::Send(number))
     }
 
-    fn listen(&mut self) {
+    fn drain_events(&mut self) {
         while let Some(event) = self.machine.poll_event() {
-            self.model.hear(event.clone());
-            self.told.push(event);
+            self.model.record_event(event.clone());
+            self.events.push(event);
         }
     }
 
@@ -297,7 +303,7 @@ impl World {
     }
 }
 
-/// The index of what is `back` steps from the last, wrapping around.
+/// Returns the index `back` steps before the last element, wrapping around.
 fn counted_back(length: usize, back: u8) -> usize {
     let back = usize::from(back).checked_rem(length).unwrap_or_default();
     length.saturating_sub(back).saturating_sub(1)

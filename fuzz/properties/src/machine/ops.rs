@@ -1,131 +1,128 @@
-//! What may happen to a machine, and how any bytes are read as that.
+//! The operations on a machine, and how bytes are read as operations.
 
-#![allow(
-    clippy::exhaustive_enums,
-    reason = "tests alone use these, and build them"
-)]
+#![allow(clippy::exhaustive_enums, reason = "only tests use and build these")]
 
 use std::time::Duration;
 
 use meshconnect_auth_core::{Need, TransportErrorKind};
 
-/// Something that may happen. Numbers count back from the latest and wrap around.
+/// An operation. Numbers count back from the latest element and wrap around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// A call begins, and polls.
+    /// Begins a call, and polls.
     Call(Need),
-    /// A call begins, and does not poll yet.
+    /// Begins a call, without polling.
     Begin(Need),
-    /// A call that began before polls.
+    /// Polls for an earlier call.
     Poll(u8),
-    /// Someone asks for a refresh ahead.
+    /// Polls for a refresh ahead.
     Refresh,
-    /// A flight that is still out comes back.
+    /// Ends a flight with an outcome.
     Answer(u8, Answer),
-    /// A flight that is still out is given back.
+    /// Abandons a flight without an outcome.
     Abandon(u8),
-    /// A token is rejected where it was used.
+    /// Rejects a token.
     Reject(Which),
-    /// Other credentials.
+    /// Replaces the credentials.
     NewCredentials {
-        /// Whether they are the same client's.
+        /// Whether the client id stays the same.
         same_id: bool,
     },
-    /// A token comes from elsewhere.
+    /// Hands in a token with this remaining lifetime.
     HandIn(Which, Duration),
-    /// Clocks move.
+    /// Moves clocks.
     Set(Clock, Move),
 }
 
-/// What comes back.
+/// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// A token, with this `expires_in`.
+    /// A 200 with a token and this `expires_in`.
     Token(Which, Option<u64>),
-    /// A status that is no 2xx, perhaps with `Retry-After`.
+    /// A status other than 2xx, with an optional `Retry-After` in seconds.
     Status(u16, Option<u32>),
     /// A 200 whose envelope has this status.
     Envelope(&'static str),
-    /// A 200 with nothing in it.
+    /// A 200 with an empty body.
     Malformed,
-    /// No answer.
+    /// A transport failure.
     Wire(TransportErrorKind),
 }
 
-/// Which token.
+/// A token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// One that nobody has seen.
+    /// A new token.
     New,
-    /// The one that is cached.
+    /// The cached token.
     CachedToken,
-    /// One that was seen before.
+    /// An earlier token.
     Former(u8),
 }
 
-/// Which clocks.
+/// The clocks that an operation moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// Both, by the same time.
     Both,
-    /// The monotonic clock alone.
+    /// Only the monotonic clock.
     Mono,
-    /// The wall clock alone.
+    /// Only the wall clock.
     Wall,
 }
 
-/// How a clock moves.
+/// The movement of a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// Forward by this time.
+    /// Forward by a duration.
     On(Duration),
-    /// Back by this time.
+    /// Back by a duration.
     Back(Duration),
-    /// Forward to a date, or to just before or after it.
+    /// Forward to an edge, or one nanosecond before or after it.
     To(Edge, Nudge),
-    /// To the first reading there is.
+    /// To the lowest reading.
     First,
-    /// To the last reading there is.
+    /// To the highest reading.
     Last,
 }
 
-/// A date to which a clock may be set.
+/// A time at which the machine's state changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
     /// The deadline of the flight in flight.
     FlightOver,
     /// The end of the back-off.
     BackOffOver,
-    /// Where an acquisition has too little left for a retry.
+    /// The time from which the acquisition has too little time left for a retry.
     NoMoreRetry,
     /// The deadline of the acquisition.
     AcquisitionOver,
     /// The end of the cooldown.
     CooldownOver,
-    /// Where the cached token may be refreshed.
+    /// The time from which the cached token may be refreshed.
     MayRefresh,
-    /// Where it is handed out no more.
+    /// The time from which the cached token is not usable.
     Unusable,
-    /// Where it expires.
+    /// The expiry of the cached token.
     Expired,
-    /// Where its rejection does not count as one in a row any more.
+    /// The time from which a rejection of the cached token starts a new row.
     Aged,
-    /// Where the failures before the last grant are forgotten.
+    /// The time from which the failures before the last grant are forgotten.
     Forgiven,
 }
 
-/// A nanosecond more or less.
+/// An offset of one nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nudge {
-    /// One less.
+    /// One nanosecond before.
     Before,
-    /// None.
+    /// No offset.
     At,
-    /// One more.
+    /// One nanosecond after.
     After,
 }
 
-/// Operations out of any bytes: three of them are one operation, or some that often come together.
+/// Reads operations from bytes. Each three bytes are one operation, or several that belong together.
 #[must_use]
 pub fn operations(data: &[u8]) -> Vec<Op> {
     let (chunks, _) = data.as_chunks();
@@ -140,7 +137,7 @@ pub fn operations(data: &[u8]) -> Vec<Op> {
 }
 
 impl Op {
-    /// The first byte says what happens; the others are for it to use.
+    /// Reads an operation: the first byte selects its kind, the others are its arguments.
     fn read(kind: u8, a: u8, b: u8) -> Self {
         match kind % 32 {
             0..=5 => Self::Call(need(a, b)),
@@ -166,7 +163,7 @@ impl Op {
         }
     }
 
-    /// What single bytes would rarely hit upon.
+    /// Reads a group of operations that random single operations rarely produce.
     fn read_some(a: u8, b: u8, ops: &mut Vec<Self>) {
         let to = |edge| Self::Set(Clock::Both, Move::To(edge, Nudge::At));
         let token = |which| Self::Answer(0, Answer::Token(which, pick(&LIFETIMES, b)));
@@ -293,7 +290,7 @@ fn need(a: u8, b: u8) -> Need {
     }
 }
 
-/// From a nanosecond to nearly nine hours.
+/// Reads a duration from one nanosecond to nearly nine hours.
 fn time(byte: u8) -> Duration {
     let scale: [u64; 8] = [
         1,
@@ -313,6 +310,6 @@ fn pick<T: Copy, const N: usize>(list: &[T; N], byte: u8) -> T {
     let index = usize::from(byte).checked_rem(N).unwrap_or_default();
     match list.get(index) {
         Some(item) => *item,
-        None => panic!("an empty list"),
+        None => panic!("the list is empty"),
     }
 }

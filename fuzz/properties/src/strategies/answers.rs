@@ -1,4 +1,4 @@
-//! What a server may answer.
+//! Strategies for the responses of a server.
 
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
@@ -15,7 +15,7 @@ use super::json::{json, members, quoted, seconds, text};
 
 const TEN_YEARS: i64 = 10 * 365 * 24 * 60 * 60;
 
-/// What came of a request: a value of the contract, or one that is not in it yet.
+/// Generates a result status: a value of the contract or an unknown one.
 pub fn api_result_status() -> impl Strategy<Value = ApiResultStatus> {
     prop_oneof![
         3 => select(ApiResultStatus::KNOWN),
@@ -23,7 +23,7 @@ pub fn api_result_status() -> impl Strategy<Value = ApiResultStatus> {
     ]
 }
 
-/// What came of an authentication: a value of the contract, or one that is not in it yet.
+/// Generates an authentication status: a value of the contract or an unknown one.
 pub fn authentication_status() -> impl Strategy<Value = AuthenticationStatus> {
     prop_oneof![
         3 => select(AuthenticationStatus::KNOWN),
@@ -31,7 +31,7 @@ pub fn authentication_status() -> impl Strategy<Value = AuthenticationStatus> {
     ]
 }
 
-/// The content of a token answer, of which any field may be missing, and with any `expires_in`.
+/// Generates the content of a token response. Any field can be missing, and `expires_in` is arbitrary.
 pub fn content() -> impl Strategy<Value = OAuthTokenResponse> {
     (
         option::of(id_token()),
@@ -41,17 +41,21 @@ pub fn content() -> impl Strategy<Value = OAuthTokenResponse> {
         .prop_map(|(id_token, expires_in, status)| token_response(id_token, expires_in, status))
 }
 
-/// An envelope of any status, of which any other field may be missing.
+/// Generates an envelope with any status. Any other field can be missing.
 pub fn envelope() -> impl Strategy<Value = ApiResult<OAuthTokenResponse>> {
-    let words = || option::of(text());
+    let field = || option::of(text());
     (
         api_result_status(),
-        (words(), words(), words(), words(), words()),
-        option::of(json().prop_filter("the same as none", |json| json != "null")),
+        (field(), field(), field(), field(), field()),
+        option::of(
+            json().prop_filter("`null` is the same as a missing field", |json| {
+                json != "null"
+            }),
+        ),
         option::of(content()),
     )
-        .prop_map(|(status, words, error_data, content)| {
-            let (message, display_message, error_hash, error_type, team_code) = words;
+        .prop_map(|(status, fields, error_data, content)| {
+            let (message, display_message, error_hash, error_type, team_code) = fields;
             let mut envelope = ApiResult::default();
             envelope.status = Some(status);
             envelope.message = message;
@@ -65,8 +69,8 @@ pub fn envelope() -> impl Strategy<Value = ApiResult<OAuthTokenResponse>> {
         })
 }
 
-/// Headers of an answer: those that the core reads, each of them in good and bad forms, and
-/// perhaps more than once.
+/// Generates the headers that the core reads, in valid and invalid forms. A header can occur more than
+/// once.
 pub fn headers() -> impl Strategy<Value = HeaderMap> {
     let trace_id = (
         select(vec![
@@ -96,7 +100,7 @@ pub fn headers() -> impl Strategy<Value = HeaderMap> {
         headers
             .into_iter()
             .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
-            // One name, several values: a map would keep the last alone.
+            // Collecting would keep only the last value of a name.
             .fold(HeaderMap::new(), |mut map, (name, value)| {
                 map.append(name, value);
                 map
@@ -104,7 +108,8 @@ pub fn headers() -> impl Strategy<Value = HeaderMap> {
     })
 }
 
-/// An answer that grants a token: a 200, an envelope `ok`, a lifetime of up to ten years.
+/// Generates a response that grants a token: a 200 with the envelope status `ok` and a lifetime of up to
+/// ten years.
 pub fn granting() -> impl Strategy<Value = Response<Vec<u8>>> {
     let content = (
         "[A-Za-z0-9_~+/-]{1,60}={0,2}",
@@ -112,7 +117,7 @@ pub fn granting() -> impl Strategy<Value = Response<Vec<u8>>> {
         option::of(authentication_status()),
     );
     (envelope(), content, headers()).prop_filter_map(
-        "no JSON",
+        "the envelope cannot be serialized",
         |(mut envelope, (id_token, expires_in, status), headers)| {
             envelope.status = Some(ApiResultStatus::Ok);
             envelope.content = Some(token_response(Some(id_token), Some(expires_in), status));
@@ -121,7 +126,8 @@ pub fn granting() -> impl Strategy<Value = Response<Vec<u8>>> {
     )
 }
 
-/// An answer of any status but 2xx, with an envelope, problem details, a page, or nothing.
+/// Generates a response with a status other than 2xx, with an envelope, problem details, a page, or an
+/// empty body.
 pub fn refusing() -> impl Strategy<Value = Response<Vec<u8>>> {
     let common = select(vec![400, 401, 403, 404, 429, 500, 502, 503, 504]);
     let code = prop_oneof![3 => common, 1 => prop_oneof![300..1000_u16, 100..200_u16]];
@@ -133,12 +139,12 @@ pub fn refusing() -> impl Strategy<Value = Response<Vec<u8>>> {
         }),
         1 => Just(Vec::new()),
     ];
-    (code, headers(), body).prop_filter_map("no status", |(code, headers, body)| {
+    (code, headers(), body).prop_filter_map("the status is invalid", |(code, headers, body)| {
         answer(StatusCode::from_u16(code).ok()?, headers, body)
     })
 }
 
-/// Any answer at all: good ones, refusals, what is nearly an answer ([`document`]), and bytes.
+/// Generates any response: grants, refusals, nearly valid bodies ([`document`]), and any bytes.
 pub fn response() -> impl Strategy<Value = Response<Vec<u8>>> {
     let body = prop_oneof![
         3 => document().prop_map(String::into_bytes),
@@ -146,14 +152,15 @@ pub fn response() -> impl Strategy<Value = Response<Vec<u8>>> {
         1 => vec(any::<u8>(), 0..200),
     ];
     let code = prop_oneof![3 => Just(200), 1 => 100..1000_u16];
-    let odd = (code, headers(), body).prop_filter_map("no status", |(code, headers, body)| {
-        answer(StatusCode::from_u16(code).ok()?, headers, body)
-    });
+    let odd = (code, headers(), body)
+        .prop_filter_map("the status is invalid", |(code, headers, body)| {
+            answer(StatusCode::from_u16(code).ok()?, headers, body)
+        });
     prop_oneof![1 => granting(), 2 => refusing(), 3 => odd]
 }
 
-/// Nearly a body of the token endpoint, or exactly one: members in any order, twice, missing, of
-/// the right type or not.
+/// Generates a body that is valid or nearly valid: its members can be in any order, be missing, occur
+/// twice, or have the wrong type.
 pub fn document() -> impl Strategy<Value = String> {
     let id_token = prop_oneof![6 => id_token(), 1 => text(), 1 => Just(String::new())];
     let status = authentication_status().prop_map(|status| status.to_string());

@@ -1,11 +1,11 @@
-//! Dates and delays as headers have them.
+//! Strategies for dates and delays in headers.
 
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// A delay in seconds, good or not.
+/// Generates a delay in seconds, valid or not.
 pub(super) fn delay() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => (0..100_000_u64).prop_map(|seconds| seconds.to_string()),
@@ -14,8 +14,8 @@ pub(super) fn delay() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A date from 1970 to 9999 in any of the three forms (RFC 9110 §5.6.7), with a year of two
-/// digits in one of them; now and then one that does not exist.
+/// Generates a date from 1970 to 9999 in any of the three forms of RFC 9110 §5.6.7, and sometimes an
+/// invalid one.
 pub(super) fn date() -> impl Strategy<Value = String> {
     let near = 1_790_000_000..1_800_000_000_u64;
     let at = prop_oneof![3 => near, 1 => 0..253_402_300_800_u64];
@@ -31,7 +31,7 @@ pub(super) fn date() -> impl Strategy<Value = String> {
     prop_oneof![6 => form, 1 => odd.prop_map(str::to_owned)]
 }
 
-/// A date, in seconds since the Unix epoch, in its three forms.
+/// Formats a time, in seconds since the Unix epoch, in the three forms of a date.
 fn dates(at: u64) -> Vec<String> {
     let at = Duration::from_secs(at).min(Duration::from_secs(253_402_300_799));
     let date = SystemTime::UNIX_EPOCH.checked_add(at);

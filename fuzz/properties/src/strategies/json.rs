@@ -1,16 +1,17 @@
-//! JSON as text.
+//! Strategies for JSON texts.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Any JSON value, as text with white space here and there.
+/// Generates any JSON value as text, with some white space.
 pub fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         select(vec!["null", "true", "false"]).prop_map(str::to_owned),
         any::<i64>().prop_map(|number| number.to_string()),
         any::<f32>()
-            .prop_filter("JSON has no such number", |number| number.is_finite())
+            .prop_filter("JSON cannot express the number", |number| number
+                .is_finite())
             .prop_map(|number| format!("{number:e}")),
         quoted(text()),
     ];
@@ -28,12 +29,12 @@ pub fn json() -> impl Strategy<Value = String> {
     })
 }
 
-/// A few characters, never none, of which some need an escape in JSON.
+/// Generates 1 to 12 characters, some of which need escapes in JSON.
 pub fn text() -> impl Strategy<Value = String> {
     "[a-z \"\\\\\u{0}-\u{1f}é例😀]{1,12}"
 }
 
-/// An `expires_in` or a date of a token: mostly a number, good or not.
+/// Generates an `expires_in` or a time of a token: usually a number, valid or not.
 pub(super) fn seconds() -> impl Strategy<Value = String> + Clone {
     prop_oneof![
         4 => (1..100_000_i64).prop_map(|number| number.to_string()),
@@ -44,11 +45,12 @@ pub(super) fn seconds() -> impl Strategy<Value = String> + Clone {
     ]
 }
 
-/// An object as JSON text: members in any order, twice, missing, of the right type or not.
+/// Generates an object whose members can be in any order, be missing, occur twice, or have the wrong
+/// type.
 pub(super) fn members(
     fields: Vec<(&'static str, BoxedStrategy<String>)>,
 ) -> impl Strategy<Value = String> {
-    // Most fields stand once, a few not at all or twice.
+    // Most fields occur once, a few do not occur or occur twice.
     let times = select(vec![1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 2]);
     let fields: Vec<_> = fields
         .into_iter()
@@ -69,7 +71,7 @@ pub(super) fn members(
         .prop_map(|members| format!("{{{}}}", members.join(",")))
 }
 
-/// A string of JSON.
+/// Generates a JSON string.
 pub(super) fn quoted(text: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
     text.prop_map(|text| serde_json::Value::from(text).to_string())
         .boxed()

@@ -1,11 +1,11 @@
-//! The cached token, and the dates of its life.
+//! The cached token and its times.
 
 use std::time::Duration;
 
 use meshconnect_auth_core::Moment;
 
 use super::Model;
-use super::dates::{told_expiry, until};
+use super::dates::{reported_expiry, until};
 use super::delays::part;
 
 const LONGEST_AHEAD: Duration = Duration::from_secs(30 * 60);
@@ -14,20 +14,20 @@ const LONGEST_MARGIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct CachedToken {
     pub(super) token: String,
-    /// What the token itself says of its expiry.
-    pub(super) told_expiry: Duration,
+    /// The expiry that the token reports.
+    pub(super) reported_expiry: Duration,
     pub(super) expires: Moment,
     pub(super) unusable: Moment,
     pub(super) refresh: Moment,
     pub(super) next_refresh: Moment,
-    /// 0 for one that was handed in.
+    /// The number of its flight, or 0 if it was handed in.
     pub(super) flight: usize,
     pub(super) sent: Moment,
     pub(super) left_on_arrival: Duration,
 }
 
 impl Model {
-    pub(super) fn life(
+    pub(super) fn cached_token(
         &self,
         token: String,
         sent: Moment,
@@ -43,7 +43,7 @@ impl Model {
         let refresh = before_end(ahead.saturating_add(jitter));
         CachedToken {
             token,
-            told_expiry: told_expiry(start.after(lifetime)),
+            reported_expiry: reported_expiry(start.after(lifetime)),
             expires: before_end(Duration::ZERO),
             unusable: before_end(margin),
             refresh,

@@ -1,14 +1,14 @@
-//! Dates on both clocks: whichever says sooner.
+//! Times on both clocks. A time has come as soon as one of the clocks has reached it.
 
 use std::time::Duration;
 
 use meshconnect_auth_core::Moment;
 
-/// Two computations of one date may round differently.
+/// The machine and the model may round a time differently.
 const ROUNDING: Duration = Duration::from_micros(1);
 
-/// The date that a token can tell; one that the platform cannot express is 1970.
-pub(super) fn told_expiry(date: Moment) -> Duration {
+/// Returns the expiry that a token reports. A time that the platform cannot express is 1970.
+pub(super) fn reported_expiry(date: Moment) -> Duration {
     date.system_time().map_or(Duration::ZERO, |_| date.wall)
 }
 

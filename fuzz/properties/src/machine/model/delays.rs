@@ -1,4 +1,4 @@
-//! How long what is drawn at random may be.
+//! The ranges of the random delays.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const BACKOFF: Duration = Duration::from_millis(500);
 const THROTTLED_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// What may be drawn.
+/// A range of delays.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
     pub(super) least: Duration,
@@ -29,8 +29,9 @@ impl Range {
         self.least <= delay && delay <= self.most
     }
 
-    /// A cooldown ends no sooner than the one that runs.
-    pub(super) fn or_what_is_left(self, cooldown_left: Option<Duration>) -> Self {
+    /// Extends the range to the time that is left of a running cooldown, because a new cooldown does not
+    /// end sooner.
+    pub(super) fn or_remaining_cooldown(self, cooldown_left: Option<Duration>) -> Self {
         let left = cooldown_left.unwrap_or_default();
         Self {
             least: self.least.max(left),
@@ -38,22 +39,22 @@ impl Range {
         }
     }
 
-    /// At least what the server asked for, and a little more, but not for ever.
-    pub(super) fn or_as_asked(self, problem: &Problem, now: Moment) -> Self {
+    /// Extends the range to the time of `Retry-After` plus jitter, up to the longest one.
+    pub(super) fn or_retry_after(self, problem: &Problem, now: Moment) -> Self {
         let Some(retry_at) = problem.retry_at else {
             return self;
         };
-        let asked = retry_at.saturating_sub(now.mono);
+        let requested = retry_at.saturating_sub(now.mono);
         Self {
-            least: self.least.max(asked.min(LONGEST_RETRY_AFTER)),
+            least: self.least.max(requested.min(LONGEST_RETRY_AFTER)),
             most: self
                 .most
-                .max(a_little_later(asked).min(LONGEST_RETRY_AFTER)),
+                .max(with_jitter(requested).min(LONGEST_RETRY_AFTER)),
         }
     }
 }
 
-/// How long it may be to the attempt after number `number`.
+/// Returns the range of the back-off after attempt `number`.
 pub(super) fn backoff(problem: &Problem, number: usize, now: Moment) -> Range {
     let mut most = if problem.throttled {
         THROTTLED_BACKOFF
@@ -67,18 +68,18 @@ pub(super) fn backoff(problem: &Problem, number: usize, now: Moment) -> Range {
     let Some(retry_at) = problem.retry_at else {
         return Range { least, most };
     };
-    let asked = retry_at.saturating_sub(now.mono);
+    let requested = retry_at.saturating_sub(now.mono);
     Range {
-        least: asked.max(least),
-        most: a_little_later(asked.max(most)),
+        least: requested.max(least),
+        most: with_jitter(requested.max(most)),
     }
 }
 
-/// One of so many equal parts.
+/// Divides a duration; a division by zero gives zero.
 pub(super) fn part(time: Duration, parts: u32) -> Duration {
     time.checked_div(parts).unwrap_or_default()
 }
 
-pub(super) fn a_little_later(delay: Duration) -> Duration {
+pub(super) fn with_jitter(delay: Duration) -> Duration {
     delay.saturating_add(part(delay, 10).max(Duration::from_secs(1)))
 }

@@ -1,27 +1,27 @@
-//! The second table: what an answer, a rejection, other credentials or a token from elsewhere does.
+//! The second table: the effects of outcomes, rejections, new credentials and handed-in tokens.
 
 use std::time::Duration;
 
 use meshconnect_auth_core::{ErrorKind, Event, Moment};
 
-use super::dates::{has_come, later, sooner, told_expiry, until};
-use super::{Brought, Checked, LONGEST_LIFETIME, Model, Problem, SETTLED};
+use super::dates::{has_come, later, reported_expiry, sooner, until};
+use super::{Checked, LONGEST_LIFETIME, Model, Outcome, Problem, SETTLED};
 
 const REMEMBERED_REJECTIONS: usize = 8;
 
 impl Model {
-    pub(in super::super) fn outcome(
+    pub(in super::super) fn handle_outcome(
         &mut self,
         now: Moment,
         flight: usize,
-        brought: Brought,
+        expected_outcome: Outcome,
     ) -> Checked {
-        let now = self.read(now);
+        let now = self.advance(now);
         let Some(sent) = flight
             .checked_sub(1)
             .and_then(|index| self.flights.get(index))
         else {
-            return Err(format!("there is no flight {flight}"));
+            return Err(format!("unknown flight {flight}"));
         };
         if sent.generation != self.generation {
             return Ok(());
@@ -29,10 +29,10 @@ impl Model {
         let sent = sent.at;
         let is_in_flight = self.in_flight == Some(flight);
         let joined = self.acquisition.is_some();
-        let (token, lifetime) = match brought {
-            Brought::Token(token, lifetime) => (token, lifetime),
-            Brought::Problem(problem) if is_in_flight => return self.failed(now, flight, problem),
-            Brought::Problem(_) => return Ok(()),
+        let (token, lifetime) = match expected_outcome {
+            Outcome::Token(token, lifetime) => (token, lifetime),
+            Outcome::Problem(problem) if is_in_flight => return self.failed(now, flight, problem),
+            Outcome::Problem(_) => return Ok(()),
         };
 
         let last = self.rejected.len().saturating_sub(REMEMBERED_REJECTIONS);
@@ -46,16 +46,16 @@ impl Model {
             };
         }
 
-        let mut new = self.life(token, sent, sent, lifetime, flight, now);
+        let mut new = self.cached_token(token, sent, sent, lifetime, flight, now);
         let same = self
             .cached
             .as_mut()
             .filter(|cached| cached.token == new.token);
         if let Some(cached) = same {
-            // Any answer may make the life of the cached token shorter, an old one too.
+            // Any answer, even a late one, may shorten the lifetime of the cached token.
             cached.expires = sooner(cached.expires, new.expires);
             cached.unusable = sooner(cached.unusable, new.unusable);
-            new.told_expiry = new.told_expiry.min(cached.told_expiry);
+            new.reported_expiry = new.reported_expiry.min(cached.reported_expiry);
             let delayed_until = cached.next_refresh;
             let usable = !has_come(cached.unusable, now);
             if usable && !(joined && self.in_flight.is_some()) {
@@ -67,16 +67,16 @@ impl Model {
                     return self.not_renewed(now, new);
                 }
             } else {
-                // Of an acquisition, or of a refresh that waiters have joined: the margin and the
-                // refresh point follow from what is left. (So they do for a late answer, if at
-                // that time an acquisition is in flight; the tables say neither.)
-                let told_expiry = new.told_expiry;
+                // In an acquisition, or in a refresh that waiters have joined, the margin and the
+                // refresh time follow from the time that is left. The same applies to a late answer
+                // while an acquisition is in flight; the tables do not define that case.
+                let reported_expiry = new.reported_expiry;
                 let left = until(cached.expires, now);
-                new = self.life(new.token, sent, now, left, flight, now);
-                new.told_expiry = told_expiry;
+                new = self.cached_token(new.token, sent, now, left, flight, now);
+                new.reported_expiry = reported_expiry;
             }
             if !is_in_flight {
-                // It comes late, and so changes nothing else: a delay goes on too.
+                // A late answer changes nothing else, so a delay continues.
                 new.next_refresh = later(new.refresh, delayed_until);
             }
         }
@@ -103,13 +103,15 @@ impl Model {
         self.acquisition = None;
         self.probe = false;
         self.grants.push(now);
-        match self.heard.pop_front() {
+        match self.events.pop_front() {
             Some(Event::Refreshed { lifetime, .. }) if lifetime == left => Ok(()),
-            other => Err(format!("it told {other:?} of a new token for {left:?}")),
+            other => Err(format!(
+                "got {other:?}, expected Refreshed with the lifetime {left:?}"
+            )),
         }
     }
 
-    /// As if it had never been sent.
+    /// Abandons a flight without an outcome, as if it had never been sent.
     pub(in super::super) fn abandon(&mut self, flight: usize) {
         if self.in_flight != Some(flight) {
             return;
@@ -127,7 +129,7 @@ impl Model {
     }
 
     pub(in super::super) fn rejection(&mut self, now: Moment, token: &str) -> Checked<bool> {
-        let now = self.read(now);
+        let now = self.advance(now);
         let Some(cached) = self.cached.take_if(|cached| cached.token == token) else {
             return Ok(false);
         };
@@ -138,29 +140,31 @@ impl Model {
             self.row
         };
         self.row = self.row.saturating_add(1);
-        match self.heard.pop_front() {
+        match self.events.pop_front() {
             Some(Event::Rejected { in_a_row, .. }) if usize::try_from(in_a_row) == Ok(self.row) => {
             }
             other => {
                 return Err(format!(
-                    "it told {other:?} of rejection {} in a row",
+                    "got {other:?}, expected Rejected with in_a_row {}",
                     self.row
                 ));
             }
         }
-        self.judge(now);
+        self.forget_settled_failures(now);
         if self.row > 1 {
             let problem = Problem::new(ErrorKind::TokenRejected, 0);
-            let range = self.delay_rule().or_what_is_left(self.cooldown_left(now));
+            let range = self
+                .delay_rule()
+                .or_remaining_cooldown(self.cooldown_left(now));
             let delay = self.expect_cooldown(&problem, range)?;
             self.delays.push(delay);
-            self.begin(now, delay, problem);
+            self.begin_cooldown(now, delay, problem);
         }
         Ok(true)
     }
 
-    /// The other credentials forget the row of rejections, the probe and the delay of a refresh
-    /// too, which the tables do not say.
+    /// Replaces the credentials. This also ends the row of rejections, the probe and the delay of a
+    /// refresh, which the tables do not define.
     pub(in super::super) fn new_credentials(&mut self, same_id: bool) {
         self.generation = self.generation.saturating_add(1);
         self.in_flight = None;
@@ -178,20 +182,19 @@ impl Model {
         }
     }
 
-    /// A token from elsewhere, `lifetime` of which is left by the wall clock. The tables know of
-    /// it at the very beginning alone; later it takes the place of whatever is cached. What was
-    /// rejected stays so.
+    /// Hands in a token with the remaining `lifetime` by the wall clock. It replaces the cached token,
+    /// unless it was rejected. The tables define this only for a new machine.
     pub(in super::super) fn handed_in(&mut self, now: Moment, token: String, lifetime: Duration) {
-        let told_expiry = told_expiry(now.after(lifetime));
-        let now = self.read(now);
+        let reported_expiry = reported_expiry(now.after(lifetime));
+        let now = self.advance(now);
         let last = self.rejected.len().saturating_sub(REMEMBERED_REJECTIONS);
         let mut refused = self.rejected.iter().skip(last);
         if refused.any(|(refused, _)| *refused == token) {
             return;
         }
         let lifetime = lifetime.min(LONGEST_LIFETIME);
-        let mut new = self.life(token, now, now, lifetime, 0, now);
-        new.told_expiry = told_expiry;
+        let mut new = self.cached_token(token, now, now, lifetime, 0, now);
+        new.reported_expiry = reported_expiry;
         if !has_come(new.unusable, now) {
             self.cached = Some(new);
             self.grants.push(now);

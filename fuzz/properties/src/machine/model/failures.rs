@@ -1,4 +1,4 @@
-//! What fails, and what follows: back-offs, cooldowns and delays.
+//! Failures and their effects: back-offs, cooldowns and delays.
 
 use std::time::Duration;
 
@@ -13,25 +13,26 @@ use super::{
 };
 
 const ATTEMPTS: usize = 3;
-const FIRST_HOLD: Duration = Duration::from_secs(1);
-const LONGEST_HOLD: Duration = Duration::from_secs(60);
+const FIRST_COOLDOWN: Duration = Duration::from_secs(1);
+const LONGEST_COOLDOWN: Duration = Duration::from_secs(60);
 
 impl Model {
-    /// What is past its deadline ends.
+    /// Ends the flight or the acquisition whose deadline has passed.
     pub(super) fn notice_deadlines(&mut self, now: Moment, asking: Option<&Ticket>) -> Checked {
         if let Some(flight) = self
             .in_flight
-            .filter(|flight| self.flight_over(*flight) <= now.mono)
+            .filter(|flight| self.flight_deadline(*flight) <= now.mono)
         {
             if self.acquisition.is_none() && self.usable(now).is_some() {
                 return self.failed(now, flight, Problem::timeout());
             }
-            // A refresh ahead whose token has gone is the first attempt of an acquisition.
-            self.join(flight);
+            // A refresh ahead of a token that is not usable counts as the first attempt of an
+            // acquisition.
+            self.join_acquisition(flight);
             let over = self.acquisition.as_ref().is_some_and(|acquisition| {
                 acquisition.begun.saturating_add(ACQUISITION) <= now.mono
             });
-            // Where nobody asks, in `poll_refresh`, the failure is as loud as any.
+            // `poll_refresh` has no ticket, so the acquisition ends in failure.
             if over && asking.is_some_and(|ticket| ticket.flights >= flight) {
                 self.in_flight = None;
                 self.acquisition = None;
@@ -58,15 +59,15 @@ impl Model {
         Ok(())
     }
 
-    /// The flight in flight failed.
+    /// Records the failure of the flight in flight.
     pub(super) fn failed(&mut self, now: Moment, flight: usize, problem: Problem) -> Checked {
         if self.acquisition.is_none() && self.usable(now).is_some() {
             return self.refresh_failed(now, problem);
         }
-        self.join(flight);
+        self.join_acquisition(flight);
         self.in_flight = None;
         let Some(acquisition) = &mut self.acquisition else {
-            return Err("there is no acquisition".to_owned());
+            return Err("the model has no acquisition".to_owned());
         };
         let number = acquisition.failed.len().saturating_add(1);
         let problem = Problem {
@@ -81,35 +82,38 @@ impl Model {
                 delay.saturating_add(LEFT_FOR_A_RETRY) <= time_left(acquisition, now)
             };
             if let Some(Event::Retry {
-                number: told,
+                number: reported,
                 delay,
                 error,
                 ..
-            }) = self.heard.front()
+            }) = self.events.front()
             {
                 let right = range.allows(*delay)
                     && fits(*delay)
-                    && usize::try_from(*told) == Ok(number)
+                    && usize::try_from(*reported) == Ok(number)
                     && problem.is(error);
                 ensure(right, || {
-                    format!("it told {:?} of {problem:?}, with {range:?}", self.heard)
+                    format!(
+                        "got {:?}, expected Retry of {problem:?} within {range:?}",
+                        self.events
+                    )
                 })?;
                 acquisition.again_at = now.mono.saturating_add(*delay);
-                self.heard.pop_front();
+                self.events.pop_front();
                 return Ok(());
             }
             ensure(!fits(range.most), || {
                 format!(
-                    "it told {:?} and gave up after attempt {number}",
-                    self.heard
+                    "got {:?}, expected Retry after attempt {number}",
+                    self.events
                 )
             })?;
         }
         self.end_in_failure(now, problem)
     }
 
-    /// Makes a refresh ahead the first attempt of an acquisition that began with it.
-    pub(super) fn join(&mut self, flight: usize) {
+    /// Makes the refresh ahead the first attempt of an acquisition.
+    pub(super) fn join_acquisition(&mut self, flight: usize) {
         let sent = flight
             .checked_sub(1)
             .and_then(|index| self.flights.get(index));
@@ -124,61 +128,61 @@ impl Model {
     }
 
     pub(super) fn end_in_failure(&mut self, now: Moment, problem: Problem) -> Checked {
-        self.judge(now);
-        let range = self.delay_rule().or_as_asked(&problem, now);
-        let range = range.or_what_is_left(self.cooldown_left(now));
+        self.forget_settled_failures(now);
+        let range = self.delay_rule().or_retry_after(&problem, now);
+        let range = range.or_remaining_cooldown(self.cooldown_left(now));
         let delay = self.expect_failed(&problem, false, range)?;
         let cached = self.expect_cooldown(&problem, Range::of(delay))?;
         self.delays.push(cached);
         self.acquisition = None;
         self.probe = true;
         self.failures.push(problem.clone());
-        self.begin(now, delay, problem);
+        self.begin_cooldown(now, delay, problem);
         Ok(())
     }
 
     pub(super) fn refresh_failed(&mut self, now: Moment, problem: Problem) -> Checked {
         self.in_flight = None;
-        self.judge(now);
-        let mut range = self.delay_rule().or_as_asked(&problem, now);
+        self.forget_settled_failures(now);
+        let mut range = self.delay_rule().or_retry_after(&problem, now);
         if problem.retry_at.is_some() {
-            range = range.or_what_is_left(self.cooldown_left(now));
+            range = range.or_remaining_cooldown(self.cooldown_left(now));
         }
         let delay = self.expect_failed(&problem, true, range)?;
         self.delays.push(delay);
-        self.put_off(now, delay);
+        self.delay_refresh(now, delay);
         if problem.retry_at.is_some() {
             self.expect_cooldown(&problem, Range::of(delay))?;
-            self.begin(now, delay, problem);
+            self.begin_cooldown(now, delay, problem);
         }
         Ok(())
     }
 
     pub(super) fn not_renewed(&mut self, now: Moment, same: CachedToken) -> Checked {
         self.in_flight = None;
-        self.judge(now);
+        self.forget_settled_failures(now);
         let range = self.delay_rule();
-        match self.heard.pop_front() {
+        match self.events.pop_front() {
             Some(Event::NotRenewed { delay, .. }) if range.allows(delay) => {
                 self.delays.push(delay);
                 self.cached = Some(same);
-                self.put_off(now, delay);
+                self.delay_refresh(now, delay);
                 Ok(())
             }
             other => Err(format!(
-                "it told {other:?} of the same token again, with {range:?}"
+                "got {other:?}, expected NotRenewed within {range:?}"
             )),
         }
     }
 
-    /// The next refresh is after the delay, and not before the refresh point.
-    pub(super) fn put_off(&mut self, now: Moment, delay: Duration) {
+    /// Sets the next refresh to the end of the delay, but not before the refresh time.
+    pub(super) fn delay_refresh(&mut self, now: Moment, delay: Duration) {
         if let Some(cached) = &mut self.cached {
             cached.next_refresh = later(cached.refresh, now.after(delay));
         }
     }
 
-    pub(super) fn begin(&mut self, now: Moment, delay: Duration, problem: Problem) {
+    pub(super) fn begin_cooldown(&mut self, now: Moment, delay: Duration, problem: Problem) {
         let end = now.after(delay);
         let end = match self.running(now) {
             Some((running, _)) => later(*running, end),
@@ -187,10 +191,10 @@ impl Model {
         self.cooldown = Some((end, problem));
     }
 
-    /// At a failure or rejection: whether a grant has stood long enough for the failures before it
-    /// to be forgotten. An attempt that is retried is no failure here; of several grants, the
-    /// first counts.
-    pub(super) fn judge(&mut self, now: Moment) {
+    /// Forgets the earlier failures if the first grant since then is old enough.
+    ///
+    /// This is called at a failure or a rejection. A failed attempt that is retried is not a failure.
+    pub(super) fn forget_settled_failures(&mut self, now: Moment) {
         let first = self.grants.first();
         if first.is_some_and(|grant| has_come(grant.after(SETTLED), now)) {
             self.delays.clear();
@@ -198,27 +202,27 @@ impl Model {
         self.grants.clear();
     }
 
-    /// How long the next cooldown or delay is.
+    /// Returns the range of the next cooldown or delay.
     pub(super) fn delay_rule(&self) -> Range {
-        let mut most = FIRST_HOLD;
+        let mut most = FIRST_COOLDOWN;
         for _ in &self.delays {
-            most = most.saturating_mul(2).min(LONGEST_HOLD);
+            most = most.saturating_mul(2).min(LONGEST_COOLDOWN);
         }
         Range {
-            least: part(most, 2).max(FIRST_HOLD),
+            least: part(most, 2).max(FIRST_COOLDOWN),
             most,
         }
     }
 
     pub(super) fn expect_attempt(&mut self, number: usize, ahead: bool) -> Checked {
-        match self.heard.pop_front() {
+        match self.events.pop_front() {
             Some(Event::Attempt {
-                number: told,
-                ahead: told_ahead,
+                number: reported,
+                ahead: reported_ahead,
                 ..
-            }) if usize::try_from(told) == Ok(number) && told_ahead == ahead => Ok(()),
+            }) if usize::try_from(reported) == Ok(number) && reported_ahead == ahead => Ok(()),
             other => Err(format!(
-                "it told {other:?} of attempt {number}, ahead: {ahead}"
+                "got {other:?}, expected Attempt {number}, ahead: {ahead}"
             )),
         }
     }
@@ -229,28 +233,28 @@ impl Model {
         ahead: bool,
         range: Range,
     ) -> Checked<Duration> {
-        match self.heard.pop_front() {
+        match self.events.pop_front() {
             Some(Event::Failed {
                 error,
-                ahead: told,
+                ahead: reported,
                 delay,
                 ..
-            }) if problem.is(&error) && told == ahead && range.allows(delay) => Ok(delay),
+            }) if problem.is(&error) && reported == ahead && range.allows(delay) => Ok(delay),
             other => Err(format!(
-                "it told {other:?} of {problem:?}, ahead: {ahead}, with {range:?}"
+                "got {other:?}, expected Failed with {problem:?}, ahead: {ahead}, within {range:?}"
             )),
         }
     }
 
     pub(super) fn expect_cooldown(&mut self, problem: &Problem, range: Range) -> Checked<Duration> {
-        match self.heard.pop_front() {
+        match self.events.pop_front() {
             Some(Event::CooldownStarted { error, delay, .. })
                 if problem.is(&error) && range.allows(delay) =>
             {
                 Ok(delay)
             }
             other => Err(format!(
-                "it told {other:?} of a cooldown after {problem:?}, with {range:?}"
+                "got {other:?}, expected CooldownStarted after {problem:?}, within {range:?}"
             )),
         }
     }

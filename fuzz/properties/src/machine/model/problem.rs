@@ -1,4 +1,4 @@
-//! What a flight brings, as far as anything follows from it.
+//! The outcome of a flight, reduced to what affects the machine.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use super::LONGEST_LIFETIME;
 
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(300);
 
-/// What went wrong, as far as anything follows from it.
+/// A failure, reduced to what affects the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Problem {
     pub(in super::super) kind: ErrorKind,
-    /// A number in the answer by which it is known again.
+    /// A number in the answer that identifies it.
     pub(in super::super) mark: Option<u32>,
-    /// Whether the same request may be sent again.
+    /// Whether the attempt may be retried.
     pub(in super::super) retried: bool,
-    /// Whether it was a 429 or a 503.
+    /// Whether the status is 429 or 503.
     pub(in super::super) throttled: bool,
     /// `Retry-After`, as a reading of the monotonic clock.
     pub(in super::super) retry_at: Option<Duration>,
@@ -50,15 +50,15 @@ impl Problem {
     }
 }
 
-/// What a flight brings.
+/// The outcome of a flight.
 #[derive(Clone, Debug)]
-pub(in super::super) enum Brought {
+pub(in super::super) enum Outcome {
     Token(String, Duration),
     Problem(Problem),
 }
 
-impl Brought {
-    /// A token with this `expires_in`.
+impl Outcome {
+    /// Returns the outcome of a token with this `expires_in`.
     pub(in super::super) fn token(name: String, seconds: Option<u64>) -> Self {
         let lifetime = seconds.map_or(UNKNOWN_LIFETIME, Duration::from_secs);
         if lifetime.is_zero() {

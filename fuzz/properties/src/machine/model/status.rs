@@ -1,4 +1,4 @@
-//! What the machine has to show, and the dates on which something changes.
+//! The expected status of the machine, and the times at which it changes.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use super::{ACQUISITION, Acquisition, Checked, LEFT_FOR_A_RETRY, Model, Problem,
 use crate::machine::ops::Edge;
 
 impl Model {
-    /// The machine caches what it should. Its own rounding counts from here on.
+    /// Checks the cached token, and takes over the machine's rounding of its times.
     pub(in super::super) fn check_cached(&mut self, cached: Option<&CachedToken>) -> Checked {
         match (&mut self.cached, cached) {
             (None, None) => Ok(()),
@@ -19,10 +19,12 @@ impl Model {
                     .expires_at()
                     .duration_since(SystemTime::UNIX_EPOCH);
                 let right = mine.token == cached.token().id_token()
-                    && expiry.is_ok_and(|expiry| expiry == mine.told_expiry)
+                    && expiry.is_ok_and(|expiry| expiry == mine.reported_expiry)
                     && near(mine.unusable, cached.usable_until())
                     && near(mine.next_refresh, cached.next_refresh());
-                ensure(right, || format!("it holds {cached:?}, and not {mine:?}"))?;
+                ensure(right, || {
+                    format!("the cached token is {cached:?}, expected {mine:?}")
+                })?;
                 if mine.next_refresh == mine.refresh {
                     mine.refresh = cached.next_refresh();
                 }
@@ -30,11 +32,11 @@ impl Model {
                 mine.unusable = cached.usable_until();
                 Ok(())
             }
-            (mine, cached) => Err(format!("it holds {cached:?}, and not {mine:?}")),
+            (mine, cached) => Err(format!("the cached token is {cached:?}, expected {mine:?}")),
         }
     }
 
-    /// The machine tries what it should.
+    /// Checks the phase.
     pub(in super::super) fn check_phase(&self, now: Moment, phase: Phase) -> Checked {
         let same = |number: u32, expected: usize| usize::try_from(number) == Ok(expected);
         let right = match (&self.acquisition, self.in_flight, phase) {
@@ -50,7 +52,7 @@ impl Model {
         };
         ensure(right, || {
             let (acquisition, flight) = (&self.acquisition, self.in_flight);
-            format!("it is in {phase:?}, with {acquisition:?} and flight {flight:?}")
+            format!("the phase is {phase:?}, expected {acquisition:?} with flight {flight:?}")
         })
     }
 
@@ -80,8 +82,8 @@ impl Model {
         self.flights.len()
     }
 
-    /// When that is, if it is to come at all. Dates of the monotonic clock alone are as far away
-    /// on the wall clock.
+    /// Returns the time of an edge, if it exists. A time on the monotonic clock alone is as far away on
+    /// the wall clock.
     pub(in super::super) fn date(&self, edge: Edge, now: Moment) -> Option<Moment> {
         let now = self.clamped(now);
         let mono = |mono: Duration| Moment {
@@ -92,7 +94,9 @@ impl Model {
         let cached = self.cached.as_ref();
         let acquisition = self.acquisition.as_ref();
         match edge {
-            Edge::FlightOver => self.in_flight.map(|flight| mono(self.flight_over(flight))),
+            Edge::FlightOver => self
+                .in_flight
+                .map(|flight| mono(self.flight_deadline(flight))),
             Edge::BackOffOver => acquisition.map(|acquisition| mono(acquisition.again_at)),
             Edge::NoMoreRetry => acquisition
                 .map(|acquisition| mono(over(acquisition).saturating_sub(LEFT_FOR_A_RETRY))),

@@ -1,16 +1,14 @@
-//! A raw HTTP response out of any bytes.
+//! Reads raw HTTP messages.
 
 use http::header::HeaderName;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-/// A raw HTTP response out of any bytes: a status line, header lines and an empty line, each
-/// ended by LF, then the body to the last byte. A head line that is none is left out, and
-/// without a status line all of it is the body of a 200.
+/// Reads a raw HTTP response from any bytes: a status line, header lines and an empty line, each
+/// terminated by LF, then the body. Invalid header lines are ignored. Without a status line, all bytes
+/// are the body of a 200.
 #[must_use]
 pub fn response(data: &[u8]) -> Response<Vec<u8>> {
-    let split = data.windows(2).position(|pair| pair == b"\n\n");
-    let parts = split.and_then(|at| Some((data.get(..at)?, data.get(at.checked_add(2)?..)?)));
-    let Some((head, body)) = parts else {
+    let Some((head, body)) = split_head(data) else {
         return Response::new(data.to_vec());
     };
     let mut lines = head.split(|byte| *byte == b'\n');
@@ -24,6 +22,19 @@ pub fn response(data: &[u8]) -> Response<Vec<u8>> {
     };
     let mut response = Response::new(body.to_vec());
     *response.status_mut() = status;
+    *response.headers_mut() = headers(lines);
+    response
+}
+
+/// Splits a raw message at its first empty line into head and body.
+pub(crate) fn split_head(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = data.windows(2).position(|pair| pair == b"\n\n")?;
+    Some((data.get(..at)?, data.get(at.checked_add(2)?..)?))
+}
+
+/// Reads header lines, and ignores the invalid ones.
+pub(crate) fn headers<'a>(lines: impl Iterator<Item = &'a [u8]>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     for line in lines {
         let Some(at) = line.iter().position(|byte| *byte == b':') else {
             continue;
@@ -33,8 +44,8 @@ pub fn response(data: &[u8]) -> Response<Vec<u8>> {
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
         {
-            response.headers_mut().append(name, value);
+            headers.append(name, value);
         }
     }
-    response
+    headers
 }
