@@ -34,10 +34,7 @@ pub(crate) fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            print_message(format_args!("error: {failure}"));
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => fail(&failure),
     }
 }
 
@@ -115,12 +112,14 @@ fn print_usage(mut message: clap::Error) -> ExitCode {
     }
     match message.print() {
         Ok(()) => ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(Failure::USAGE)),
-        Err(error) => {
-            let failure = Failure::Output(error);
-            print_message(format_args!("error: {failure}"));
-            ExitCode::from(failure.exit_code())
-        }
+        Err(error) => fail(&Failure::Output(error)),
     }
+}
+
+/// Prints a failure to stderr, and returns its exit code.
+fn fail(failure: &Failure) -> ExitCode {
+    print_message(format_args!("error: {failure}"));
+    ExitCode::from(failure.exit_code())
 }
 
 /// Prints a message to stderr. A failure is ignored, because there is no other place to report it.

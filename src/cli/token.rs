@@ -34,7 +34,11 @@ async fn get(args: TokenArgs) -> Result<Token, Failure> {
     let request = on_thread(move || acquire(transport, endpoint, credentials, config, verbose));
     timeout(limit.saturating_add(GRACE), request)
         .await
-        .unwrap_or_else(|_| Err(Error::from(overdue()).into()))
+        .unwrap_or_else(|_| {
+            let detail = "the HTTP client missed its own time-out";
+            let error = TransportError::with_detail(TransportErrorKind::Timeout, detail);
+            Err(Error::from(error).into())
+        })
 }
 
 /// How much later the program's own time-out fires than the client's, whose error says more.
@@ -42,11 +46,6 @@ async fn get(args: TokenArgs) -> Result<Token, Failure> {
 /// The program needs its own, because an endless flood of 1xx responses keeps the client's runtime
 /// busy, so that none of its timers fire.
 const GRACE: Duration = Duration::from_millis(500);
-
-fn overdue() -> TransportError {
-    let detail = "the HTTP client missed its own time-out";
-    TransportError::with_detail(TransportErrorKind::Timeout, detail)
-}
 
 /// Gets a token with the chosen HTTP client, and blocks until it arrives.
 fn acquire(
