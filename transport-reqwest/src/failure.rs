@@ -8,7 +8,7 @@ use meshconnect_auth_core::{TransportError, TransportErrorKind};
 
 /// Converts an error, and classifies it by the step that failed.
 pub(crate) fn of(error: reqwest::Error) -> TransportError {
-    // The core's errors name the endpoint already.
+    // The caller knows the URL, which would make every message longer.
     let error = error.without_url();
     TransportError::new(kind(&error), &error)
 }
