@@ -1,4 +1,5 @@
-//! The program `meshconnect-auth`: prints tokens for scripts and serves an emulator of the token endpoint.
+//! The program `meshconnect-auth`: prints tokens for scripts and serves an emulator of the token
+//! endpoint.
 
 mod cli;
 

@@ -50,7 +50,11 @@ fn start_runtime() -> Result<Runtime, Failure> {
     runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::Setup(format!("the tokio runtime did not start: {error}; check the limits on threads and open files")))
+        .map_err(|error| {
+            Failure::Setup(format!(
+                "the tokio runtime did not start: {error}; check the limits on threads and open files"
+            ))
+        })
 }
 
 async fn run(command: Command) -> Result<(), Failure> {

@@ -14,7 +14,8 @@ use super::environment::{self, BASE_URL, CLIENT_ID, CLIENT_SECRET};
 use super::failure::Failure;
 use super::{on_thread, output, print_message, start_runtime};
 
-/// Gets a token and writes it to stdout. If it is dropped before the token arrives, it writes nothing.
+/// Gets a token and writes it to stdout. If it is dropped before the token arrives, it writes
+/// nothing.
 pub(crate) async fn run(args: TokenArgs) -> Result<(), Failure> {
     let format = args.format;
     let token = get(args).await?;
@@ -117,8 +118,8 @@ impl Target {
         })?;
         if !endpoint.is_https() && !endpoint.is_loopback() {
             print_message(format_args!(
-                "warning: {endpoint} is plain http: everyone on the network path can read the client \
-                 secret and the token"
+                "warning: {endpoint} is plain http: everyone on the network path can read the \
+                 client secret and the token"
             ));
         }
         Ok(Self {

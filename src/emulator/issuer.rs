@@ -31,8 +31,8 @@ use super::envelope::{
 /// | other credentials | 403, envelope `permissionDenied` |
 /// | the right credentials | 200, envelope `ok`, a new token |
 ///
-/// The first row that applies decides. An `Authorization` header is ignored: the contract lists one,
-/// but does not say that the endpoint needs a token.
+/// The first row that applies decides. An `Authorization` header is ignored: the contract lists
+/// one, but does not say that the endpoint needs a token.
 ///
 /// | any other path of `/admin/api/v1/`, by any method | answer |
 /// |---|---|
@@ -43,9 +43,9 @@ use super::envelope::{
 /// envelope has no content. Any other path gets a 404, envelope `notFound`. So does a misspelt path
 /// of the token endpoint (other letter case, trailing slash).
 ///
-/// The body of a 401, 405, 413 or 415 is `{"statusCode": …}` instead of the envelope, as other admin
-/// endpoints document it. The only part of the request in an answer is the client id, inside the
-/// token.
+/// The body of a 401, 405, 413 or 415 is `{"statusCode": …}` instead of the envelope, as other
+/// admin endpoints document it. The only part of the request in an answer is the client id, inside
+/// the token.
 #[derive(Clone, Debug)]
 pub struct Issuer {
     credentials: Credentials,
@@ -81,12 +81,12 @@ impl Issuer {
 
     /// Answers one request.
     ///
-    /// `now` is the time since the Unix epoch; it becomes the token's `iat`. `serial` becomes the token's
-    /// `jti`, so another serial gives another token.
+    /// `now` is the time since the Unix epoch; it becomes the token's `iat`. `serial` becomes the
+    /// token's `jti`, so another serial gives another token.
     ///
-    /// A token has three base64url segments like a JWT, and its header says HS256. The third segment is a
-    /// fixed text instead of a signature, so no other verifier accepts it. The issuer recognizes its
-    /// tokens by creating them again from their claims.
+    /// A token has three base64url segments like a JWT, and its header says HS256. The third
+    /// segment is a fixed text instead of a signature, so no other verifier accepts it. The issuer
+    /// recognizes its tokens by creating them again from their claims.
     #[must_use]
     pub fn answer(&self, request: &Request<Bytes>, now: Duration, serial: u64) -> Response<Bytes> {
         match Route::of(request) {
@@ -238,7 +238,8 @@ struct TokenRequest<'a> {
 
 impl<'a> TokenRequest<'a> {
     fn read(body: &'a [u8]) -> Result<Self, Refusal> {
-        /// `ClientAdminTokenRequest` with optional fields, because a missing field has its own refusal.
+        /// `ClientAdminTokenRequest` with optional fields, because a missing field has its own
+        /// refusal.
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         struct Fields<'a> {
@@ -336,8 +337,8 @@ mod tests {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
     }
 
-    /// Checks the properties that all answers share, and returns the code with the envelope's `status`
-    /// and `errorType`.
+    /// Checks the properties that all answers share, and returns the code with the envelope's
+    /// `status` and `errorType`.
     fn outcome(request: &Request<Bytes>) -> (u16, String, String) {
         let response = issuer().answer(request, AT, 7);
         assert_eq!(

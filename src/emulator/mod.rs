@@ -13,8 +13,8 @@
 //!
 //! [`Issuer`] implements the same contract without a server: a request in, a response out.
 //!
-//! The emulator is not a security boundary. Its tokens are not signed, and it does not wipe its copy
-//! of a request's body.
+//! The emulator is not a security boundary. Its tokens are not signed, and it does not wipe its
+//! copy of a request's body.
 //!
 //! ```
 //! use std::io::{Read, Write};

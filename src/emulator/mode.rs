@@ -8,8 +8,8 @@ use meshconnect_auth_core::Error;
 /// A way in which an [`Emulator`](super::Emulator) misbehaves across requests.
 ///
 /// In a mode, an answer depends on earlier ones or on the clock, which a
-/// [script](super::Emulator::script) cannot express. For a throttled, failing, slow or torn answer, a
-/// wrong `Date` or a wrong `expires_in`, script a [`Reply`](super::Reply).
+/// [script](super::Emulator::script) cannot express. For a throttled, failing, slow or torn answer,
+/// a wrong `Date` or a wrong `expires_in`, script a [`Reply`](super::Reply).
 ///
 /// [`EmulatorBuilder::mode`](super::EmulatorBuilder::mode) adds a mode; several can be combined. No
 /// mode is set by default. A test suite can run against each:
@@ -32,8 +32,8 @@ pub enum Mode {
     /// The token endpoint grants the same token until it expires, each time with the `expires_in`
     /// of a new one, like a server that caches its tokens.
     ///
-    /// A client that trusts `expires_in` uses an expired token. A client that requests tokens until it
-    /// gets a different one never stops.
+    /// A client that trusts `expires_in` uses an expired token. A client that requests tokens until
+    /// it gets a different one never stops.
     SameToken,
     /// Downstream endpoints accept only the token that was granted last. Each grant revokes the
     /// earlier tokens.
@@ -104,8 +104,8 @@ impl FromStr for Mode {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) if the text is not the
-    /// name of a mode.
+    /// [`ErrorKind::Configuration`](meshconnect_auth_core::ErrorKind::Configuration) if the text is
+    /// not the name of a mode.
     fn from_str(name: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
         found.ok_or_else(|| {

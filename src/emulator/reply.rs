@@ -91,8 +91,8 @@ impl Reply {
         }
     }
 
-    /// Sets a header, in place of the answer's own. `Date` can be set too. A name that is set twice is
-    /// sent twice.
+    /// Sets a header, in place of the answer's own. `Date` can be set too. A name that is set twice
+    /// is sent twice.
     ///
     /// `Content-Length` and `Transfer-Encoding` are ignored: they follow from the body.
     /// [`status`](Self::status) sends a body without a `Content-Type` unless it is set here.
@@ -113,7 +113,8 @@ impl Reply {
         self
     }
 
-    /// Sets the `expires_in` of a granted token, in whole seconds. The token's `exp` does not change.
+    /// Sets the `expires_in` of a granted token, in whole seconds. The token's `exp` does not
+    /// change.
     #[must_use]
     pub fn expires_in(mut self, expires_in: Duration) -> Self {
         self.expires_in = Some(expires_in);
@@ -127,11 +128,11 @@ impl Reply {
         self
     }
 
-    /// Closes the connection after this many bytes of the body. `Content-Length` announces the whole
-    /// body. A body that is not longer arrives whole.
+    /// Closes the connection after this many bytes of the body. `Content-Length` announces the
+    /// whole body. A body that is not longer arrives whole.
     ///
-    /// Of a body of megabytes, more is lost: the bytes that do not fit into the connection's buffers
-    /// when it is closed.
+    /// Of a body of megabytes, more is lost: the bytes that do not fit into the connection's
+    /// buffers when it is closed.
     #[must_use]
     pub fn torn_after(mut self, bytes: usize) -> Self {
         self.torn_after = Some(bytes);
@@ -150,8 +151,8 @@ impl Reply {
 
     /// Waits, then returns the response; an error closes the connection.
     ///
-    /// `issue` returns the issuer's answer. Its argument is the `expires_in` to announce, if it differs
-    /// from the lifetime.
+    /// `issue` returns the issuer's answer. Its argument is the `expires_in` to announce, if it
+    /// differs from the lifetime.
     pub(super) async fn perform(
         self,
         issue: impl FnOnce(Option<Duration>) -> Response<Bytes>,

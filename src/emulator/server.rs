@@ -20,12 +20,12 @@ use super::service::Service;
 
 /// A token endpoint on a loopback port; see the [module](super) for an example.
 ///
-/// It runs on its own thread. Dropping it stops the server, closes every open connection and joins the
-/// thread.
+/// It runs on its own thread. Dropping it stops the server, closes every open connection and joins
+/// the thread.
 ///
-/// Each request, on any path, gets the next reply of the [script](Self::script). After the last reply,
-/// requests get the answer of the [`Issuer`], which the [modes](EmulatorBuilder::mode) may change.
-/// Connections are kept alive.
+/// Each request, on any path, gets the next reply of the [script](Self::script). After the last
+/// reply, requests get the answer of the [`Issuer`], which the [modes](EmulatorBuilder::mode) may
+/// change. Connections are kept alive.
 ///
 /// | limit | value | beyond it |
 /// |---|---|---|
@@ -59,8 +59,8 @@ impl Emulator {
     /// [`CLIENT_ID`](Self::CLIENT_ID) and [`CLIENT_SECRET`](Self::CLIENT_SECRET), and tokens that
     /// live for one hour.
     ///
-    /// The emulator accepts connections when this returns. This works inside and outside of an async
-    /// runtime, and blocks while a thread starts.
+    /// The emulator accepts connections when this returns. This works inside and outside of an
+    /// async runtime, and blocks while a thread starts.
     ///
     /// # Errors
     ///
@@ -125,8 +125,8 @@ impl Emulator {
         self.service.requests()
     }
 
-    /// Returns the number of tokens granted so far, repeated ones included. Of scripted replies, only
-    /// [`Reply::token`] counts.
+    /// Returns the number of tokens granted so far, repeated ones included. Of scripted replies,
+    /// only [`Reply::token`] counts.
     #[must_use]
     pub fn grants(&self) -> u64 {
         self.service.grants()
@@ -192,8 +192,8 @@ impl EmulatorBuilder {
 
     /// Allows [`listen`](Self::listen) to take an address that other machines can reach.
     ///
-    /// The emulator speaks plain http, so everyone on the network path can read what is sent to it. Use
-    /// it only in a private container network.
+    /// The emulator speaks plain http, so everyone on the network path can read what is sent to it.
+    /// Use it only in a private container network.
     pub fn dangerously_allow_non_loopback(mut self) -> Self {
         self.non_loopback = true;
         self
@@ -245,8 +245,8 @@ impl Running {
     fn start(service: Arc<Service>, listener: TcpListener) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (ready, starting) = mpsc::sync_channel(1);
-        // The runtime is created and dropped on its own thread, because `start` may be called inside
-        // another runtime, where dropping one panics.
+        // The runtime is created and dropped on its own thread, because `start` may be called
+        // inside another runtime, where dropping one panics.
         let thread = thread::Builder::new()
             .name("meshconnect-emulator".into())
             .spawn(move || run(service, listener, stopped, &ready))?;

@@ -80,7 +80,8 @@ impl ClientBuilder {
     }
 
     /// Sets the time-outs, the number of attempts, the back-off, the cooldowns, and the time of the
-    /// refresh. Default: [`Config::default`]. [`build`](Self::build) fails if [`Config::check`] does.
+    /// refresh. Default: [`Config::default`]. [`build`](Self::build) fails if [`Config::check`]
+    /// does.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Config, Credentials};
@@ -136,8 +137,8 @@ impl ClientBuilder {
     /// Trusts only the certificate authorities in `pem`. Default: those of the platform. The last
     /// setter of root certificates wins.
     ///
-    /// [`build`](Self::build) fails if `pem` contains a certificate that cannot be read, or anything
-    /// other than certificates; see [`read_pem_certificates`]. The error names the line.
+    /// [`build`](Self::build) fails if `pem` contains a certificate that cannot be read, or
+    /// anything other than certificates; see [`read_pem_certificates`]. The error names the line.
     ///
     /// [`read_pem_certificates`]: meshconnect_auth_core::read_pem_certificates
     ///
@@ -193,9 +194,10 @@ impl ClientBuilder {
     /// Sets your own HTTP client, for example one with a client certificate or another TLS stack.
     /// Default: a client with the settings of this builder.
     ///
-    /// This crate still applies the attempt's time-out and the body's limit. Everything else comes from
-    /// your client; see the [crate's page](crate#your-own-client). A client that follows redirects can
-    /// send the secret to another server. A proxy can read a secret that is sent in plain http.
+    /// This crate still applies the attempt's time-out and the body's limit. Everything else comes
+    /// from your client; see the [crate's page](crate#your-own-client). A client that follows
+    /// redirects can send the secret to another server. A proxy can read a secret that is sent in
+    /// plain http.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -213,8 +215,8 @@ impl ClientBuilder {
 
     /// Builds the client. This needs no runtime.
     ///
-    /// This reads the environment's proxy variables (see [`Proxy::for_endpoint`]), unless you have set
-    /// your own HTTP client. It sends nothing and reads no file: the first connection loads the
+    /// This reads the environment's proxy variables (see [`Proxy::for_endpoint`]), unless you have
+    /// set your own HTTP client. It sends nothing and reads no file: the first connection loads the
     /// platform's certificates.
     ///
     /// # Errors

@@ -30,9 +30,9 @@ const MAX_DROPPED: u32 = 10;
 /// it.
 ///
 /// A call without a usable token needs a tokio runtime with its IO and time drivers enabled. Each
-/// attempt runs in its own task, so that a cancelled caller does not end the request that others wait
-/// for. A refresh ahead is such a task too. It makes no progress in a program that enters its runtime
-/// only for single calls with `block_on`; use the blocking client there.
+/// attempt runs in its own task, so that a cancelled caller does not end the request that others
+/// wait for. A refresh ahead is such a task too. It makes no progress in a program that enters its
+/// runtime only for single calls with `block_on`; use the blocking client there.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), meshconnect_auth_core::Error> {
@@ -66,7 +66,8 @@ impl Client {
 
     /// Returns a usable token: the cached one at once, or a new one if no usable token is cached.
     ///
-    /// If the cached token is due for a refresh, this call starts the refresh and does not wait for it.
+    /// If the cached token is due for a refresh, this call starts the refresh and does not wait for
+    /// it.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -104,8 +105,8 @@ impl Client {
     /// # Errors
     ///
     /// As [`token`](Self::token), and
-    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service grants
-    /// shorter lifetimes.
+    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service
+    /// grants shorter lifetimes.
     pub async fn token_for(&self, time: Duration) -> Result<Token, Error> {
         self.obtain(Need::For(time)).await
     }
@@ -132,8 +133,8 @@ impl Client {
 
     /// Records that `token` was rejected where it was used (a downstream 401).
     ///
-    /// Returns `true` if `token` was the cached token, which this call drops. Then get another token and
-    /// repeat the call once. If that token is rejected too, a cooldown begins.
+    /// Returns `true` if `token` was the cached token, which this call drops. Then get another
+    /// token and repeat the call once. If that token is rejected too, a cooldown begins.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {

@@ -42,8 +42,8 @@ impl Http {
         })
     }
 
-    /// Returns the client. The first call reads the platform's certificate files, on a blocking thread,
-    /// so that it does not block the runtime.
+    /// Returns the client. The first call reads the platform's certificate files, on a blocking
+    /// thread, so that it does not block the runtime.
     pub(crate) async fn client(&self) -> Result<&reqwest::Client, TransportError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -58,8 +58,8 @@ impl Http {
         } else {
             client(settings)
         };
-        // Two calls may build a client at the same time; the first one stays. A call does not wait for
-        // the other, because the other's runtime may be stopped.
+        // Two calls may build a client at the same time; the first one stays. A call does not wait
+        // for the other, because the other's runtime may be stopped.
         let built = built?;
         Ok(self.client.get_or_init(|| built))
     }

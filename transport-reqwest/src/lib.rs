@@ -1,8 +1,8 @@
 //! The async client for Mesh Connect's token endpoint, over [`reqwest`].
 //!
-//! Most programs use it as `meshconnect_auth::Client`. The crate `meshconnect-auth-core` decides what
-//! to send and what a response means. This crate sends requests, reads bodies up to a limit, and
-//! classifies failures. It needs a tokio runtime with its IO and time drivers enabled.
+//! Most programs use it as `meshconnect_auth::Client`. The crate `meshconnect-auth-core` decides
+//! what to send and what a response means. This crate sends requests, reads bodies up to a limit,
+//! and classifies failures. It needs a tokio runtime with its IO and time drivers enabled.
 //!
 //! # Limits of reqwest
 //!
@@ -13,8 +13,9 @@
 //! # Paused time
 //!
 //! The client reads tokio's clock, so a test with `start_paused` can advance time past a token's
-//! refresh or expiry. The wall clock does not advance with it. While an attempt is in flight, paused
-//! time does not advance, and the attempt's time-out is in real time. Back-offs take no real time.
+//! refresh or expiry. The wall clock does not advance with it. While an attempt is in flight,
+//! paused time does not advance, and the attempt's time-out is in real time. Back-offs take no real
+//! time.
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -30,8 +31,8 @@
 //!
 //! # Your own client
 //!
-//! [`ClientBuilder::http_client`] takes a [`reqwest::Client`]. This crate still applies the attempt's
-//! time-out and the body's limit. Configure the rest yourself:
+//! [`ClientBuilder::http_client`] takes a [`reqwest::Client`]. This crate still applies the
+//! attempt's time-out and the body's limit. Configure the rest yourself:
 //!
 //! - Disable redirects ([`reqwest::redirect::Policy::none`]). A redirect can send the secret to
 //!   another server.

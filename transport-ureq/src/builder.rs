@@ -81,7 +81,8 @@ impl ClientBuilder {
     }
 
     /// Sets the time-outs, the number of attempts, the back-off, the cooldowns, and the time of the
-    /// refresh. Default: [`Config::default`]. [`build`](Self::build) fails if [`Config::check`] does.
+    /// refresh. Default: [`Config::default`]. [`build`](Self::build) fails if [`Config::check`]
+    /// does.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Config, Credentials};
@@ -137,8 +138,8 @@ impl ClientBuilder {
     /// Trusts only the certificate authorities in `pem`. Default: those of the platform. The last
     /// setter of root certificates wins.
     ///
-    /// [`build`](Self::build) fails if `pem` contains a certificate that cannot be read, or anything
-    /// other than certificates; see [`read_pem_certificates`]. The error names the line.
+    /// [`build`](Self::build) fails if `pem` contains a certificate that cannot be read, or
+    /// anything other than certificates; see [`read_pem_certificates`]. The error names the line.
     ///
     /// [`read_pem_certificates`]: meshconnect_auth_core::read_pem_certificates
     ///
@@ -191,8 +192,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets your own agent, for example one with a client certificate or another TLS stack. Default: an
-    /// agent with the settings of this builder.
+    /// Sets your own agent, for example one with a client certificate or another TLS stack.
+    /// Default: an agent with the settings of this builder.
     ///
     /// This crate still applies its time-outs and the body's limit, and follows no redirects.
     /// Everything else comes from your agent; see the [crate's page](crate#your-own-agent).
@@ -212,8 +213,8 @@ impl ClientBuilder {
 
     /// Builds the client. This starts no thread.
     ///
-    /// This reads the environment's proxy variables (see [`Proxy::for_endpoint`]), unless you have set
-    /// your own HTTP client. It sends nothing and reads no file: the first connection loads the
+    /// This reads the environment's proxy variables (see [`Proxy::for_endpoint`]), unless you have
+    /// set your own HTTP client. It sends nothing and reads no file: the first connection loads the
     /// platform's certificates.
     ///
     /// # Errors

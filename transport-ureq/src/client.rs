@@ -20,9 +20,10 @@ use crate::{clock, failure};
 
 /// Obtains tokens and keeps them fresh.
 ///
-/// Clones are cheap and share all state. Create one client for each set of credentials, and clone it.
-/// A call without a usable token blocks its thread. If several threads need a new token, one sends the
-/// request and the others wait for it. A refresh ahead runs on its own short-lived thread.
+/// Clones are cheap and share all state. Create one client for each set of credentials, and clone
+/// it. A call without a usable token blocks its thread. If several threads need a new token, one
+/// sends the request and the others wait for it. A refresh ahead runs on its own short-lived
+/// thread.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
@@ -56,7 +57,8 @@ impl Client {
 
     /// Returns a usable token: the cached one at once, or a new one if no usable token is cached.
     ///
-    /// If the cached token is due for a refresh, this call starts the refresh and does not wait for it.
+    /// If the cached token is due for a refresh, this call starts the refresh and does not wait for
+    /// it.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -93,8 +95,8 @@ impl Client {
     /// # Errors
     ///
     /// As [`token`](Self::token), and
-    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service grants
-    /// shorter lifetimes.
+    /// [`LifetimeTooShort`](meshconnect_auth_core::ErrorKind::LifetimeTooShort) if the service
+    /// grants shorter lifetimes.
     pub fn token_for(&self, time: Duration) -> Result<Token, Error> {
         self.obtain(Need::For(time))
     }
@@ -121,8 +123,8 @@ impl Client {
 
     /// Records that `token` was rejected where it was used (a downstream 401).
     ///
-    /// Returns `true` if `token` was the cached token, which this call drops. Then get another token and
-    /// repeat the call once. If that token is rejected too, a cooldown begins.
+    /// Returns `true` if `token` was the cached token, which this call drops. Then get another
+    /// token and repeat the call once. If that token is rejected too, a cooldown begins.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -21,8 +21,8 @@
 //! - Set the TLS provider and the root certificates. Without them ureq panics, and the call fails.
 //! - Check its proxies for https.
 //! - Check its resolver. A failed look-up is reported as
-//!   [`Broken`](meshconnect_auth_core::TransportErrorKind::Broken), because ureq's error does not say
-//!   more.
+//!   [`Broken`](meshconnect_auth_core::TransportErrorKind::Broken), because ureq's error does not
+//!   say more.
 //! - Check its middleware, which can read the secret and the token.
 //!
 //! ureq builds the TLS configuration of your agent again for each connection.

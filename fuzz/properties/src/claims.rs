@@ -13,8 +13,9 @@ use crate::exchange::{RECEIVED, SECRETS, TEN_YEARS, exchange};
 use crate::naive_reader;
 use crate::retry_after::http_date;
 
-/// Checks that the claims are those that the naive reader finds, and that the lifetime is the shortest
-/// known one. Claims never extend an `expires_in`, and an expiry overflows at no reading of the clock.
+/// Checks that the claims are those that the naive reader finds, and that the lifetime is the
+/// shortest known one. Claims never extend an `expires_in`, and an expiry overflows at no reading
+/// of the clock.
 pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue>) {
     if Token::new(id_token, SystemTime::UNIX_EPOCH).is_err() {
         let refused = grant(id_token, Some(3600), date).map_err(|error| error.kind());
@@ -66,8 +67,8 @@ pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue
     }
 }
 
-/// Calls [`claims`] with a `Date` from the first line of `data` and an `expires_in` from the second.
-/// The rest is used both as a token and as the payload of a JWT.
+/// Calls [`claims`] with a `Date` from the first line of `data` and an `expires_in` from the
+/// second. The rest is used both as a token and as the payload of a JWT.
 pub fn claims_bytes(data: &[u8]) {
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();

@@ -130,7 +130,8 @@ fn check_grant(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Reading {
     assert_eq!(token.header_value(), &format!("Bearer {id_token}"));
     assert!(token.header_value().is_sensitive());
 
-    // The `Debug` output depends only on the lifetime and the status, and the status shows no secret.
+    // The `Debug` output depends only on the lifetime and the status, and the status shows no
+    // secret.
     let document = serde_json::json!({
         "status": "ok",
         "content": { "id_token": "reference", "expires_in": lifetime.as_secs(), "status": status },

@@ -6,8 +6,8 @@ use meshconnect_auth_core::AuthenticationStatus;
 use crate::exchange::{RECEIVED, Reading, SECRETS, exchange};
 use crate::naive_reader::Verdict;
 
-/// Checks that [`Exchange::parse`](meshconnect_auth_core::Exchange::parse) and a naive reader of the
-/// contract's schema agree about the body of a 200.
+/// Checks that [`Exchange::parse`](meshconnect_auth_core::Exchange::parse) and a naive reader of
+/// the contract's schema agree about the body of a 200.
 pub fn differential(body: &[u8]) {
     let parsed = exchange(SECRETS[0]).parse(Response::new(body), RECEIVED);
     let ours = match parsed {

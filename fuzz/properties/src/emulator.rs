@@ -28,9 +28,9 @@ struct TokenRequest {
     client_secret: String,
 }
 
-/// Checks that any request gets the answer of the contract for its path, method, media type and body,
-/// and that a client can read it. Answers are fixed, so they repeat nothing of the request and no
-/// secret. [`request`] reads `data`.
+/// Checks that any request gets the answer of the contract for its path, method, media type and
+/// body, and that a client can read it. Answers are fixed, so they repeat nothing of the request
+/// and no secret. [`request`] reads `data`.
 pub fn emulator(data: &[u8]) {
     let request = request(data);
     for secret in SECRETS {
@@ -74,8 +74,8 @@ pub fn emulator(data: &[u8]) {
 }
 
 /// Reads a raw HTTP request from any bytes: a request line, header lines and an empty line, each
-/// terminated by LF, then the body. Invalid header lines are ignored. Without a request line, all bytes
-/// are the body of a token request.
+/// terminated by LF, then the body. Invalid header lines are ignored. Without a request line, all
+/// bytes are the body of a token request.
 #[must_use]
 pub fn request(data: &[u8]) -> Request<Bytes> {
     let body_only = || token_request(data);

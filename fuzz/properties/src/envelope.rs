@@ -34,8 +34,8 @@ pub struct Newer {
     pub value: String,
 }
 
-/// Checks that an envelope reads back, also with its members in reverse order, with `null` for missing
-/// members, and with unknown members, which have no effect.
+/// Checks that an envelope reads back, also with its members in reverse order, with `null` for
+/// missing members, and with unknown members, which have no effect.
 pub fn envelope(written: &Envelope, newer: &[Newer]) {
     let Ok(plain) = serde_json::to_string(written) else {
         panic!("{written:?} cannot be serialized");
@@ -47,9 +47,9 @@ pub fn envelope(written: &Envelope, newer: &[Newer]) {
     }
 }
 
-/// Calls [`envelope`] with members that are read from lines of text. A line has a name, a space and a
-/// value. The names of the content's members begin with `content.`; names that the contract does not
-/// have are unknown members. A value is JSON or plain text.
+/// Calls [`envelope`] with members that are read from lines of text. A line has a name, a space and
+/// a value. The names of the content's members begin with `content.`; names that the contract does
+/// not have are unknown members. A value is JSON or plain text.
 pub fn envelope_bytes(data: &[u8]) {
     let mut written = Envelope::default();
     let mut newer = Vec::new();

@@ -6,8 +6,8 @@ use meshconnect_auth_core::{
     AuthenticationStatus, Credentials, Endpoint, Exchange, Grant, Moment, Token,
 };
 
-/// The secrets in the properties: one needs no escapes in any encoding, the other needs escapes in every
-/// encoding.
+/// The secrets in the properties: one needs no escapes in any encoding, the other needs escapes in
+/// every encoding.
 pub const SECRETS: [&str; 2] = ["canary-secret-7fQ2xW", "c4n&ry/+\"\\\n \u{e9}<\u{1f600}>=s"];
 
 /// The bearer token of the exchange.

@@ -2,8 +2,8 @@
 //! readings of the clocks.
 //!
 //! Every answer, every event and the whole status of the machine must be what `model` expects.
-//! `invariants` additionally checks the answers from the outside, to find errors that the machine and
-//! the model share.
+//! `invariants` additionally checks the answers from the outside, to find errors that the machine
+//! and the model share.
 
 mod answers;
 mod invariants;
@@ -32,8 +32,8 @@ pub const BEGINNING: Moment = Moment {
 /// The longest allowed wait: a whole acquisition.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Applies `ops` to a machine with this seed. Then checks that a last caller gets an answer although
-/// every request is lost.
+/// Applies `ops` to a machine with this seed. Then checks that a last caller gets an answer
+/// although every request is lost.
 pub fn run(ops: &[Op], seed: u64) {
     let mut world = World::new(seed);
     for op in ops {
@@ -123,8 +123,8 @@ impl World {
         }
     }
 
-    /// Applies one operation, and checks the result. Returns the events, or `None` if the operation does
-    /// not apply.
+    /// Applies one operation, and checks the result. Returns the events, or `None` if the operation
+    /// does not apply.
     pub fn step(&mut self, op: Op) -> Option<Vec<Event>> {
         let result = self.apply(op).and_then(|applied| {
             if applied {
@@ -140,8 +140,8 @@ impl World {
 
     /// Polls for a last caller until it has an answer, while every request is lost.
     ///
-    /// The number of requests and the time are limited: the flight that is in flight, and three attempts
-    /// with a back-off between them.
+    /// The number of requests and the time are limited: the flight that is in flight, and three
+    /// attempts with a back-off between them.
     pub fn settle(&mut self) {
         // Waits are relative to the highest reading.
         self.now = self.invariants.advance(self.now);

@@ -84,8 +84,8 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
     }))
 }
 
-/// Reads an `expires_in`: an integer or a string of digits. A float beyond the range of 64-bit integers
-/// counts as an integer, because it has no fraction.
+/// Reads an `expires_in`: an integer or a string of digits. A float beyond the range of 64-bit
+/// integers counts as an integer, because it has no fraction.
 fn whole_seconds(value: &str) -> Result<i128, Malformed> {
     if let Some(text) = string(value) {
         let digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
@@ -102,7 +102,8 @@ fn whole_seconds(value: &str) -> Result<i128, Malformed> {
     }
 }
 
-/// Returns whether a text is a token of RFC 6750, section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+/// Returns whether a text is a token of RFC 6750, section 2.1: 1*( ALPHA / DIGIT / "-" / "." / "_"
+/// / "~" / "+" / "/" ) *"="
 fn is_bearer(id_token: &str) -> bool {
     let end = id_token.find('=').unwrap_or(id_token.len());
     let (characters, padding) = id_token.split_at(end);
@@ -179,7 +180,8 @@ impl Members {
         serde_json::from_str(text).ok()
     }
 
-    /// Returns the raw value of a member that may occur once. `null` is the same as a missing member.
+    /// Returns the raw value of a member that may occur once. `null` is the same as a missing
+    /// member.
     fn once(&self, name: &str) -> Result<Option<&str>, Malformed> {
         let mut found = self.0.iter().filter(|(key, _)| key == name);
         match (found.next(), found.next()) {

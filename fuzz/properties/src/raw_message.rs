@@ -4,8 +4,8 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 /// Reads a raw HTTP response from any bytes: a status line, header lines and an empty line, each
-/// terminated by LF, then the body. Invalid header lines are ignored. Without a status line, all bytes
-/// are the body of a 200.
+/// terminated by LF, then the body. Invalid header lines are ignored. Without a status line, all
+/// bytes are the body of a 200.
 #[must_use]
 pub fn response(data: &[u8]) -> Response<Vec<u8>> {
     let Some((head, body)) = split_head(data) else {

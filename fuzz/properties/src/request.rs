@@ -4,8 +4,8 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use meshconnect_auth_core::{Credentials, Endpoint, ErrorKind, Exchange};
 
-/// Checks that an independent reader reads any credentials back from the request's body, and that no
-/// `Debug` output depends on the secret.
+/// Checks that an independent reader reads any credentials back from the request's body, and that
+/// no `Debug` output depends on the secret.
 pub fn request(id: &str, secret: &str) {
     let credentials = match Credentials::new(id, secret) {
         Ok(credentials) => credentials,
@@ -53,7 +53,8 @@ pub fn request(id: &str, secret: &str) {
     }
 }
 
-/// Calls [`request`] with the client id before the first line feed of `data` and the secret after it.
+/// Calls [`request`] with the client id before the first line feed of `data` and the secret after
+/// it.
 pub fn request_bytes(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let (id, secret) = text.split_once('\n').unwrap_or((text, ""));

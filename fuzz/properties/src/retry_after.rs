@@ -11,8 +11,8 @@ use crate::raw_message::response;
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// The times at which the response is received: now, the lowest reading, before and after turns of a
-/// century and of a year, the last second of an HTTP-date, and the highest reading.
+/// The times at which the response is received: now, the lowest reading, before and after turns of
+/// a century and of a year, the last second of an HTTP-date, and the highest reading.
 const CLOCKS: [Duration; 7] = [
     RECEIVED.wall,
     Duration::ZERO,
@@ -23,8 +23,8 @@ const CLOCKS: [Duration; 7] = [
     Duration::MAX,
 ];
 
-/// Checks that the retry time is the one that a naive reader finds in `headers`, and at most ten years
-/// away.
+/// Checks that the retry time is the one that a naive reader finds in `headers`, and at most ten
+/// years away.
 pub fn retry_after(headers: &HeaderMap) {
     for wall in CLOCKS {
         let received = Moment {
@@ -77,8 +77,8 @@ fn naive(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     delays.max().map(|delay| delay.min(TEN_YEARS))
 }
 
-/// Reads an HTTP-date (RFC 9110 §5.6.7), in seconds since the Unix epoch. Dates before 1970 and leap
-/// seconds are invalid.
+/// Reads an HTTP-date (RFC 9110 §5.6.7), in seconds since the Unix epoch. Dates before 1970 and
+/// leap seconds are invalid.
 pub(crate) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
     let text = value.to_str().ok()?.trim();
     let words: Vec<&str> = text.split(' ').collect();
@@ -186,8 +186,8 @@ fn days_in(year: u64) -> u64 {
     if leap { 366 } else { 365 }
 }
 
-/// Returns the year that two digits stand for. A year more than 50 years in the future is in the past
-/// instead.
+/// Returns the year that two digits stand for. A year more than 50 years in the future is in the
+/// past instead.
 fn year_ending_in(digits: u64, wall: Duration) -> Option<u64> {
     let mut days = wall.as_secs().checked_div(DAY)?;
     let this = (1970..=9999).find(|year| match days.checked_sub(days_in(*year)) {

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// Returns whether `text` contains the secret, raw or in one layer of JSON escapes, percent encoding or
-/// base64.
+/// Returns whether `text` contains the secret, raw or in one layer of JSON escapes, percent
+/// encoding or base64.
 #[must_use]
 pub fn reveals(text: &str, secret: &str) -> bool {
     let percent = |text: &str| contains(&percent_decoded(text), secret);

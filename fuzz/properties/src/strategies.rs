@@ -1,7 +1,7 @@
 //! Strategies for [`proptest`](mod@proptest): values of callers and responses of servers.
 //!
-//! Most values are plain, and many are edge cases. Responses also include invalid ones: [`granting`] and
-//! [`refusing`] generate valid responses, and [`response`] generates any response.
+//! Most values are plain, and many are edge cases. Responses also include invalid ones:
+//! [`granting`] and [`refusing`] generate valid responses, and [`response`] generates any response.
 
 mod answers;
 mod dates;
@@ -22,8 +22,8 @@ pub use self::answers::{
 pub use self::json::{json, text};
 use self::json::{members, quoted, seconds};
 
-/// Generates credentials of any characters. The secret has at least 8 characters, because shorter ones
-/// are not masked in a server's text.
+/// Generates credentials of any characters. The secret has at least 8 characters, because shorter
+/// ones are not masked in a server's text.
 pub fn credentials() -> impl Strategy<Value = Credentials> {
     let id = prop_oneof![3 => "[a-z0-9-]{1,36}", 1 => text()];
     (id, secret()).prop_filter_map("the client id or the secret is empty", |(id, secret)| {
@@ -31,8 +31,8 @@ pub fn credentials() -> impl Strategy<Value = Credentials> {
     })
 }
 
-/// Generates a client secret with characters that need escapes in every encoding. It never repeats a
-/// single character.
+/// Generates a client secret with characters that need escapes in every encoding. It never repeats
+/// a single character.
 pub fn secret() -> impl Strategy<Value = String> {
     "[ -~]{4}[a-z]{3}[0-9][ -~é例😀\n\t]{0,24}"
 }
@@ -133,8 +133,8 @@ pub fn token() -> impl Strategy<Value = Token> {
     )
 }
 
-/// Generates the payload of a JWT: an object with `exp`, `iat` and `sub`, which can have wrong types, be
-/// missing or occur twice.
+/// Generates the payload of a JWT: an object with `exp`, `iat` and `sub`, which can have wrong
+/// types, be missing or occur twice.
 pub fn claims() -> impl Strategy<Value = String> {
     members(vec![
         ("exp", seconds().boxed()),

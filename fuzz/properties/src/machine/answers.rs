@@ -24,8 +24,8 @@ pub(super) fn token(name: &str, expires_at: SystemTime) -> Checked<Token> {
     Token::new(name, expires_at).map_err(|error| error.to_string())
 }
 
-/// Returns the share of the jitter that a machine with this seed applies, from 0 to 1. It is the same
-/// for each of its tokens, so one token is enough to measure it.
+/// Returns the share of the jitter that a machine with this seed applies, from 0 to 1. It is the
+/// same for each of its tokens, so one token is enough to measure it.
 pub(super) fn jitter(seed: u64) -> f64 {
     let lifetime = Duration::from_secs(1_000_000);
     let mut machine = Machine::new(Config::default(), exchange(0, 0), seed);
@@ -42,7 +42,8 @@ pub(super) fn jitter(seed: u64) -> f64 {
     let next_refresh = machine
         .cached_token()
         .map_or(Duration::ZERO, |cached| cached.next_refresh().mono);
-    // The refresh is due half an hour before the end, minus a jitter of up to a tenth of the lifetime.
+    // The refresh is due half an hour before the end, minus a jitter of up to a tenth of the
+    // lifetime.
     let early = lifetime.saturating_sub(next_refresh).as_secs_f64() - 1_800.0;
     let jitter = early / 100_000.0;
     assert!(

@@ -91,9 +91,9 @@ impl Invariants {
         self.generation
     }
 
-    /// Checks a token that a poll returned. It must not have expired by either clock, counted from the
-    /// time of sending. If one of the last rejections was of this token, a later flight must have granted
-    /// it again.
+    /// Checks a token that a poll returned. It must not have expired by either clock, counted from
+    /// the time of sending. If one of the last rejections was of this token, a later flight must
+    /// have granted it again.
     pub(super) fn check_served(&mut self, name: &str, now: Moment) -> Checked {
         let now = self.advance(now);
         let grants = self.granted.iter().filter(|(granted, ..)| granted == name);

@@ -1,8 +1,8 @@
-//! The reference model of the machine. It is written from the design's tables, not from the machine's
-//! code, and keeps plain lists of everything that happened.
+//! The reference model of the machine. It is written from the design's tables, not from the
+//! machine's code, and keeps plain lists of everything that happened.
 //!
-//! The model cannot predict the machine's random delays. It takes them from the machine's events, and
-//! checks that they are in the allowed range.
+//! The model cannot predict the machine's random delays. It takes them from the machine's events,
+//! and checks that they are in the allowed range.
 
 mod cached;
 mod dates;
@@ -119,7 +119,8 @@ impl Model {
         }
     }
 
-    /// Records an event of the machine. Events of an operation are recorded before the model applies it.
+    /// Records an event of the machine. Events of an operation are recorded before the model
+    /// applies it.
     pub(super) fn record_event(&mut self, event: Event) {
         self.events.push_back(event);
     }

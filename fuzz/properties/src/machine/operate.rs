@@ -178,8 +178,8 @@ impl World {
         Reply::Nothing
     }
 
-    /// Hands in a token other than the cached one, because the tables do not define the effect of the
-    /// cached token with another expiry.
+    /// Hands in a token other than the cached one, because the tables do not define the effect of
+    /// the cached token with another expiry.
     fn hand_in(&mut self, which: Which, lifetime: Duration) -> Checked<Option<Reply>> {
         let cached = self.machine.cached_token();
         let cached = cached.map(|cached| cached.token().id_token().to_owned());
@@ -202,8 +202,9 @@ impl World {
         Some(Reply::Nothing)
     }
 
-    /// If an acquisition has just failed, checks that all earlier callers get its error or a token, and
-    /// that none of them sends. `before` is the number of failed acquisitions before the operation.
+    /// If an acquisition has just failed, checks that all earlier callers get its error or a token,
+    /// and that none of them sends. `before` is the number of failed acquisitions before the
+    /// operation.
     fn check_waiters_share_the_error(&mut self, before: usize) -> Checked {
         if self.model.failures() == before {
             return Ok(());

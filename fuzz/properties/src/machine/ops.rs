@@ -122,7 +122,8 @@ pub enum Nudge {
     After,
 }
 
-/// Reads operations from bytes. Each three bytes are one operation, or several that belong together.
+/// Reads operations from bytes. Each three bytes are one operation, or several that belong
+/// together.
 #[must_use]
 pub fn operations(data: &[u8]) -> Vec<Op> {
     let (chunks, _) = data.as_chunks();

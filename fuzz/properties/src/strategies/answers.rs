@@ -31,7 +31,8 @@ pub fn authentication_status() -> impl Strategy<Value = AuthenticationStatus> {
     ]
 }
 
-/// Generates the content of a token response. Any field can be missing, and `expires_in` is arbitrary.
+/// Generates the content of a token response. Any field can be missing, and `expires_in` is
+/// arbitrary.
 pub fn content() -> impl Strategy<Value = OAuthTokenResponse> {
     (
         option::of(id_token()),
@@ -69,8 +70,8 @@ pub fn envelope() -> impl Strategy<Value = ApiResult<OAuthTokenResponse>> {
         })
 }
 
-/// Generates the headers that the core reads, in valid and invalid forms. A header can occur more than
-/// once.
+/// Generates the headers that the core reads, in valid and invalid forms. A header can occur more
+/// than once.
 pub fn headers() -> impl Strategy<Value = HeaderMap> {
     let trace_id = (
         select(vec![
@@ -108,8 +109,8 @@ pub fn headers() -> impl Strategy<Value = HeaderMap> {
     })
 }
 
-/// Generates a response that grants a token: a 200 with the envelope status `ok` and a lifetime of up to
-/// ten years.
+/// Generates a response that grants a token: a 200 with the envelope status `ok` and a lifetime of
+/// up to ten years.
 pub fn granting() -> impl Strategy<Value = Response<Vec<u8>>> {
     let content = (
         "[A-Za-z0-9_~+/-]{1,60}={0,2}",
@@ -126,8 +127,8 @@ pub fn granting() -> impl Strategy<Value = Response<Vec<u8>>> {
     )
 }
 
-/// Generates a response with a status other than 2xx, with an envelope, problem details, a page, or an
-/// empty body.
+/// Generates a response with a status other than 2xx, with an envelope, problem details, a page, or
+/// an empty body.
 pub fn refusing() -> impl Strategy<Value = Response<Vec<u8>>> {
     let common = select(vec![400, 401, 403, 404, 429, 500, 502, 503, 504]);
     let code = prop_oneof![3 => common, 1 => prop_oneof![300..1000_u16, 100..200_u16]];
@@ -159,8 +160,8 @@ pub fn response() -> impl Strategy<Value = Response<Vec<u8>>> {
     prop_oneof![1 => granting(), 2 => refusing(), 3 => odd]
 }
 
-/// Generates a body that is valid or nearly valid: its members can be in any order, be missing, occur
-/// twice, or have the wrong type.
+/// Generates a body that is valid or nearly valid: its members can be in any order, be missing,
+/// occur twice, or have the wrong type.
 pub fn document() -> impl Strategy<Value = String> {
     let id_token = prop_oneof![6 => id_token(), 1 => text(), 1 => Just(String::new())];
     let status = authentication_status().prop_map(|status| status.to_string());

@@ -14,8 +14,8 @@ pub(super) fn delay() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Generates a date from 1970 to 9999 in any of the three forms of RFC 9110 §5.6.7, and sometimes an
-/// invalid one.
+/// Generates a date from 1970 to 9999 in any of the three forms of RFC 9110 §5.6.7, and sometimes
+/// an invalid one.
 pub(super) fn date() -> impl Strategy<Value = String> {
     let near = 1_790_000_000..1_800_000_000_u64;
     let at = prop_oneof![3 => near, 1 => 0..253_402_300_800_u64];

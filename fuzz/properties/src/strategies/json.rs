@@ -45,8 +45,8 @@ pub(super) fn seconds() -> impl Strategy<Value = String> + Clone {
     ]
 }
 
-/// Generates an object whose members can be in any order, be missing, occur twice, or have the wrong
-/// type.
+/// Generates an object whose members can be in any order, be missing, occur twice, or have the
+/// wrong type.
 pub(super) fn members(
     fields: Vec<(&'static str, BoxedStrategy<String>)>,
 ) -> impl Strategy<Value = String> {

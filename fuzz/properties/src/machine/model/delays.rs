@@ -29,8 +29,8 @@ impl Range {
         self.least <= delay && delay <= self.most
     }
 
-    /// Extends the range to the time that is left of a running cooldown, because a new cooldown does not
-    /// end sooner.
+    /// Extends the range to the time that is left of a running cooldown, because a new cooldown
+    /// does not end sooner.
     pub(super) fn or_remaining_cooldown(self, cooldown_left: Option<Duration>) -> Self {
         let left = cooldown_left.unwrap_or_default();
         Self {

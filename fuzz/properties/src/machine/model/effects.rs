@@ -182,8 +182,8 @@ impl Model {
         }
     }
 
-    /// Hands in a token with the remaining `lifetime` by the wall clock. It replaces the cached token,
-    /// unless it was rejected. The tables define this only for a new machine.
+    /// Hands in a token with the remaining `lifetime` by the wall clock. It replaces the cached
+    /// token, unless it was rejected. The tables define this only for a new machine.
     pub(in super::super) fn handed_in(&mut self, now: Moment, token: String, lifetime: Duration) {
         let reported_expiry = reported_expiry(now.after(lifetime));
         let now = self.advance(now);

@@ -193,7 +193,8 @@ impl Model {
 
     /// Forgets the earlier failures if the first grant since then is old enough.
     ///
-    /// This is called at a failure or a rejection. A failed attempt that is retried is not a failure.
+    /// This is called at a failure or a rejection. A failed attempt that is retried is not a
+    /// failure.
     pub(super) fn forget_settled_failures(&mut self, now: Moment) {
         let first = self.grants.first();
         if first.is_some_and(|grant| has_come(grant.after(SETTLED), now)) {

@@ -82,8 +82,8 @@ impl Model {
         self.flights.len()
     }
 
-    /// Returns the time of an edge, if it exists. A time on the monotonic clock alone is as far away on
-    /// the wall clock.
+    /// Returns the time of an edge, if it exists. A time on the monotonic clock alone is as far
+    /// away on the wall clock.
     pub(in super::super) fn date(&self, edge: Edge, now: Moment) -> Option<Moment> {
         let now = self.clamped(now);
         let mono = |mono: Duration| Moment {
