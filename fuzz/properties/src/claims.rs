@@ -67,10 +67,10 @@ pub fn claims(id_token: &str, expires_in: Option<i64>, date: Option<&HeaderValue
     }
 }
 
-/// Calls [`claims`] with a `Date` from the first line of `data` and an `expires_in` from the
+/// Calls [`claims`] with a `Date` from the first line of `bytes` and an `expires_in` from the
 /// second. The rest is used both as a token and as the payload of a JWT.
-pub fn claims_bytes(data: &[u8]) {
-    let mut lines = data.splitn(3, |byte| *byte == b'\n');
+pub fn claims_bytes(bytes: &[u8]) {
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
     let (date, expires_in, rest) = (line(), line(), line());
     let date = HeaderValue::from_bytes(date).ok();
