@@ -117,7 +117,7 @@ impl ClientBuilder {
     }
 
     /// Sets the first cached token, from another process or from an earlier run of this one.
-    /// Default: none. An expired token is ignored.
+    /// Default: none. The token is used until its expiry; an expired token is ignored.
     ///
     /// ```
     /// # use std::time::{Duration, SystemTime};
@@ -176,7 +176,7 @@ impl ClientBuilder {
 
     /// Trusts only Mozilla's root certificates, which are compiled in, for machines and containers
     /// without certificates. Default: those of the platform. The last setter of root certificates
-    /// wins.
+    /// wins. This method needs the feature `webpki-roots`.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
@@ -225,8 +225,9 @@ impl ClientBuilder {
     ///
     /// - [`Config::check`] fails,
     /// - a root certificate cannot be read,
-    /// - root certificates are set together with your own HTTP client, or
-    /// - a proxy variable cannot be read.
+    /// - root certificates are set together with your own HTTP client,
+    /// - a proxy variable cannot be read, or
+    /// - reqwest refuses the host name of the endpoint.
     ///
     /// ```
     /// # use meshconnect_auth_core::{Config, Credentials, ErrorKind};

@@ -157,7 +157,8 @@ impl Client {
         self.shared.reject(clock::now(), token)
     }
 
-    /// Replaces the credentials. The cached token stays if the client id is the same.
+    /// Replaces the credentials. This ends the acquisition in progress and any cooldown. The cached
+    /// token stays if the client id is the same.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;

@@ -118,7 +118,7 @@ impl ClientBuilder {
     }
 
     /// Sets the first cached token, from another process or from an earlier run of this one.
-    /// Default: none. An expired token is ignored.
+    /// Default: none. The token is used until its expiry; an expired token is ignored.
     ///
     /// ```
     /// # use std::time::{Duration, SystemTime};
@@ -177,7 +177,7 @@ impl ClientBuilder {
 
     /// Trusts only Mozilla's root certificates, which are compiled in, for machines and containers
     /// without certificates. Default: those of the platform. The last setter of root certificates
-    /// wins.
+    /// wins. This method needs the feature `webpki-roots`.
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;
