@@ -60,7 +60,13 @@ pub(crate) struct TokenArgs {
     ///
     /// Each attempt takes at most 10s, and connecting takes at most 5s of it. A retry
     /// needs at least 1s of the time limit.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = timeout
+    )]
     pub(crate) timeout: Duration,
 
     /// Maximum number of requests
