@@ -46,7 +46,7 @@ fn granted(id_token: &str) -> Vec<u8> {
 
 const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpYXQiOjE4MDAwMDAwMDAsImV4cCI6MTgwMDAwMzYwMH0.sig";
 
-fn answer(status: StatusCode, body: &[u8]) -> Response<BodyBuffer> {
+fn response(status: StatusCode, body: &[u8]) -> Response<BodyBuffer> {
     let mut response = Response::new(BodyBuffer::from(body));
     *response.status_mut() = status;
     response
@@ -95,8 +95,8 @@ fn a_request_asks_for_its_uri_and_its_headers() {
 fn a_grant_allocates_the_token_and_its_claims() {
     let exchange = exchange();
     for (id_token, allocations) in [("opaque", 3), (JWT, 4)] {
-        let answer = answer(StatusCode::OK, &granted(id_token));
-        let (token, info) = counted(|| exchange.parse(answer, NOW).unwrap().into_token(NOW));
+        let response = response(StatusCode::OK, &granted(id_token));
+        let (token, info) = counted(|| exchange.parse(response, NOW).unwrap().into_token(NOW));
         assert_eq!(token.id_token(), id_token);
         assert!(info.count_total <= allocations, "{info:?}");
         assert!(
@@ -173,8 +173,8 @@ fn costly() -> Vec<(&'static str, Vec<u8>)> {
 fn no_body_makes_a_grant_allocate_much() {
     let exchange = exchange();
     for (name, body) in costly() {
-        let answer = answer(StatusCode::OK, &body);
-        let (token, info) = counted(|| exchange.parse(answer, NOW).unwrap().into_token(NOW));
+        let response = response(StatusCode::OK, &body);
+        let (token, info) = counted(|| exchange.parse(response, NOW).unwrap().into_token(NOW));
         let (allocations, unescaped) = match name {
             "an escaped message" => (18, 2 * 64 * 1024),
             _ => (10, 0),
@@ -197,8 +197,8 @@ fn to_hold_a_token_asks_for_little_more() {
             SharedStep::Send(attempt) => attempt,
             next => panic!("{next:?}"),
         };
-        let answer = answer(StatusCode::OK, &granted(id_token));
-        let ((), info) = counted(|| attempt.finish(now, Ok(answer)));
+        let response = response(StatusCode::OK, &granted(id_token));
+        let ((), info) = counted(|| attempt.finish(now, Ok(response)));
         assert_eq!(
             shared.ready(now, Need::Usable, || {}).unwrap().id_token(),
             id_token
@@ -227,8 +227,8 @@ fn no_body_makes_a_refusal_ask_for_much() {
     refused.push(("an unknown status", StatusCode::OK, unknown));
     for (name, status, body) in refused {
         let size = body.len() as u64;
-        let answer = answer(status, &body);
-        let (result, info) = counted(|| exchange.parse(answer, NOW));
+        let response = response(status, &body);
+        let (result, info) = counted(|| exchange.parse(response, NOW));
         let granted = name == "an unknown status";
         assert_eq!(result.is_ok(), granted, "{name}, {status}");
         assert!(info.count_total <= 100, "{name}, {status}: {info:?}");

@@ -6,10 +6,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::support::server::{Server, answer, read_request};
+use crate::support::server::{Server, read_request, response};
 use crate::support::tls::Ca;
 use crate::support::{
-    Async, Blocking, EXAMPLE_200, SECRET, Settings, TOKEN, Transport, all_words, credentials,
+    Async, Blocking, EXAMPLE_200, SECRET, Settings, TOKEN, Transport, all_text, credentials,
     runtime,
 };
 use http::{HeaderValue, StatusCode, header};
@@ -85,7 +85,7 @@ fn the_emulator_gives_a_token<T: Transport>() {
 }
 
 fn the_contracts_example_is_read_byte_for_byte<T: Transport>() {
-    let server = Server::say(answer("200 OK", "", EXAMPLE_200));
+    let server = Server::respond(response("200 OK", "", EXAMPLE_200));
     let before = SystemTime::now();
     let token = T::token(&Settings::new(&server.http())).unwrap();
     let after = SystemTime::now();
@@ -107,7 +107,7 @@ fn the_contracts_refusals_are_told_in_full<T: Transport>() {
             ApiResultStatus::PermissionDenied,
         ),
     ] {
-        let server = Server::say(answer(status, "", body));
+        let server = Server::respond(response(status, "", body));
         let error = fails::<T>(&Settings::new(&server.http()));
         assert_eq!(error.kind(), ErrorKind::Rejected);
         assert_eq!(error.http_status().unwrap().as_str(), &status[..3]);
@@ -134,7 +134,7 @@ fn the_contracts_refusals_are_told_in_full<T: Transport>() {
 }
 
 fn the_request_is_the_contracts<T: Transport>() {
-    let server = Server::say(answer("200 OK", "", EXAMPLE_200));
+    let server = Server::respond(response("200 OK", "", EXAMPLE_200));
     let settings = Settings::new(&format!("{}/prefix/", server.http()));
     T::token(&settings).unwrap();
     let request = server.requests().remove(0);
@@ -265,7 +265,7 @@ fn an_envelope_that_says_no_is_a_no<T: Transport>() {
 }
 
 fn redirects_are_never_followed<T: Transport>() {
-    let elsewhere = Server::say(answer("200 OK", "", EXAMPLE_200));
+    let elsewhere = Server::respond(response("200 OK", "", EXAMPLE_200));
     for status in [
         "301 Moved",
         "302 Found",
@@ -278,7 +278,7 @@ fn redirects_are_never_followed<T: Transport>() {
             "/elsewhere".to_owned(),
         ] {
             let location = format!("Location: {target}\r\n");
-            let server = Server::say(answer(status, &location, ""));
+            let server = Server::respond(response(status, &location, ""));
             let error = fails::<T>(&Settings::new(&server.http()));
             assert_eq!(error.kind(), ErrorKind::Rejected);
             assert_eq!(error.http_status().unwrap().as_str(), &status[..3]);
@@ -300,10 +300,10 @@ fn an_overlong_body_is_not_read<T: Transport>() {
         format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
     };
     for whole in [
-        answer("200 OK", "", &padded(limit)),
+        response("200 OK", "", &padded(limit)),
         chunked(&padded(limit)),
     ] {
-        let server = Server::say(whole);
+        let server = Server::respond(whole);
         T::token(&Settings::new(&server.http()).max_body(limit)).unwrap();
     }
     let endless = Server::start(None, |stream| {
@@ -318,7 +318,7 @@ fn an_overlong_body_is_not_read<T: Transport>() {
         thread::park_timeout(Duration::from_secs(10));
         Ok(())
     });
-    let one_more = Server::say(chunked(&padded(limit + 1)));
+    let one_more = Server::respond(chunked(&padded(limit + 1)));
     for server in [&endless, &announced, &one_more] {
         let begun = Instant::now();
         let error = fails::<T>(&Settings::new(&server.http()).max_body(limit));
@@ -327,7 +327,7 @@ fn an_overlong_body_is_not_read<T: Transport>() {
         assert!(begun.elapsed() < Duration::from_secs(4));
     }
     // Of an error, an overlong body changes nothing.
-    let server = Server::say(answer("503 Unavailable", "", &padded(limit + 1)));
+    let server = Server::respond(response("503 Unavailable", "", &padded(limit + 1)));
     let error = fails::<T>(&Settings::new(&server.http()).max_body(limit));
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert_eq!(error.http_status(), Some(StatusCode::SERVICE_UNAVAILABLE));
@@ -390,7 +390,7 @@ fn a_slow_body_is_read_to_its_end<T: Transport>() {
 
 fn no_answer_is_told_apart_by_its_cause<T: Transport>() {
     let hung_up = Server::start(None, |_| Ok(()));
-    let half = Server::say("HTTP/1.1 200 OK\r\nContent-Le");
+    let half = Server::respond("HTTP/1.1 200 OK\r\nContent-Le");
     for (url, kind) in [
         // Nobody listens on the port of the service multiplexer, and only root could.
         ("http://127.0.0.1:1".to_owned(), TransportErrorKind::Connect),
@@ -438,7 +438,7 @@ fn life_counts_from_before_the_request<T: Transport>() {
 
 fn many_headers_are_read<T: Transport>() {
     let headers = "X-Some: thing\r\n".repeat(100) + "X-Request-Id: last\r\n";
-    let server = Server::say(answer("503 Service Unavailable", &headers, ""));
+    let server = Server::respond(response("503 Service Unavailable", &headers, ""));
     let error = fails::<T>(&Settings::new(&server.http()));
     assert_eq!(error.kind(), ErrorKind::Rejected, "{error:?}");
     let ids: Vec<_> = error.trace_ids().collect();
@@ -452,7 +452,7 @@ fn what_is_not_http_is_told_apart<T: Transport>() {
         b"HTTP/1.1 abc\r\n\r\n",
         b"{\"status\":\"ok\"}\r\n\r\n",
     ] {
-        let server = Server::say(bytes);
+        let server = Server::respond(bytes);
         let error = fails::<T>(&Settings::new(&server.http()));
         let kind = ErrorKind::Transport(TransportErrorKind::NotHttp);
         assert_eq!(error.kind(), kind, "{bytes:?}: {error:?}");
@@ -463,7 +463,7 @@ fn headers_reach_the_error<T: Transport>() {
     let headers = "Date: Tue, 24 Nov 2026 00:00:00 GMT\r\nRetry-After: 7\r\nRetry-After: 120\r\n\
                    WWW-Authenticate: Bearer error=\"invalid_token\"\r\nX-Request-Id: r-1\r\n\
                    Traceparent: 00-aa-bb-01\r\n";
-    let server = Server::say(answer(
+    let server = Server::respond(response(
         "429 Too Many Requests",
         headers,
         "{\"statusCode\":429}",
@@ -498,9 +498,9 @@ fn an_echoed_secret_is_masked<T: Transport>() {
     let mut masked = 0;
     for status in ["200 OK", "400 Bad Request", "502 Bad Gateway"] {
         for body in [&envelope, &html] {
-            let server = Server::say(answer(status, &header, body));
+            let server = Server::respond(response(status, &header, body));
             let error = fails::<T>(&Settings::new(&server.http()));
-            masked += all_words(&error).matches("[masked]").count();
+            masked += all_text(&error).matches("[masked]").count();
         }
     }
     assert!(masked >= 6 * 2, "{masked}");
@@ -508,7 +508,7 @@ fn an_echoed_secret_is_masked<T: Transport>() {
 
 fn nothing_is_asked_to_be_compressed<T: Transport>() {
     let headers = "Content-Encoding: gzip\r\n";
-    let server = Server::say(answer("200 OK", headers, "\u{1f}\u{8b}not really"));
+    let server = Server::respond(response("200 OK", headers, "\u{1f}\u{8b}not really"));
     let error = fails::<T>(&Settings::new(&server.http()));
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.to_string().contains("compressed"), "{error}");
@@ -525,7 +525,7 @@ fn an_own_ca_is_trusted_and_only_that<T: Transport>() {
         ca.server("localhost"),
         ca.server_of("localhost", &[&rustls::version::TLS12]),
     ] {
-        let server = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+        let server = Server::respond_over_tls(tls, response("200 OK", "", EXAMPLE_200));
         let platform = Settings::new(&server.https());
         let trusting = platform.clone().pem(&ca.pem);
         assert_eq!(T::token(&trusting).unwrap().id_token(), TOKEN);
@@ -553,7 +553,7 @@ fn an_own_ca_is_trusted_and_only_that<T: Transport>() {
 fn a_wrong_name_is_a_certificate_error<T: Transport>() {
     let ca = Ca::new();
     let tls = ca.server("other.example");
-    let server = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+    let server = Server::respond_over_tls(tls, response("200 OK", "", EXAMPLE_200));
     let error = fails::<T>(&Settings::new(&server.https()).pem(&ca.pem));
     let kind = ErrorKind::Transport(TransportErrorKind::Certificate);
     assert_eq!(error.kind(), kind, "{error:?}");
@@ -651,7 +651,7 @@ fn a_time_out_closes_the_connection<T: Transport>() {
 fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
     use meshconnect_auth::blocking::{Client, ureq};
     let emulator = emulator();
-    let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+    let proxy = Server::respond(response("200 OK", "", EXAMPLE_200));
     let agent = ureq::Agent::config_builder()
         .proxy(Some(ureq::Proxy::new(&proxy.http()).unwrap()))
         .build()
@@ -660,7 +660,7 @@ fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
     client.http_client(agent).build().unwrap().token().unwrap();
     assert_eq!((proxy.connections(), emulator.requests()), (0, 1));
 
-    let server = Server::say(answer("200 OK", "", EXAMPLE_200));
+    let server = Server::respond(response("200 OK", "", EXAMPLE_200));
     let agent = ureq::Agent::config_builder().accept_encoding("gzip");
     let client = Client::builder(credentials()).endpoint(Endpoint::parse(&server.http()).unwrap());
     let client = client.http_client(agent.build().into()).build().unwrap();
@@ -674,7 +674,7 @@ fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
     );
 
     // It brings no TLS provider, for which ureq panics.
-    let server = Server::say_over_tls(Ca::new().server("localhost"), "");
+    let server = Server::respond_over_tls(Ca::new().server("localhost"), "");
     let endpoint = Endpoint::parse(&server.https()).unwrap();
     let client = Client::builder(credentials()).endpoint(endpoint);
     let client = client
@@ -722,7 +722,7 @@ fn a_second_exchange_goes_on_with_the_first_ones_tls_session() {
         let mut stream = StreamOwned::new(connection, tcp);
         read_request(&mut stream)?;
         told.send(stream.conn.handshake_kind().unwrap()).unwrap();
-        stream.write_all(answer("200 OK", "", EXAMPLE_200).as_bytes())?;
+        stream.write_all(response("200 OK", "", EXAMPLE_200).as_bytes())?;
         stream.conn.send_close_notify();
         stream.flush()
     });

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::files::Directory;
 #[cfg(unix)]
-use crate::support::process::{kill, until};
+use crate::support::process::{kill, wait_until};
 #[cfg(unix)]
 use crate::support::program::SIGNALS;
 use crate::support::program::{TRANSPORTS, program, start};
@@ -652,7 +652,7 @@ mod signals {
                 for (signal, code, name) in SIGNALS {
                     let emulator = answering(reply.clone());
                     let child = start(&mut token(&emulator, &["--transport", transport]));
-                    until(|| emulator.requests() > 0);
+                    wait_until(|| emulator.requests() > 0);
                     kill(&child, signal);
                     let ended = Ended::new(child.wait_with_output().unwrap());
                     ended.failed_with(code, &[name]);
@@ -696,7 +696,7 @@ mod signals {
         let mut command = token(&emulator, &[]);
         let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
         let child = child.unwrap();
-        until(|| emulator.requests() > 0);
+        wait_until(|| emulator.requests() > 0);
         kill(&child, "-TERM");
         let ended = Ended::new(child.wait_with_output().unwrap());
         ended.failed_with(143, &["SIGTERM"]);

@@ -31,7 +31,7 @@ use meshconnect_auth::Credentials;
 use meshconnect_auth::emulator::{Emulator, Reply};
 
 use crate::support::files::Directory;
-use crate::support::process::{kill, until};
+use crate::support::process::{kill, wait_until};
 use crate::support::program::{PROGRAM, SIGNALS, TRANSPORTS, program, start};
 
 const ID: &str = "me";
@@ -208,7 +208,7 @@ mod streams {
             // The command would hold the writer open.
             drop(command);
             let child = child.unwrap();
-            until(|| emulator.requests() == 1);
+            wait_until(|| emulator.requests() == 1);
             drop(reader);
             let ended = Ended::new(child.wait_with_output().unwrap());
             ended.failed_with(1, &["stdout could not be written to", "Broken pipe"]);
@@ -241,7 +241,7 @@ mod streams {
             .env_clear()
             .spawn()
             .unwrap();
-        until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        wait_until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
         let ended = run(
             program(&["token", "--base-url", &format!("http://127.0.0.1:{port}")])
                 .env("MESHCONNECT_CLIENT_ID", Emulator::CLIENT_ID)
@@ -286,7 +286,7 @@ mod signals {
         let mut asked = 0;
         ends_at_once(&emulator.endpoint().to_string(), |_| {
             asked += 1;
-            until(|| emulator.requests() == asked);
+            wait_until(|| emulator.requests() == asked);
         });
         assert_eq!(
             emulator.requests(),
@@ -307,7 +307,7 @@ mod signals {
         let mut asked = 0;
         ends_at_once(&emulator.endpoint().to_string(), |_| {
             asked += 1;
-            until(|| emulator.requests() == asked);
+            wait_until(|| emulator.requests() == asked);
             // Nothing tells when the first piece of the body has reached the program.
             thread::sleep(Duration::from_millis(100));
         });
@@ -607,7 +607,7 @@ mod secret_files {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut filler = writer.try_clone().unwrap();
         let filling = thread::spawn(move || filler.write_all(&vec![b' '; 64 * 1024]).unwrap());
-        until(|| filling.is_finished());
+        wait_until(|| filling.is_finished());
         let child = command.stdout(Stdio::piped()).stderr(writer).spawn();
         command.stderr(Stdio::null());
         let child = child.unwrap();
@@ -715,7 +715,7 @@ fn listens_for_signals(child: &Child) {
         thread::sleep(Duration::from_secs(1));
         return;
     }
-    until(|| {
+    wait_until(|| {
         let status = fs::read_to_string(&status).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();

@@ -13,7 +13,7 @@ use meshconnect_auth::{Client, Config, Error, ErrorKind, Token, TransportErrorKi
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
 
-use crate::support::process::{alone, output_within};
+use crate::support::process::{output_within, own_process};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -147,7 +147,7 @@ fn faked_time_is_what_both_clients_see() {
     };
     let offset = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faketime-offset");
     fs::write(&offset, "+2h").unwrap();
-    let child = alone(under_faked_time)
+    let child = own_process(under_faked_time)
         .env("LD_PRELOAD", library)
         .env("FAKETIME_TIMESTAMP_FILE", &offset)
         .env("FAKETIME_NO_CACHE", "1")

@@ -7,7 +7,7 @@ mod unix {
 
     use crate::support::files::{CaFile, Directory};
     use crate::support::process::output_within;
-    use crate::support::server::{Server, answer};
+    use crate::support::server::{Server, response};
     use crate::support::tls::Ca;
     use crate::support::{EXAMPLE_200, SECRET, TOKEN};
 
@@ -60,12 +60,12 @@ mod unix {
     #[test]
     fn no_proxy_sees_a_loopback_request() {
         for_each_transport(|transport| {
-            let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let proxy = Server::respond(response("200 OK", "", EXAMPLE_200));
             let ca = Ca::new();
             let file = CaFile::new(&format!("loopback-{transport}.pem"), &ca);
-            let plain = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let plain = Server::respond(response("200 OK", "", EXAMPLE_200));
             let tls = ca.server("localhost");
-            let encrypted = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+            let encrypted = Server::respond_over_tls(tls, response("200 OK", "", EXAMPLE_200));
             let url = proxy.http();
             let mut variables = PROXY_VARIABLES.map(|name| (name, url.as_str())).to_vec();
             variables.push(("SSL_CERT_FILE", file.path()));
@@ -85,7 +85,7 @@ mod unix {
     #[test]
     fn no_proxy_sees_a_plaintext_request() {
         for_each_transport(|transport| {
-            let proxy = Server::say(answer("200 OK", "", EXAMPLE_200));
+            let proxy = Server::respond(response("200 OK", "", EXAMPLE_200));
             let url = proxy.http();
             let variables = PROXY_VARIABLES.map(|name| (name, url.as_str()));
             let output = token(transport, "http://plain.invalid", &variables);
@@ -97,7 +97,7 @@ mod unix {
     #[test]
     fn a_proxy_for_https_is_used_and_sees_no_secret() {
         for_each_transport(|transport| {
-            let proxy = Server::say("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+            let proxy = Server::respond("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
             let url = proxy.http();
             for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
                 let output = token(transport, "https://proxied.invalid", &[(name, &url)]);
@@ -123,7 +123,7 @@ mod unix {
     #[test]
     fn a_proxy_variable_that_cannot_be_read_is_named_and_not_shown() {
         for_each_transport(|transport| {
-            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
             for broken in [
                 format!("{url}\n"),
@@ -154,7 +154,7 @@ mod unix {
     #[test]
     fn a_proxys_credentials_are_decoded() {
         for_each_transport(|transport| {
-            let proxy = Server::say("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+            let proxy = Server::respond("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
             let url = proxy.http().replace("http://", "http://us%3Fer:p%40s%25s@");
             let output = token(
                 transport,
@@ -192,7 +192,7 @@ mod unix {
     #[test]
     fn the_proxy_variable_of_plain_http_is_never_used() {
         for_each_transport(|transport| {
-            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
             let variables = [
                 ("HTTP_PROXY", url.as_str()),
@@ -209,7 +209,7 @@ mod unix {
     #[test]
     fn no_proxy_names_hosts_that_are_asked_directly() {
         for_each_transport(|transport| {
-            let proxy = Server::say("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+            let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
             for (excluded, connections) in [
                 ("other.example,proxied.invalid", 0),
@@ -235,7 +235,7 @@ mod unix {
             let file = CaFile::new(&format!("platform-{transport}.pem"), &ca);
             let other = CaFile::new(&format!("other-{transport}.pem"), &Ca::new());
             let tls = ca.server("localhost");
-            let server = Server::say_over_tls(tls, answer("200 OK", "", EXAMPLE_200));
+            let server = Server::respond_over_tls(tls, response("200 OK", "", EXAMPLE_200));
             for (trusted, expected) in [
                 (file.path(), 0),
                 (other.path(), 4),

@@ -16,7 +16,7 @@ use meshconnect_auth::{
     TransportErrorKind, blocking,
 };
 
-use crate::support::server::{Server, answer};
+use crate::support::server::{Server, response};
 use crate::support::tls::Ca;
 use crate::support::{EXAMPLE_200, runtime};
 
@@ -103,16 +103,16 @@ fn an_idle_client_takes_little() {
 }
 
 /// A server that gives a token: over https, if there is a CA for it.
-fn answering(ca: Option<&Ca>) -> (Server, Endpoint) {
-    let answer = answer("200 OK", "", EXAMPLE_200);
+fn serving(ca: Option<&Ca>) -> (Server, Endpoint) {
+    let response = response("200 OK", "", EXAMPLE_200);
     let (server, base_url) = match ca {
         None => {
-            let server = Server::say(answer);
+            let server = Server::respond(response);
             let base_url = server.http();
             (server, base_url)
         }
         Some(ca) => {
-            let server = Server::say_over_tls(ca.server("localhost"), answer);
+            let server = Server::respond_over_tls(ca.server("localhost"), response);
             let base_url = server.https();
             (server, base_url)
         }
@@ -146,7 +146,7 @@ fn a_client_that_has_asked_takes_little() {
         ("http", None, [32 * 1024, 8 * 1024]),
         ("https", Some(&ca), [32 * 1024, 32 * 1024]),
     ] {
-        let (_server, endpoint) = answering(ca);
+        let (_server, endpoint) = serving(ca);
         let asynchronous = || {
             let client = build!(Client, &endpoint, ca);
             runtime.block_on(async {
@@ -178,7 +178,7 @@ fn a_client_that_has_asked_takes_little() {
 /// the one that loads them. The handshake then fails, but they stay.
 #[test]
 fn the_platforms_certificates_take_no_more_than_they_must() {
-    let (_server, endpoint) = answering(Some(&Ca::new()));
+    let (_server, endpoint) = serving(Some(&Ca::new()));
     let blocking = || {
         let client = build!(blocking::Client, &endpoint, None);
         let error = client.token().unwrap_err();

@@ -115,16 +115,16 @@ fn is_taken(emulator: &Emulator, token: &HeaderValue) -> bool {
          Authorization: {token}\r\n\r\n"
     )
     .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    match answer.get(9..12) {
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    match response.get(9..12) {
         Some("200") => true,
         Some("401") => {
-            assert!(answer.contains("\r\nwww-authenticate: Bearer\r\n"));
-            assert!(answer.ends_with(r#"{"statusCode":401}"#), "{answer}");
+            assert!(response.contains("\r\nwww-authenticate: Bearer\r\n"));
+            assert!(response.ends_with(r#"{"statusCode":401}"#), "{response}");
             false
         }
-        _ => panic!("{answer}"),
+        _ => panic!("{response}"),
     }
 }
 

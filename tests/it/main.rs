@@ -1,7 +1,7 @@
-//! The integration tests, as one binary: `cargo test --test it hostile::` runs one topic.
+//! Integration tests, in one binary. `cargo test --test it hostile::` runs one module.
 //!
-//! All of them share a process. A test that changes or measures what belongs to the process runs in
-//! one of its own; see [`support::process`].
+//! All tests share one process. A test that changes or measures process-wide state runs in a
+//! process of its own; see [`support::process`].
 
 #![allow(
     unreachable_pub,
@@ -15,7 +15,7 @@
     clippy::too_many_lines,
     clippy::type_complexity,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, prints what it skips or measures, and its tables are long"
+    reason = "tests panic on failure, print measurements and skips, and contain long tables"
 )]
 
 #[macro_use]
@@ -23,7 +23,7 @@
     dead_code,
     unused_imports,
     unused_macros,
-    reason = "each set of features compiles other tests, which use other helpers"
+    reason = "the enabled features decide which tests, and so which helpers, are compiled"
 )]
 mod support;
 

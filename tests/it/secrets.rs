@@ -18,9 +18,9 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, SystemTime};
 
-use crate::support::process::{alone, runs_alone};
+use crate::support::process::{in_own_process, own_process};
 use crate::support::search::{Search, encodings, json};
-use crate::support::server::{Server, answer};
+use crate::support::server::{Server, response};
 use crate::support::tls::Ca;
 use crate::support::{now, reqwest_builder, runtime};
 use base64::Engine;
@@ -443,10 +443,10 @@ fn no_error_of_any_fault_shows_a_secret() {
             format!("HTTP/1.1 200 OK\r\nContent-Length: {TOKEN}\r\n\r\n"),
             format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{TOKEN}\r\n{SECRET}"),
         ] {
-            let server = Server::say(raw.clone());
+            let server = Server::respond(raw.clone());
             let endpoint = Endpoint::parse(&server.http()).unwrap();
             check(&format!("{name}, {raw:?}"), ask(&endpoint, None));
-            let server = Server::say_over_tls(ca.server("localhost"), raw.clone());
+            let server = Server::respond_over_tls(ca.server("localhost"), raw.clone());
             let endpoint = Endpoint::parse(&server.https()).unwrap();
             check(
                 &format!("{name} over TLS, {raw:?}"),
@@ -454,7 +454,7 @@ fn no_error_of_any_fault_shows_a_secret() {
             );
         }
         // A certificate for a name that is a canary, and not the one that was asked for.
-        let server = Server::say_over_tls(ca.server("t0k3n-canary-of-a-host"), "");
+        let server = Server::respond_over_tls(ca.server("t0k3n-canary-of-a-host"), "");
         let endpoint = Endpoint::parse(&server.https()).unwrap();
         check(name, ask(&endpoint, Some(&ca)));
         // Nobody listens on the port of the service multiplexer, and only root could.
@@ -571,7 +571,7 @@ impl tracing::Subscriber for Ear {
 
 #[test]
 fn no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it() {
-    if !runs_alone(no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it) {
+    if !in_own_process(no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it) {
         return;
     }
     listen();
@@ -588,8 +588,8 @@ fn no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it() {
         let refusal = json(&format!("{SECRET} {TOKEN}"));
         let refusal = format!(r#"{{"status":"badRequest","message":"{refusal}"}}"#);
         for (status, body, granted) in [("200 OK", granted(), true), ("400 No", refusal, false)] {
-            let said = answer(status, "", &body);
-            let server = Server::say_over_tls(ca.server("localhost"), said);
+            let said = response(status, "", &body);
+            let server = Server::respond_over_tls(ca.server("localhost"), said);
             let endpoint = Endpoint::parse(&server.https()).unwrap();
             assert_eq!(ask(&endpoint, Some(&ca)).is_ok(), granted);
         }
@@ -653,7 +653,7 @@ fn panics() {
 
 #[test]
 fn no_panic_shows_a_secret() {
-    let output = alone(panics)
+    let output = own_process(panics)
         .env("RUST_BACKTRACE", "full")
         .output()
         .unwrap();

@@ -6,7 +6,7 @@ use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::process::runs_alone;
+use crate::support::process::in_own_process;
 use crate::support::{SECRET, credentials, reqwest_builder, runtime};
 use http::StatusCode;
 use meshconnect_auth::emulator::{Emulator, Reply};
@@ -148,7 +148,7 @@ fn check(notebook: &Notebook) {
 /// with what a support ticket needs.
 #[test]
 fn an_acquisition_is_one_span_and_its_failure_is_told() {
-    if !runs_alone(an_acquisition_is_one_span_and_its_failure_is_told) {
+    if !in_own_process(an_acquisition_is_one_span_and_its_failure_is_told) {
         return;
     }
     let emulator = Emulator::builder()
@@ -215,7 +215,7 @@ impl reqwest::dns::Resolve for Resolver {
 
 #[test]
 fn the_async_client_tells() {
-    if !runs_alone(the_async_client_tells) {
+    if !in_own_process(the_async_client_tells) {
         return;
     }
     check(&told_by(|emulator, config| {
@@ -234,7 +234,7 @@ fn the_async_client_tells() {
 
 #[test]
 fn the_blocking_client_tells() {
-    if !runs_alone(the_blocking_client_tells) {
+    if !in_own_process(the_blocking_client_tells) {
         return;
     }
     check(&told_by(|emulator, config| {

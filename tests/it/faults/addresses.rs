@@ -1,8 +1,8 @@
-//! A name with two addresses, of which the first, of IPv6, is dead: nobody listens there, or there
-//! is no IPv6 at all. Both clients go on to the second, and ask once.
+//! A host name with two addresses, of which the first, an IPv6 address, has no listener. Both
+//! clients fall back to the second and send one request.
 //!
-//! What `localhost` is differs from machine to machine, so each client is told here, in the way
-//! that it has for that.
+//! What `localhost` resolves to depends on the machine, so each client gets a fixed list of
+//! addresses.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -14,34 +14,34 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use crate::faults::row::{Row, TOKEN_SEEN};
+use crate::faults::row::{GRANTED, Row};
 use crate::support::EXAMPLE_200;
-use crate::support::server::answer;
+use crate::support::server::response;
 use crate::support::{TOKEN, credentials, runtime};
 
-fn dead_then_alive(port: u16) -> [SocketAddr; 2] {
+fn closed_then_open(port: u16) -> [SocketAddr; 2] {
     [
         (Ipv6Addr::LOCALHOST, port).into(),
         (Ipv4Addr::LOCALHOST, port).into(),
     ]
 }
 
-fn finds_the_second(ask: impl Fn(Endpoint, [SocketAddr; 2]) -> Token) {
-    let row = Row::answers(
+fn falls_back_to_the_second(request_token: impl Fn(Endpoint, [SocketAddr; 2]) -> Token) {
+    let row = Row::responds(
         "a second address",
-        answer("200 OK", "", EXAMPLE_200),
-        TOKEN_SEEN,
+        response("200 OK", "", EXAMPLE_200),
+        GRANTED,
     );
     let listening = row.listen();
     let endpoint = Endpoint::parse(&format!("http://localhost:{}", listening.port)).unwrap();
-    let token = ask(endpoint, dead_then_alive(listening.port));
+    let token = request_token(endpoint, closed_then_open(listening.port));
     assert_eq!(token.id_token(), TOKEN);
     assert_eq!((listening.connections(), listening.requests()), (1, 1));
 }
 
 #[test]
-fn reqwest_finds_the_second() {
-    finds_the_second(|endpoint, addresses| {
+fn reqwest_falls_back_to_the_second_address() {
+    falls_back_to_the_second(|endpoint, addresses| {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(no_tls())
             .redirect(redirect::Policy::none())
@@ -66,12 +66,12 @@ fn no_tls() -> rustls::ClientConfig {
 }
 
 #[test]
-fn ureq_finds_the_second() {
-    finds_the_second(|endpoint, addresses| {
+fn ureq_falls_back_to_the_second_address() {
+    falls_back_to_the_second(|endpoint, addresses| {
         let agent = Agent::with_parts(
             Config::default(),
             DefaultConnector::default(),
-            Told(addresses),
+            FixedAddresses(addresses),
         );
         let client = blocking::Client::builder(credentials())
             .endpoint(endpoint)
@@ -81,9 +81,9 @@ fn ureq_finds_the_second() {
 }
 
 #[derive(Debug)]
-struct Told([SocketAddr; 2]);
+struct FixedAddresses([SocketAddr; 2]);
 
-impl Resolver for Told {
+impl Resolver for FixedAddresses {
     fn resolve(
         &self,
         _: &Uri,

@@ -1,13 +1,13 @@
-//! Bodies: of the wrong shape, of any size and pace, and torn.
+//! Bodies of the wrong shape, of any size and speed, and torn.
 
 use std::time::Duration;
 
 use meshconnect_auth::ErrorKind;
 
-use crate::faults::row::Which::Ureq;
-use crate::faults::row::{MALFORMED, Row, STALLED, Seen, TOKEN_SEEN, TORN, rejected};
+use crate::faults::row::Library::Ureq;
+use crate::faults::row::{GRANTED, MALFORMED, Outcome, Row, STALLED, TORN, rejected};
 use crate::support::EXAMPLE_200;
-use crate::support::server::answer;
+use crate::support::server::response;
 use crate::support::{SECRET, TOKEN};
 
 pub fn rows() -> Vec<Row> {
@@ -17,12 +17,12 @@ pub fn rows() -> Vec<Row> {
         .collect()
 }
 
-fn says(name: impl Into<String>, body: &str, seen: Seen) -> Row {
-    Row::answers(name, answer("200 OK", "", body), seen)
+fn ok_body(name: impl Into<String>, body: &str, outcome: Outcome) -> Row {
+    Row::responds(name, response("200 OK", "", body), outcome)
 }
 
-pub fn bytes(name: &str, headers: &str, body: &[u8], seen: Seen) -> Row {
-    Row::answers(name, with_bytes(headers, body), seen)
+pub fn bytes(name: &str, headers: &str, body: &[u8], outcome: Outcome) -> Row {
+    Row::responds(name, with_bytes(headers, body), outcome)
 }
 
 pub fn with_bytes(headers: &str, body: &[u8]) -> Vec<u8> {
@@ -31,155 +31,152 @@ pub fn with_bytes(headers: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Of a body without a length. One that was cut is no JSON any more, so nothing wrong is taken.
-pub const ANY_END: &str = "it takes every end of the connection for the end of such a body";
+/// Why ureq accepts a body without a length that was cut. A cut body is no longer valid JSON, so
+/// the client does not accept a wrong token.
+pub const ANY_END: &str =
+    "ureq takes any close of the connection for the end of a body without a length";
 
 fn documents() -> Vec<Row> {
     let half = EXAMPLE_200.len() / 2;
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let beside = |value: &str| EXAMPLE_200.replacen('{', &format!(r#"{{"beside":{value},"#), 1);
     vec![
-        says("an empty body", "", MALFORMED).saying("it is empty"),
-        says("white space", " \r\n\t ", MALFORMED).saying("it is empty"),
-        says("null", "null", MALFORMED),
-        says("true", "true", MALFORMED),
-        says("a number", "200", MALFORMED),
-        says("a string", "\"ok\"", MALFORMED),
-        says("a list", "[]", MALFORMED),
-        says(
-            "a list of the answer",
+        ok_body("an empty body", "", MALFORMED).reporting("it is empty"),
+        ok_body("white space", " \r\n\t ", MALFORMED).reporting("it is empty"),
+        ok_body("null", "null", MALFORMED),
+        ok_body("true", "true", MALFORMED),
+        ok_body("a number", "200", MALFORMED),
+        ok_body("a string", "\"ok\"", MALFORMED),
+        ok_body("a list", "[]", MALFORMED),
+        ok_body(
+            "a list with the envelope",
             &format!("[{EXAMPLE_200}]"),
             MALFORMED,
         ),
-        says("an empty object", "{}", MALFORMED).saying("it has no status"),
-        says(
-            "an answer without a status",
+        ok_body("an empty object", "{}", MALFORMED).reporting("it has no status"),
+        ok_body(
+            "an envelope without a status",
             &EXAMPLE_200.replace("\"status\": \"ok\"", "\"state\": \"ok\""),
             MALFORMED,
         ),
-        says("the bare token", TOKEN, MALFORMED),
-        says(
+        ok_body("the bare token", TOKEN, MALFORMED),
+        ok_body(
             "the bare token in quotes",
             &format!("\"{TOKEN}\""),
             MALFORMED,
         ),
-        says("half of the answer", &EXAMPLE_200[..half], MALFORMED),
-        says("the answer twice", &EXAMPLE_200.repeat(2), MALFORMED),
-        says(
-            "something after the answer",
+        ok_body("half of the envelope", &EXAMPLE_200[..half], MALFORMED),
+        ok_body("the envelope twice", &EXAMPLE_200.repeat(2), MALFORMED),
+        ok_body(
+            "text after the envelope",
             &format!("{EXAMPLE_200}{SECRET}"),
             MALFORMED,
         ),
-        says(
-            "a NUL after the answer",
+        ok_body(
+            "a NUL after the envelope",
             &format!("{EXAMPLE_200}\0"),
             MALFORMED,
         ),
-        says(
-            "a comma after the answer",
+        ok_body(
+            "a comma after the envelope",
             &format!("{EXAMPLE_200},"),
             MALFORMED,
         ),
-        says(
-            "line ends around the answer",
+        ok_body(
+            "line ends around the envelope",
             &format!("\r\n\n{EXAMPLE_200}\n\n"),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        says("a form", &format!("status=ok&id_token={TOKEN}"), MALFORMED),
-        says(
-            "a page",
+        ok_body(
+            "a form-encoded body",
+            &format!("status=ok&id_token={TOKEN}"),
+            MALFORMED,
+        ),
+        ok_body(
+            "an HTML page",
             &format!("<html><p>{SECRET} {TOKEN}</p></html>"),
             MALFORMED,
         ),
-        says(
+        ok_body(
             "an XML document",
             &format!("<?xml version=\"1.0\"?><t>{TOKEN}</t>"),
             MALFORMED,
         ),
-        says(
+        ok_body(
             "problem details",
             r#"{"type":"about:blank","title":"No","status":403}"#,
             MALFORMED,
         ),
-        says(
-            "JSON behind a guard",
+        ok_body(
+            "JSON after an anti-hijacking prefix",
             &format!(")]}}'\n{EXAMPLE_200}"),
             MALFORMED,
         ),
-        says(
+        ok_body(
             "a comment in JSON",
             &format!("/* {SECRET} */{EXAMPLE_200}"),
             MALFORMED,
         ),
-        says(
-            "100 levels beside the token",
+        ok_body(
+            "100 levels in an unknown field",
             &beside(&deep(100)),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        says(
-            "128 levels beside the token",
+        ok_body(
+            "128 levels in an unknown field",
             &beside(&deep(128)),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        says("30,000 levels", &deep(30_000), MALFORMED).hungry(),
-        says(
-            "60,000 levels that do not close",
-            &"[".repeat(60_000),
-            MALFORMED,
-        )
-        .hungry(),
-        says(
+        ok_body("30,000 levels", &deep(30_000), MALFORMED).checks_memory(),
+        ok_body("60,000 unclosed levels", &"[".repeat(60_000), MALFORMED).checks_memory(),
+        ok_body(
             "10,000 levels of objects",
             &"{\"a\":".repeat(10_000),
             MALFORMED,
         )
-        .hungry(),
-        says(
-            "a number beyond all numbers",
+        .checks_memory(),
+        ok_body(
+            "a number over the range of f64",
             &beside("1e999999"),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        says(
-            "a number of 300 digits",
-            &beside(&"9".repeat(300)),
-            TOKEN_SEEN,
-        ),
-        says(
+        ok_body("a number of 300 digits", &beside(&"9".repeat(300)), GRANTED),
+        ok_body(
             "a number of 20,000 digits",
             &beside(&"9".repeat(20_000)),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        says(
-            "5,000 fields that nobody knows",
+        ok_body(
+            "5,000 unknown fields",
             &beside(&format!("[{}0]", "{\"a\":{}},".repeat(5000))),
-            TOKEN_SEEN,
+            GRANTED,
         )
-        .hungry(),
-        says(
-            "a status that stands twice",
+        .checks_memory(),
+        ok_body(
+            "a duplicate status",
             &EXAMPLE_200.replacen('{', r#"{"status":"ok","#, 1),
             MALFORMED,
         ),
-        says(
-            "a no within a 200",
+        ok_body(
+            "a refusal within a 200",
             r#"{"status":"badRequest","message":"no"}"#,
             rejected(200),
         )
-        .saying("badRequest"),
-        says(
-            "a no that echoes the token beside it within a 200",
+        .reporting("badRequest"),
+        ok_body(
+            "a refusal within a 200 that echoes its token",
             &format!(
                 r#"{{"status":"{TOKEN}","message":"{TOKEN}","content":{{"id_token":"{TOKEN}"}}}}"#
             ),
             rejected(200),
         )
-        .saying("[masked]"),
+        .reporting("[masked]"),
     ]
 }
 
 fn contents() -> Vec<Row> {
     let content = |name: &str, content: &str| {
-        says(
+        ok_body(
             name,
             &format!(r#"{{"status":"ok","content":{content}}}"#),
             MALFORMED,
@@ -188,23 +185,23 @@ fn contents() -> Vec<Row> {
     let token = |name: &str, token: &str| {
         content(name, &format!(r#"{{"id_token":{token},"expires_in":60}}"#))
     };
-    let lifetime = |name: &str, lifetime: &str, seen| {
+    let lifetime = |name: &str, lifetime: &str, outcome| {
         let body = format!(
             r#"{{"status":"ok","content":{{"id_token":"{TOKEN}","expires_in":{lifetime}}}}}"#
         );
-        says(name, &body, seen)
+        ok_body(name, &body, outcome)
     };
     vec![
         content("no content", "null"),
-        content("a string for the content", &format!("\"{TOKEN}\"")),
-        content("a list for the content", &format!("[\"{TOKEN}\"]")),
+        content("a string as the content", &format!("\"{TOKEN}\"")),
+        content("a list as the content", &format!("[\"{TOKEN}\"]")),
         content("an empty content", "{}"),
         content(
             "a content of many fields and no token",
             &format!(r#"{{"token":"{TOKEN}","idToken":"{TOKEN}"}}"#),
         ),
-        token("a number for a token", "5"),
-        token("an object for a token", &format!(r#"{{"jwt":"{TOKEN}"}}"#)),
+        token("a number as the token", "5"),
+        token("an object as the token", &format!(r#"{{"jwt":"{TOKEN}"}}"#)),
         token("an empty token", "\"\""),
         token(
             "a token with a line end",
@@ -213,35 +210,35 @@ fn contents() -> Vec<Row> {
         token("a token with a NUL", &format!(r#""{TOKEN}\u0000""#)),
         token("a token with a space", &format!(r#""Bearer {TOKEN}""#)),
         token("a token with an umlaut", &format!("\"{TOKEN}\u{fc}\"")),
-        token("half of a surrogate pair for a token", r#""\ud800""#),
+        token("half of a surrogate pair as the token", r#""\ud800""#),
         content(
-            "a token that stands twice",
+            "a duplicate token",
             &format!(r#"{{"id_token":"{TOKEN}","id_token":"{TOKEN}","expires_in":60}}"#),
         ),
-        lifetime("a lifetime of nothing", "0", MALFORMED),
+        lifetime("a lifetime of zero", "0", MALFORMED),
         lifetime("a negative lifetime", "-1", MALFORMED),
-        lifetime("a fraction for a lifetime", "0.5", MALFORMED),
-        lifetime("a list for a lifetime", "[60]", MALFORMED),
+        lifetime("a fractional lifetime", "0.5", MALFORMED),
+        lifetime("a list as the lifetime", "[60]", MALFORMED),
         lifetime(
-            "a word for a lifetime",
+            "a word as the lifetime",
             &format!("\"{SECRET}\"").replace("\"x", "\\\"x"),
             MALFORMED,
         ),
-        lifetime("a lifetime in quotes", "\"60\"", TOKEN_SEEN),
+        lifetime("a lifetime in quotes", "\"60\"", GRANTED),
         lifetime(
-            "a lifetime beyond all numbers",
+            "a lifetime over the range of u64",
             "99999999999999999999999",
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        says(
+        ok_body(
             "a failed authentication",
             r#"{"status":"ok","content":{"status":"failed"}}"#,
-            Seen::No(ErrorKind::AuthenticationFailed, Some(200)),
+            Outcome::Error(ErrorKind::AuthenticationFailed, Some(200)),
         ),
-        says(
+        ok_body(
             "a second factor",
             r#"{"status":"ok","content":{"status":"mfaRequired"}}"#,
-            Seen::No(ErrorKind::MfaRequired, Some(200)),
+            Outcome::Error(ErrorKind::MfaRequired, Some(200)),
         ),
     ]
 }
@@ -257,24 +254,24 @@ fn texts() -> Vec<Row> {
         [begin, b"\"beside\":\"", bytes, b"\",", rest].concat()
     };
     vec![
-        bytes("a byte order mark", "", &marked, TOKEN_SEEN),
+        bytes("a byte order mark", "", &marked, GRANTED),
         bytes("UTF-16", "", &utf16, MALFORMED),
         bytes(
-            "UTF-16 with a mark",
+            "UTF-16 with a byte order mark",
             "",
             &[&b"\xff\xfe"[..], &utf16].concat(),
             MALFORMED,
         )
-        .saying("it is not UTF-8"),
-        bytes("Latin-1", "", &beside(b"Zur\xfcck"), MALFORMED).saying("it is not UTF-8"),
-        bytes("an overlong NUL", "", &beside(b"\xc0\x80"), MALFORMED).saying("it is not UTF-8"),
+        .reporting("it is not UTF-8"),
+        bytes("Latin-1", "", &beside(b"Zur\xfcck"), MALFORMED).reporting("it is not UTF-8"),
+        bytes("an overlong NUL", "", &beside(b"\xc0\x80"), MALFORMED).reporting("it is not UTF-8"),
         bytes(
             "a surrogate in UTF-8",
             "",
             &beside(b"\xed\xa0\x80"),
             MALFORMED,
         )
-        .saying("it is not UTF-8"),
+        .reporting("it is not UTF-8"),
         bytes(
             "a control character in a string",
             "",
@@ -282,7 +279,7 @@ fn texts() -> Vec<Row> {
             MALFORMED,
         ),
         bytes(
-            "every byte there is",
+            "every byte value",
             "",
             &(0..=255).collect::<Vec<u8>>(),
             MALFORMED,
@@ -295,50 +292,50 @@ fn sizes() -> Vec<Row> {
     const LIMIT: usize = 64 * 1024;
     let padded = |length: usize| format!("{EXAMPLE_200}{}", " ".repeat(length - EXAMPLE_200.len()));
     let until_the_end = |body: &str| format!("HTTP/1.1 200 OK\r\n\r\n{body}");
-    let too_long = |row: Row| row.saying("longer than 65536 bytes");
+    let too_long = |row: Row| row.reporting("longer than 65536 bytes");
     vec![
-        says("a body at the limit", &padded(LIMIT), TOKEN_SEEN),
-        too_long(says(
-            "a body over the limit by one byte",
+        ok_body("a body at the limit", &padded(LIMIT), GRANTED),
+        too_long(ok_body(
+            "a body one byte over the limit",
             &padded(LIMIT + 1),
             MALFORMED,
         )),
-        Row::answers(
+        Row::responds(
             "a body without a length",
             until_the_end(EXAMPLE_200),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        Row::answers(
+        Row::responds(
             "a body without a length at the limit",
             until_the_end(&padded(LIMIT)),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        too_long(Row::answers(
-            "a body without a length over the limit by one byte",
+        too_long(Row::responds(
+            "a body without a length one byte over the limit",
             until_the_end(&padded(LIMIT + 1)),
             MALFORMED,
         )),
-        too_long(Row::goes_on("a body of 100 MB", MALFORMED, |peer| {
-            peer.say("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")?;
+        too_long(Row::after_request("a body of 100 MB", MALFORMED, |peer| {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")?;
             peer.flood(" ")
         }))
-        .hungry(),
-        too_long(Row::goes_on("a body without end", MALFORMED, |peer| {
-            peer.say("HTTP/1.1 200 OK\r\n\r\n")?;
+        .checks_memory(),
+        too_long(Row::after_request("an endless body", MALFORMED, |peer| {
+            peer.send("HTTP/1.1 200 OK\r\n\r\n")?;
             peer.flood(" ")
         }))
-        .hungry(),
-        too_long(Row::goes_on("a string without end", MALFORMED, |peer| {
-            peer.say("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"")?;
+        .checks_memory(),
+        too_long(Row::after_request("an endless string", MALFORMED, |peer| {
+            peer.send("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"")?;
             peer.flood(TOKEN)
         }))
-        .hungry(),
-        Row::goes_on("an error without end", rejected(500), |peer| {
-            peer.say("HTTP/1.1 500 Internal Server Error\r\n\r\n")?;
+        .checks_memory(),
+        Row::after_request("an endless error body", rejected(500), |peer| {
+            peer.send("HTTP/1.1 500 Internal Server Error\r\n\r\n")?;
             peer.flood(SECRET)
         })
-        .hungry(),
-        says(
+        .checks_memory(),
+        ok_body(
             "a message of 60 KB within a 200",
             &format!(
                 r#"{{"status":"badRequest","message":"{}"}}"#,
@@ -346,24 +343,24 @@ fn sizes() -> Vec<Row> {
             ),
             rejected(200),
         )
-        .hungry(),
-        says(
-            "escapes alone",
+        .checks_memory(),
+        ok_body(
+            "a message of escapes only",
             &format!(
                 r#"{{"status":"badRequest","message":"{}"}}"#,
                 r"\u001b".repeat(10_000)
             ),
             rejected(200),
         )
-        .hungry(),
-        // The largest that can be set: still bounded, and still a token.
-        Row::goes_on(
-            "a body of 1 MiB where that is the limit",
-            TOKEN_SEEN,
-            move |peer| peer.say(answer("200 OK", "", &padded(1024 * 1024))),
+        .checks_memory(),
+        // The largest limit that can be set. Memory stays bounded, and the token is read.
+        Row::after_request(
+            "a body of 1 MiB with a limit of 1 MiB",
+            GRANTED,
+            move |peer| peer.send(response("200 OK", "", &padded(1024 * 1024))),
         )
         .config(|config| config.max_body = 1024 * 1024)
-        .hungry(),
+        .checks_memory(),
     ]
 }
 
@@ -376,85 +373,85 @@ fn paces() -> Vec<Row> {
     let broken = |status: &str| half.replace("200 OK", status);
     let (unavailable, late) = (broken("503 Unavailable"), broken("503 Unavailable"));
     vec![
-        Row::goes_on("a body byte by byte, in time", TOKEN_SEEN, move |peer| {
-            peer.say(&at_once)?;
-            peer.drip(EXAMPLE_200, 1, Duration::from_millis(1))
-        })
-        .patiently(),
-        Row::goes_on("a body byte by byte, too slowly", STALLED, move |peer| {
-            peer.say(&slowly)?;
+        Row::after_request(
+            "a body byte by byte, within the time-out",
+            GRANTED,
+            move |peer| {
+                peer.send(&at_once)?;
+                peer.drip(EXAMPLE_200, 1, Duration::from_millis(1))
+            },
+        )
+        .long_timeout(),
+        Row::after_request("a body byte by byte, too slowly", STALLED, move |peer| {
+            peer.send(&slowly)?;
             peer.drip(EXAMPLE_200, 1, Duration::from_millis(50))
         })
-        .soon(),
-        Row::goes_on("a body byte by byte without end", STALLED, |peer| {
-            peer.say("HTTP/1.1 200 OK\r\n\r\n")?;
+        .short_timeout(),
+        Row::after_request("an endless body byte by byte", STALLED, |peer| {
+            peer.send("HTTP/1.1 200 OK\r\n\r\n")?;
             peer.drip_forever(" ")
         })
-        .soon(),
-        Row::goes_on("a head, and then nothing", STALLED, move |peer| {
-            peer.say(&head)?;
+        .short_timeout(),
+        Row::after_request("a head, then a stall", STALLED, move |peer| {
+            peer.send(&head)?;
             peer.stall()
         })
-        .soon(),
-        Row::goes_on("half of a body, and then nothing", STALLED, move |peer| {
-            peer.say(&stalled)?;
+        .short_timeout(),
+        Row::after_request("half of a body, then a stall", STALLED, move |peer| {
+            peer.send(&stalled)?;
             peer.stall()
         })
-        .soon(),
-        Row::goes_on(
-            "a whole body without a length, and then nothing",
+        .short_timeout(),
+        Row::after_request(
+            "a whole body without a length, then a stall",
             STALLED,
             |peer| {
-                peer.say(format!("HTTP/1.1 200 OK\r\n\r\n{EXAMPLE_200}"))?;
+                peer.send(format!("HTTP/1.1 200 OK\r\n\r\n{EXAMPLE_200}"))?;
                 peer.stall()
             },
         )
-        .soon(),
-        Row::answers("half of a body, and then the end", torn, TORN),
-        Row::serves("half of a body, and then a reset", TORN, move |mut peer| {
+        .short_timeout(),
+        Row::responds("half of a body, then a close", torn, TORN),
+        Row::serves("half of a body, then a reset", TORN, move |mut peer| {
             peer.request()?;
-            peer.say(&reset)?;
+            peer.send(&reset)?;
             peer.reset()
         }),
         Row::serves(
-            "a whole body without a length, and then a reset",
+            "a whole body without a length, then a reset",
             TORN,
             |mut peer| {
                 peer.request()?;
-                peer.say(format!("HTTP/1.1 200 OK\r\n\r\n{EXAMPLE_200}"))?;
+                peer.send(format!("HTTP/1.1 200 OK\r\n\r\n{EXAMPLE_200}"))?;
                 peer.reset()
             },
         )
-        .but(Ureq, TOKEN_SEEN, ANY_END),
-        Row::serves("half of a chunk, and then a reset", TORN, |mut peer| {
+        .except(Ureq, GRANTED, ANY_END),
+        Row::serves("half of a chunk, then a reset", TORN, |mut peer| {
             peer.request()?;
-            peer.say(format!(
+            peer.send(format!(
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n{EXAMPLE_200}"
             ))?;
             peer.reset()
         }),
-        Row::answers(
-            "half of an error, and then the end",
-            unavailable,
-            rejected(503),
-        ),
+        Row::responds("half of an error, then a close", unavailable, rejected(503)),
         Row::serves(
-            "half of an error, and then a reset",
+            "half of an error, then a reset",
             rejected(503),
             move |mut peer| {
                 peer.request()?;
-                peer.say(&late)?;
+                peer.send(&late)?;
                 peer.reset()
             },
         ),
-        Row::goes_on(
-            "half of an error, and then nothing",
+        Row::after_request(
+            "half of an error, then a stall",
             rejected(503),
             move |peer| {
-                peer.say(half.replace("200 OK", "503 Unavailable"))?;
+                peer.send(half.replace("200 OK", "503 Unavailable"))?;
                 peer.stall()
             },
         )
-        .soon(),
+        .short_timeout(),
     ]
 }

@@ -1,10 +1,10 @@
-//! Transfer-Encoding: chunks, extensions, trailers, both framings at once.
+//! Transfer-Encoding: chunks, extensions, trailers, and Content-Length beside it.
 
 use std::time::Duration;
 
-use crate::faults::row::Which::{Reqwest, Ureq};
+use crate::faults::row::Library::{Reqwest, Ureq};
 use crate::faults::row::{
-    MALFORMED, MISFRAMED, NOT_HTTP, Row, STALLED, Seen, TIMEOUT, TOKEN_SEEN, TORN, rejected,
+    GRANTED, MALFORMED, MISFRAMED, NOT_HTTP, Outcome, Row, STALLED, TIMEOUT, TORN, rejected,
 };
 use crate::support::EXAMPLE_200;
 use crate::support::{SECRET, TOKEN};
@@ -18,65 +18,62 @@ pub fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// The token as one chunk, and the last one.
+/// Returns the token as one chunk, followed by the last chunk.
 fn one_chunk() -> String {
     format!("{:x}\r\n{EXAMPLE_200}\r\n0\r\n\r\n", EXAMPLE_200.len())
 }
 
-const ANYWHERE: &str = "it asks whether chunked is there, not whether it comes last";
+const ANYWHERE: &str = "ureq checks whether chunked is present, not whether it is last";
 
-/// Without chunks a body goes on until the connection ends (RFC 9112 §6.3), and theirs are no JSON.
+/// Without chunks a body ends with the connection (RFC 9112 §6.3). A chunked body read that way is
+/// not JSON.
 fn encodings() -> Vec<Row> {
-    let of = |name: &str, headers: &str, seen| {
-        Row::answers(
+    let of = |name: &str, headers: &str, outcome| {
+        Row::responds(
             name,
             format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n{}", one_chunk()),
-            seen,
+            outcome,
         )
     };
     let length = one_chunk().len();
     vec![
-        of("chunked", "Transfer-Encoding: chunked", TOKEN_SEEN),
-        of(
-            "Chunked in capitals",
-            "TRANSFER-ENCODING: CHUNKED",
-            TOKEN_SEEN,
-        ),
+        of("chunked", "Transfer-Encoding: chunked", GRANTED),
+        of("Chunked in capitals", "TRANSFER-ENCODING: CHUNKED", GRANTED),
         of(
             "chunked with white space",
             "Transfer-Encoding: \t chunked \t",
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of(
             "chunked twice",
             "Transfer-Encoding: chunked, chunked",
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of(
-            "chunked and nothing",
+            "chunked and an empty encoding",
             "Transfer-Encoding: chunked, ",
             MALFORMED,
         )
-        .but(Ureq, TOKEN_SEEN, ANYWHERE),
+        .except(Ureq, GRANTED, ANYWHERE),
         of(
             "chunked in two lines",
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of(
             "chunked but not last",
             "Transfer-Encoding: chunked, gzip",
             MALFORMED,
         )
-        .but(Ureq, TOKEN_SEEN, ANYWHERE),
+        .except(Ureq, GRANTED, ANYWHERE),
         of(
             "chunked with a parameter",
             "Transfer-Encoding: chunked;q=1",
             MALFORMED,
         ),
-        of("nearly chunked", "Transfer-Encoding: xchunked", MALFORMED),
+        of("xchunked", "Transfer-Encoding: xchunked", MALFORMED),
         of(
-            "a transfer encoding that nobody knows",
+            "an unknown transfer encoding",
             &format!("Transfer-Encoding: {SECRET}"),
             MALFORMED,
         ),
@@ -86,47 +83,47 @@ fn encodings() -> Vec<Row> {
             MALFORMED,
         ),
         of(
-            "gzip for a transfer encoding",
+            "gzip as a transfer encoding",
             "Transfer-Encoding: gzip",
             MALFORMED,
         ),
         of(
             "gzip, chunked that is not compressed",
             "Transfer-Encoding: gzip, chunked",
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of(
-            "identity for a transfer encoding",
+            "identity as a transfer encoding",
             "Transfer-Encoding: identity",
             MALFORMED,
         ),
         of(
-            "both framings, the length of all",
+            "both framings, the correct length",
             &format!("Content-Length: {length}\r\nTransfer-Encoding: chunked"),
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of(
-            "both framings, the length too short",
+            "both framings, a length too short",
             "Transfer-Encoding: chunked\r\nContent-Length: 3",
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of(
-            "both framings, the length over the limit",
+            "both framings, a length over the limit",
             "Transfer-Encoding: chunked\r\nContent-Length: 65537",
             MALFORMED,
         )
-        .saying("longer than 65536 bytes"),
+        .reporting("longer than 65536 bytes"),
         of(
-            "both framings, the length no number",
+            "both framings, a malformed length",
             "Transfer-Encoding: chunked\r\nContent-Length: x",
-            TOKEN_SEEN,
+            GRANTED,
         )
-        .but(
+        .except(
             Ureq,
             NOT_HTTP,
-            "it reads the length, hyper does not where there are chunks",
+            "ureq reads the length, hyper ignores it with chunks",
         ),
-        Row::answers(
+        Row::responds(
             "chunked in HTTP/1.0",
             format!(
                 "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}",
@@ -134,84 +131,84 @@ fn encodings() -> Vec<Row> {
             ),
             NOT_HTTP,
         )
-        .but(
+        .except(
             Ureq,
             MALFORMED,
-            "it knows of no chunks in HTTP/1.0, where hyper refuses them",
+            "ureq ignores chunks in HTTP/1.0, hyper refuses them",
         ),
     ]
 }
 
-/// A body that begins with `begin`, after a head that is fine.
-fn chunked(name: &str, body: impl AsRef<str>, seen: Seen) -> Row {
-    Row::answers(name, format!("{CHUNKED}{}", body.as_ref()), seen)
+/// A response with a valid head and this chunked body.
+fn chunked(name: &str, body: impl AsRef<str>, outcome: Outcome) -> Row {
+    Row::responds(name, format!("{CHUNKED}{}", body.as_ref()), outcome)
 }
 
-const LENIENT: &str = "it reads a size as Rust reads a number, after trimming it";
-const TIRELESS: &str = "hyper reads zeros for as long as there are any; no timer fires meanwhile, and of \
-                        those that are late, ours and its own, any may be the first";
-const FULL: &str = "it looks for a line end in what it has read, and calls its lack a stall";
-const TWENTY: &str = "it takes no line of a chunk's size that is longer than 20 bytes";
-const UNREAD: &str = "it passes over trailers, whatever they are and however many";
+const LENIENT: &str = "ureq trims a size and parses it as Rust parses a number";
+const NO_YIELD: &str = "hyper reads zeros without yielding, so no timer fires; afterwards our timer \
+                             or reqwest's may fire first";
+const FULL_BUFFER: &str =
+    "ureq searches its buffer for a line end and reports a full buffer without one as broken";
+const SIZE_LINE_LIMIT: &str = "ureq limits the line of a chunk's size to 20 bytes";
+const SKIPS_TRAILERS: &str = "ureq skips trailers without a limit";
 
 fn sizes() -> Vec<Row> {
     let length = EXAMPLE_200.len();
     let sized = |size: &str| format!("{size}\r\n{EXAMPLE_200}\r\n0\r\n\r\n");
     let bad = |name: &str, size: &str| chunked(name, sized(size), MISFRAMED);
     vec![
+        chunked("a size in capitals", sized(&format!("{length:X}")), GRANTED),
         chunked(
-            "a size in capitals",
-            sized(&format!("{length:X}")),
-            TOKEN_SEEN,
-        ),
-        chunked(
-            "a size with zeros before it",
+            "a size with leading zeros",
             sized(&format!("000{length:x}")),
-            TOKEN_SEEN,
+            GRANTED,
         ),
         chunked(
-            "a size with white space after it",
+            "a size with trailing white space",
             sized(&format!("{length:x} ")),
-            TOKEN_SEEN,
+            GRANTED,
         ),
         bad("an empty size", ""),
-        bad("a size that is no number", "many"),
-        bad("a size of the secret", SECRET),
+        bad("a size that is not a number", "many"),
+        bad("the secret as a size", SECRET),
         bad("a negative size", "-1"),
-        bad("a size with a sign", &format!("+{length:x}")).but(Ureq, TOKEN_SEEN, LENIENT),
+        bad("a size with a sign", &format!("+{length:x}")).except(Ureq, GRANTED, LENIENT),
         bad("a size with 0x", &format!("0x{length:x}")),
-        bad("a size with white space before it", &format!(" {length:x}"))
-            .but(Ureq, TOKEN_SEEN, LENIENT),
+        bad("a size with leading white space", &format!(" {length:x}"))
+            .except(Ureq, GRANTED, LENIENT),
         bad("a size of 2^64", "10000000000000000"),
-        bad("a size of 2^64 and a few", &format!("1{length:016x}")),
+        bad(
+            "a size of 2^64 plus the actual size",
+            &format!("1{length:016x}"),
+        ),
         chunked("a size of 2^64 - 1", sized("ffffffffffffffff"), TORN),
         chunked("a size of 2^63", sized("8000000000000000"), TORN),
         chunked(
-            "a size that is one too small",
+            "a size that is one byte short",
             sized(&format!("{:x}", length - 1)),
             MISFRAMED,
         ),
         chunked(
-            "a size that is one too large",
+            "a size that is one byte long",
             sized(&format!("{:x}", length + 1)),
             MISFRAMED,
         ),
-        Row::goes_on("zeros of a size without end", STALLED, |peer| {
-            peer.say(CHUNKED)?;
-            // Enough to see that they are not kept.
+        Row::after_request("endless zeros in a size", STALLED, |peer| {
+            peer.send(CHUNKED)?;
+            // Enough to show that the zeros are not buffered.
             peer.flood_with(2 * 1024 * 1024, "0")
         })
-        .soon()
-        .late(Reqwest, Duration::from_secs(10), TIRELESS)
-        .or(Reqwest, TIMEOUT, TIRELESS)
-        .but(Ureq, TORN, FULL)
-        .hungry(),
-        Row::goes_on("digits of a size without end", MISFRAMED, |peer| {
-            peer.say(CHUNKED)?;
+        .short_timeout()
+        .late(Reqwest, Duration::from_secs(10), NO_YIELD)
+        .or(Reqwest, TIMEOUT, NO_YIELD)
+        .except(Ureq, TORN, FULL_BUFFER)
+        .checks_memory(),
+        Row::after_request("endless digits in a size", MISFRAMED, |peer| {
+            peer.send(CHUNKED)?;
             peer.flood("7")
         })
-        .but(Ureq, TORN, FULL)
-        .hungry(),
+        .except(Ureq, TORN, FULL_BUFFER)
+        .checks_memory(),
     ]
 }
 
@@ -223,23 +220,17 @@ fn chunks() -> Vec<Row> {
     let whole = format!("{CHUNKED}{}", one_chunk());
     let length = EXAMPLE_200.len();
     vec![
-        chunked(
-            "chunks of one byte",
-            format!("{bytes}0\r\n\r\n"),
-            TOKEN_SEEN,
-        ),
-        Row::goes_on(
-            "chunks of one byte, byte by byte",
-            TOKEN_SEEN,
-            move |peer| peer.drip(format!("{CHUNKED}{bytes}0\r\n\r\n"), 1, Duration::ZERO),
-        )
-        .patiently(),
-        Row::goes_on("a chunk in pieces", TOKEN_SEEN, move |peer| {
+        chunked("chunks of one byte", format!("{bytes}0\r\n\r\n"), GRANTED),
+        Row::after_request("chunks of one byte, byte by byte", GRANTED, move |peer| {
+            peer.drip(format!("{CHUNKED}{bytes}0\r\n\r\n"), 1, Duration::ZERO)
+        })
+        .long_timeout(),
+        Row::after_request("a chunk in pieces", GRANTED, move |peer| {
             peer.drip(&whole, 7, Duration::from_millis(1))
         })
-        .patiently(),
-        chunked("no chunk at all", "", TORN),
-        chunked("the last chunk alone", "0\r\n\r\n", MALFORMED).saying("it is empty"),
+        .long_timeout(),
+        chunked("no chunks", "", TORN),
+        chunked("only the last chunk", "0\r\n\r\n", MALFORMED).reporting("it is empty"),
         chunked(
             "no last chunk",
             format!("{length:x}\r\n{EXAMPLE_200}\r\n"),
@@ -250,7 +241,7 @@ fn chunks() -> Vec<Row> {
             format!("{length:x}\r\n{EXAMPLE_200}\r\n0\r\n"),
             TORN,
         )
-        .but(Ureq, TOKEN_SEEN, "it takes the last chunk for the end"),
+        .except(Ureq, GRANTED, "ureq takes the last chunk for the end"),
         chunked(
             "half a chunk",
             format!("{length:x}\r\n{}", &EXAMPLE_200[..length / 2]),
@@ -268,50 +259,46 @@ fn chunks() -> Vec<Row> {
             MISFRAMED,
         ),
         chunked(
-            "LF for line ends of chunks",
+            "LF as line ends of chunks",
             one_chunk().replace("\r\n", "\n"),
             MISFRAMED,
         )
-        .but(Ureq, TORN, FULL),
+        .except(Ureq, TORN, FULL_BUFFER),
         chunked(
             "bytes after the last chunk",
             format!("{}{SECRET}", one_chunk()),
-            TOKEN_SEEN,
+            GRANTED,
         ),
         chunked(
-            "another answer after the last chunk",
+            "another response after the last chunk",
             format!("{}HTTP/1.1 403 Forbidden\r\n\r\n", one_chunk()),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        Row::goes_on(
-            "an open connection after the last chunk",
-            TOKEN_SEEN,
-            |peer| {
-                peer.say(format!("{CHUNKED}{}", one_chunk()))?;
-                peer.stall()
-            },
-        ),
-        Row::goes_on("a last chunk that does not come", STALLED, move |peer| {
-            peer.say(format!("{CHUNKED}{length:x}\r\n{EXAMPLE_200}\r\n"))?;
+        Row::after_request("an open connection after the last chunk", GRANTED, |peer| {
+            peer.send(format!("{CHUNKED}{}", one_chunk()))?;
+            peer.stall()
+        }),
+        Row::after_request("a stall before the last chunk", STALLED, move |peer| {
+            peer.send(format!("{CHUNKED}{length:x}\r\n{EXAMPLE_200}\r\n"))?;
             peer.stall()
         })
-        .soon(),
-        Row::goes_on("chunks without end", MALFORMED, |peer| {
-            peer.say(CHUNKED)?;
+        .short_timeout(),
+        Row::after_request("endless chunks", MALFORMED, |peer| {
+            peer.send(CHUNKED)?;
             peer.flood("10\r\n                \r\n")
         })
-        .saying("longer than 65536 bytes")
-        .hungry(),
-        Row::goes_on("chunks of one byte without end", MALFORMED, |peer| {
-            peer.say(CHUNKED)?;
+        .reporting("longer than 65536 bytes")
+        .checks_memory(),
+        Row::after_request("endless chunks of one byte", MALFORMED, |peer| {
+            peer.send(CHUNKED)?;
             peer.flood("1\r\n \r\n")
         })
-        // Tens of thousands of chunks take a debug build a while.
-        .patiently()
-        .saying("longer than 65536 bytes")
-        .hungry(),
-        Row::answers(
-            "an error that is chunked against the rules",
+        // A debug build needs long for tens of thousands of chunks.
+        .long_timeout()
+        .reporting("longer than 65536 bytes")
+        .checks_memory(),
+        Row::responds(
+            "an error with malformed chunks",
             format!(
                 "HTTP/1.1 503 Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n{SECRET}\r\n{SECRET}"
             ),
@@ -326,87 +313,87 @@ fn extensions() -> Vec<Row> {
         format!("{length:x}{extension}\r\n{EXAMPLE_200}\r\n0{extension}\r\n\r\n")
     };
     vec![
-        chunked("a chunk extension", extended(";a=b"), TOKEN_SEEN),
+        chunked("a chunk extension", extended(";a=b"), GRANTED),
         chunked(
             "a chunk extension in quotes",
             extended(&format!("; a=\"{}\"", SECRET.replace('"', "\\\""))),
-            TOKEN_SEEN,
+            GRANTED,
         )
-        .but(Ureq, MISFRAMED, TWENTY),
+        .except(Ureq, MISFRAMED, SIZE_LINE_LIMIT),
         chunked(
             "a chunk extension of 1 KiB",
             extended(&format!(";{}", "e".repeat(1024))),
-            TOKEN_SEEN,
+            GRANTED,
         )
-        .but(Ureq, MISFRAMED, TWENTY),
-        Row::goes_on("a chunk extension of 1 MiB", MISFRAMED, move |peer| {
-            peer.say(format!(
+        .except(Ureq, MISFRAMED, SIZE_LINE_LIMIT),
+        Row::after_request("a chunk extension of 1 MiB", MISFRAMED, move |peer| {
+            peer.send(format!(
                 "{CHUNKED}{}",
                 extended(&format!(";{}", "e".repeat(1024 * 1024)))
             ))
         })
-        .but(Ureq, TORN, FULL)
-        .hungry(),
-        Row::goes_on("a chunk extension without end", MISFRAMED, |peer| {
-            peer.say(format!("{CHUNKED}5;"))?;
+        .except(Ureq, TORN, FULL_BUFFER)
+        .checks_memory(),
+        Row::after_request("an endless chunk extension", MISFRAMED, |peer| {
+            peer.send(format!("{CHUNKED}5;"))?;
             peer.flood("extension")
         })
-        .but(Ureq, TORN, FULL)
-        .hungry(),
-        Row::goes_on("chunk extensions without end", MISFRAMED, |peer| {
-            peer.say(CHUNKED)?;
+        .except(Ureq, TORN, FULL_BUFFER)
+        .checks_memory(),
+        Row::after_request("endless chunk extensions", MISFRAMED, |peer| {
+            peer.send(CHUNKED)?;
             peer.flood(format!("1;{}\r\n \r\n", "e".repeat(8 * 1024)))
         })
-        .hungry(),
+        .checks_memory(),
     ]
 }
 
 fn trailers() -> Vec<Row> {
     let length = EXAMPLE_200.len();
     let begin = format!("{CHUNKED}{length:x}\r\n{EXAMPLE_200}\r\n0\r\n");
-    let with = |name: &str, trailers: &str, seen| {
-        Row::answers(name, format!("{begin}{trailers}\r\n"), seen)
+    let with = |name: &str, trailers: &str, outcome| {
+        Row::responds(name, format!("{begin}{trailers}\r\n"), outcome)
     };
     let (large, many, long) = (begin.clone(), begin.clone(), begin.clone());
     vec![
-        with("a trailer", "X-Sum: 5\r\n", TOKEN_SEEN),
+        with("a trailer", "X-Sum: 5\r\n", GRANTED),
         with(
-            "a trailer that echoes",
+            "a trailer that echoes secrets",
             &format!("X-Request-Id: {SECRET}\r\nX-Token: {TOKEN}\r\n"),
-            TOKEN_SEEN,
+            GRANTED,
         ),
         with(
-            "a trailer that cannot be one",
+            "a trailer with forbidden headers",
             "Content-Length: 5\r\nTransfer-Encoding: x\r\n",
-            TOKEN_SEEN,
+            GRANTED,
         ),
         with(
             "a trailer without a colon",
             &format!("{SECRET}\r\n"),
             MISFRAMED,
         )
-        .but(Ureq, TOKEN_SEEN, UNREAD),
-        Row::goes_on("a trailer of 1 MiB", MISFRAMED, move |peer| {
-            peer.say(format!("{large}X: {}\r\n\r\n", "t".repeat(1024 * 1024)))
+        .except(Ureq, GRANTED, SKIPS_TRAILERS),
+        Row::after_request("a trailer of 1 MiB", MISFRAMED, move |peer| {
+            peer.send(format!("{large}X: {}\r\n\r\n", "t".repeat(1024 * 1024)))
         })
-        .but(Ureq, TORN, FULL)
-        .hungry(),
-        Row::goes_on("trailers without end", MISFRAMED, move |peer| {
-            peer.say(&many)?;
+        .except(Ureq, TORN, FULL_BUFFER)
+        .checks_memory(),
+        Row::after_request("endless trailers", MISFRAMED, move |peer| {
+            peer.send(&many)?;
             peer.flood("X-Flood: y\r\n")
         })
-        .but(Ureq, STALLED, UNREAD)
-        .hungry(),
-        Row::goes_on("a trailer without end", MISFRAMED, move |peer| {
-            peer.say(format!("{long}X: "))?;
+        .except(Ureq, STALLED, SKIPS_TRAILERS)
+        .checks_memory(),
+        Row::after_request("an endless trailer", MISFRAMED, move |peer| {
+            peer.send(format!("{long}X: "))?;
             peer.flood("t")
         })
-        .but(Ureq, TORN, FULL)
-        .hungry(),
-        Row::goes_on("a trailer that does not come", STALLED, move |peer| {
-            peer.say(&begin)?;
+        .except(Ureq, TORN, FULL_BUFFER)
+        .checks_memory(),
+        Row::after_request("a stall before the trailers end", STALLED, move |peer| {
+            peer.send(&begin)?;
             peer.stall()
         })
-        .soon(),
+        .short_timeout(),
     ]
 }

@@ -1,88 +1,93 @@
-//! Content-Length: lying, doubled, overflowing, no number; and what comes after the body.
+//! Content-Length: wrong, repeated, overflowing or malformed, and bytes after the body.
 
-use crate::faults::row::Which::Reqwest;
-use crate::faults::row::{MALFORMED, NOT_HTTP, Row, STALLED, TOKEN_SEEN, TORN, rejected};
+use crate::faults::row::Library::Reqwest;
+use crate::faults::row::{GRANTED, MALFORMED, NOT_HTTP, Row, STALLED, TORN, rejected};
 use crate::support::EXAMPLE_200;
 use crate::support::SECRET;
-use crate::support::server::answer;
+use crate::support::server::response;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = numbers();
-    rows.extend(lies());
+    rows.extend(mismatches());
     rows
 }
 
-/// A token under these length headers.
-fn under(headers: &str) -> String {
+/// Returns a token response with these length headers.
+fn with_headers(headers: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{headers}\r\n{EXAMPLE_200}")
 }
 
-const RESERVED: &str = "hyper keeps the two largest lengths for its own use";
+const RESERVED: &str = "hyper reserves the two largest lengths";
 
 fn numbers() -> Vec<Row> {
     let length = EXAMPLE_200.len();
-    let of = |name: &str, value: &str, seen| {
-        Row::answers(name, under(&format!("Content-Length: {value}\r\n")), seen)
+    let of = |name: &str, value: &str, outcome| {
+        Row::responds(
+            name,
+            with_headers(&format!("Content-Length: {value}\r\n")),
+            outcome,
+        )
     };
     vec![
-        of("no number", "many", NOT_HTTP),
+        of("a length that is not a number", "many", NOT_HTTP),
         of("an empty length", "", NOT_HTTP),
         of("a negative length", "-1", NOT_HTTP),
         of("a length with a sign", &format!("+{length}"), NOT_HTTP),
         of("a hexadecimal length", &format!("0x{length:x}"), NOT_HTTP),
-        of("a fraction for a length", &format!("{length}.0"), NOT_HTTP),
+        of("a fractional length", &format!("{length}.0"), NOT_HTTP),
         of("a length with an exponent", "1e3", NOT_HTTP),
-        of("a length and a word", &format!("{length} bytes"), NOT_HTTP),
-        of("the secret for a length", SECRET, NOT_HTTP),
+        of("a length with a unit", &format!("{length} bytes"), NOT_HTTP),
+        of("the secret as a length", SECRET, NOT_HTTP),
         of(
-            "a length with zeros before it",
+            "a length with leading zeros",
             &format!("000000{length}"),
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of("a length in Arabic digits", "\u{661}\u{662}", NOT_HTTP),
-        of("a length of 2^63", "9223372036854775808", MALFORMED).saying("longer than 65536 bytes"),
+        of("a length of 2^63", "9223372036854775808", MALFORMED)
+            .reporting("longer than 65536 bytes"),
         of("a length of 2^64 - 1", "18446744073709551615", MALFORMED)
-            .saying("longer than 65536 bytes")
-            .but(Reqwest, NOT_HTTP, RESERVED),
+            .reporting("longer than 65536 bytes")
+            .except(Reqwest, NOT_HTTP, RESERVED),
         of("a length of 2^64", "18446744073709551616", NOT_HTTP),
         of(
-            "a length of 2^64 and a few",
+            "a length of 2^64 plus the actual length",
             &(u128::from(u64::MAX) + 1 + length as u128).to_string(),
             NOT_HTTP,
         ),
         of("a length of 1,000 digits", &"9".repeat(1000), NOT_HTTP),
         of(
-            "two lengths in one line that agree",
+            "two equal lengths in one header",
             &format!("{length}, {length}"),
-            TOKEN_SEEN,
+            GRANTED,
         ),
         of(
-            "two lengths in one line that do not",
+            "two different lengths in one header",
             &format!("{length}, 5"),
             NOT_HTTP,
         ),
-        Row::answers(
-            "two lengths that agree",
-            under(&format!("Content-Length: {length}\r\n").repeat(2)),
-            TOKEN_SEEN,
+        Row::responds(
+            "two equal lengths",
+            with_headers(&format!("Content-Length: {length}\r\n").repeat(2)),
+            GRANTED,
         ),
-        Row::answers(
-            "two lengths that do not, the good one first",
-            under(&format!(
+        Row::responds(
+            "two different lengths, the correct one first",
+            with_headers(&format!(
                 "Content-Length: {length}\r\nContent-Length: 5\r\n"
             )),
             NOT_HTTP,
         ),
-        Row::answers(
-            "two lengths that do not, the good one last",
-            under(&format!(
+        Row::responds(
+            "two different lengths, the correct one last",
+            with_headers(&format!(
                 "Content-Length: 5\r\nContent-Length: {length}\r\n"
             )),
             NOT_HTTP,
         ),
-        Row::answers(
-            "two lengths of which one is none",
-            under(&format!(
+        Row::responds(
+            "two lengths, one malformed",
+            with_headers(&format!(
                 "Content-Length: {length}\r\nContent-Length: x\r\n"
             )),
             NOT_HTTP,
@@ -90,80 +95,81 @@ fn numbers() -> Vec<Row> {
     ]
 }
 
-fn lies() -> Vec<Row> {
+fn mismatches() -> Vec<Row> {
     let length = EXAMPLE_200.len();
-    let announced = |length: usize| under(&format!("Content-Length: {length}\r\n"));
+    let announced = |length: usize| with_headers(&format!("Content-Length: {length}\r\n"));
     let error = |status: &str, length: u64| {
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{EXAMPLE_200}")
     };
     vec![
-        Row::answers("a length of 0 before a token", announced(0), MALFORMED).saying("it is empty"),
-        Row::answers(
-            "one byte less than there is",
+        Row::responds("a length of 0 before a token", announced(0), MALFORMED)
+            .reporting("it is empty"),
+        Row::responds(
+            "a length that is one byte short",
             announced(EXAMPLE_200.trim_end().len() - 1),
             MALFORMED,
         ),
-        Row::answers("one byte more than there is", announced(length + 1), TORN),
-        Row::goes_on(
-            "one byte more than there is, and then nothing",
+        Row::responds(
+            "a length that is one byte long, then the end",
+            announced(length + 1),
+            TORN,
+        ),
+        Row::after_request(
+            "a length that is one byte long, then a stall",
             STALLED,
             move |peer| {
-                peer.say(announced(length + 1))?;
+                peer.send(announced(length + 1))?;
                 peer.stall()
             },
         )
-        .soon(),
-        Row::goes_on(
-            "more than is read is announced, and then nothing",
-            MALFORMED,
-            |peer| {
-                peer.say("HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n")?;
-                peer.stall()
-            },
-        )
-        .saying("longer than 65536 bytes"),
-        Row::goes_on("a whole body and an open connection", TOKEN_SEEN, |peer| {
-            peer.say(answer("200 OK", "Connection: keep-alive\r\n", EXAMPLE_200))?;
+        .short_timeout(),
+        Row::after_request("a length over the limit, then a stall", MALFORMED, |peer| {
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n")?;
+            peer.stall()
+        })
+        .reporting("longer than 65536 bytes"),
+        Row::after_request("a whole body, then an open connection", GRANTED, |peer| {
+            peer.send(response(
+                "200 OK",
+                "Connection: keep-alive\r\n",
+                EXAMPLE_200,
+            ))?;
             peer.stall()
         }),
-        Row::answers(
+        Row::responds(
             "bytes after the body",
             format!("{}{SECRET}", announced(length)),
-            TOKEN_SEEN,
+            GRANTED,
         ),
-        Row::answers(
-            "another answer after the body",
-            format!("{}{}", announced(length), answer("403 Forbidden", "", "")),
-            TOKEN_SEEN,
+        Row::responds(
+            "another response after the body",
+            format!("{}{}", announced(length), response("403 Forbidden", "", "")),
+            GRANTED,
         ),
-        Row::goes_on(
-            "bytes after the body without end",
-            TOKEN_SEEN,
-            move |peer| {
-                peer.say(announced(length))?;
-                peer.flood("HTTP/1.1 200 OK\r\n\r\n")
-            },
-        )
-        .hungry(),
-        Row::answers(
-            "an error that is shorter than announced",
+        Row::after_request("endless bytes after the body", GRANTED, move |peer| {
+            peer.send(announced(length))?;
+            peer.flood("HTTP/1.1 200 OK\r\n\r\n")
+        })
+        .checks_memory(),
+        Row::responds(
+            "an error shorter than its length",
             error("503 Unavailable", length as u64 + 1),
             rejected(503),
         ),
-        Row::answers(
-            "an error of 2^64 - 1 bytes",
+        Row::responds(
+            "an error with a length of 2^64 - 1",
             error("403 Forbidden", u64::MAX),
             rejected(403),
         )
-        .but(Reqwest, NOT_HTTP, RESERVED),
-        Row::goes_on(
-            "an error that does not come to its end",
+        .except(Reqwest, NOT_HTTP, RESERVED),
+        Row::after_request(
+            "an error that stalls before its end",
             rejected(403),
             move |peer| {
-                peer.say(error("403 Forbidden", length as u64 + 1))?;
+                peer.send(error("403 Forbidden", length as u64 + 1))?;
                 peer.stall()
             },
         )
-        .soon(),
+        .short_timeout(),
     ]
 }

@@ -1,16 +1,17 @@
-//! No answer uses up memory: what a client's process takes at its peak, over the plainest run's.
+//! Checks that no response makes a client use much memory: the peak of a client's process is
+//! compared with that of an ordinary run.
 
 use std::env;
 use std::fs;
 
-use crate::faults::row::{Row, Seen};
-use crate::faults::run::{Client, ask, for_each};
+use crate::faults::row::{Outcome, Row};
+use crate::faults::run::{Client, for_each, request_token};
 use crate::faults::table;
-use crate::support::process::alone;
+use crate::support::process::own_process;
 use crate::support::{Async, Blocking};
 
-/// How much more than the plainest run a run may take, in KiB.
-const MOST: u64 = 8 * 1024;
+/// The memory that a run may use in excess of the baseline, in KiB.
+const EXCESS: u64 = 8 * 1024;
 
 const ROW: &str = "FAULTS_ROW";
 const PORT: &str = "FAULTS_PORT";
@@ -18,47 +19,50 @@ const CA: &str = "FAULTS_CA";
 const CLIENT: &str = "FAULTS_CLIENT";
 const PREFIX: &str = "peak: ";
 
-/// The row that everything is measured by.
-const PLAINEST: &str = "200 with a token";
+/// The row that serves as the baseline.
+const BASELINE: &str = "200 with a token";
 
-/// Runs each row that is hungry in a process of its own, which does nothing else.
+/// Runs each row that checks memory in a process of its own.
 pub fn is_bounded<C: Client>() {
     if own_peak().is_none() {
-        println!("skipped: only Linux tells how much memory a process took (VmHWM)");
+        println!("skipped: only Linux reports the peak memory of a process (VmHWM)");
         return;
     }
     let table = table();
-    let plainest = table.iter().find(|row| row.name() == PLAINEST);
-    let plain = peak::<C>(plainest.unwrap());
-    let most = plain + MOST;
-    let hungry: Vec<_> = table.iter().filter(|row| row.hungry).collect();
+    let row = table.iter().find(|row| row.name() == BASELINE);
+    let baseline = peak::<C>(row.unwrap());
+    let limit = baseline + EXCESS;
+    let rows: Vec<_> = table.iter().filter(|row| row.checks_memory).collect();
     for_each(
-        &hungry,
+        &rows,
         |row| row.name().to_owned(),
         |row| match peak::<C>(row) {
-            peak if peak > most => Err(format!("\n  {peak} KiB, where {plain} KiB are the least")),
+            peak if peak > limit => Err(format!(
+                "\n  {peak} KiB, where the baseline is {baseline} KiB"
+            )),
             _ => Ok(()),
         },
     );
 }
 
-/// How much a process took that does what the row says, in KiB. The server is in this one.
+/// Returns the peak memory of a client's process that runs the row, in KiB. The server runs in this
+/// process.
 fn peak<C: Client>(row: &Row) -> u64 {
     let listening = row.listen();
-    let output = alone(one_row)
+    let output = own_process(one_row)
         .env(ROW, row.name())
         .env(PORT, listening.port.to_string())
         .env(CA, row.trusted().unwrap_or_default())
         .env(CLIENT, name_of::<C>())
         .output()
         .unwrap();
-    let words = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{words}");
-    let peak = words.lines().find_map(|line| line.split_once(PREFIX));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{stdout}");
+    let peak = stdout.lines().find_map(|line| line.split_once(PREFIX));
     peak.unwrap().1.parse().unwrap()
 }
 
-/// What the other processes run: the client's side of one row. In this process it does nothing.
+/// Runs the client's side of one row in a child process. Does nothing in the parent.
 #[test]
 fn one_row() {
     let Ok(name) = env::var(ROW) else { return };
@@ -69,20 +73,20 @@ fn one_row() {
     }
     let client = env::var(CLIENT).unwrap();
     if client == name_of::<Async>() {
-        asks::<Async>(&row, port);
+        run_client::<Async>(&row, port);
     } else {
-        asks::<Blocking>(&row, port);
+        run_client::<Blocking>(&row, port);
     }
     println!("{PREFIX}{}", own_peak().unwrap());
 }
 
-fn asks<C: Client>(row: &Row, port: u16) {
-    let seen = Seen::of(&ask::<C>(row, port));
-    assert!(row.expects(C::WHICH, seen), "{seen:?}");
+fn run_client<C: Client>(row: &Row, port: u16) {
+    let outcome = Outcome::of(&request_token::<C>(row, port));
+    assert!(row.expects(C::LIBRARY, outcome), "{outcome:?}");
 }
 
 fn name_of<C: Client>() -> String {
-    format!("{:?}", C::WHICH)
+    format!("{:?}", C::LIBRARY)
 }
 
 fn own_peak() -> Option<u64> {

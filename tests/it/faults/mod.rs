@@ -1,6 +1,8 @@
-//! Whatever a server, a proxy or the wire does: one table of it, over real sockets, for both
-//! transports. A row says what happens and what the caller must see of it; see [`row::Row`]. Beside the
-//! table stand proxies, which are named by variables of a process, and addresses.
+//! A table of server, proxy and network faults, run over real sockets against both transports. A
+//! row states what the server does and what the caller must observe; see [`row::Row`].
+//!
+//! Proxies have a table of their own, because environment variables configure them and those belong
+//! to a process. Addresses have tests of their own.
 
 mod peer;
 mod row;
@@ -34,8 +36,8 @@ for_both! { Async, Blocking:
     compressed_bodies,
     connections,
     handshakes,
-    asked_to_wait,
-    what_is_retried,
+    retry_after_headers,
+    retries,
     memory_is_bounded,
 }
 
@@ -71,11 +73,11 @@ fn handshakes<C: Client>() {
     run::<C>(&tls::rows());
 }
 
-fn asked_to_wait<C: Client>() {
+fn retry_after_headers<C: Client>() {
     run::<C>(&retry_after::rows());
 }
 
-fn what_is_retried<C: Client>() {
+fn retries<C: Client>() {
     run::<C>(&retried::rows());
 }
 
@@ -83,7 +85,7 @@ fn memory_is_bounded<C: Client>() {
     memory::is_bounded::<C>();
 }
 
-/// The whole table.
+/// Returns all rows except those for proxies and addresses.
 fn table() -> Vec<Row> {
     [
         status::rows(),
@@ -103,7 +105,7 @@ fn table() -> Vec<Row> {
 }
 
 #[test]
-fn the_table_is_as_long_as_it_should_be_and_every_row_has_a_name_of_its_own() {
+fn table_has_at_least_120_uniquely_named_rows() {
     let table = table();
     let names: std::collections::BTreeSet<_> = table.iter().map(Row::name).collect();
     assert_eq!(names.len(), table.len());

@@ -1,4 +1,4 @@
-//! The server's end of one connection, and all that it can do with it.
+//! The server's side of one connection.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,11 +12,11 @@ use tokio::net::TcpSocket;
 
 use crate::support::server::read_request;
 
-/// No server goes on for longer, whatever its client does.
-const LONGEST: Duration = Duration::from_secs(10);
+/// The time after which a server gives up, whatever its client does.
+const MAX_DURATION: Duration = Duration::from_secs(10);
 
-/// Four times what a client's process may take more than usual.
-const FLOOD: usize = 32 * 1024 * 1024;
+/// The bytes that a flood sends: four times the memory that a client may use in excess.
+const FLOOD_BYTES: usize = 32 * 1024 * 1024;
 
 pub struct Peer {
     stream: Stream,
@@ -30,10 +30,10 @@ enum Stream {
 }
 
 impl Peer {
-    /// Connection number `number`, from 0, of a server that counts its `requests`.
+    /// Wraps connection `number`, counted from 0, of a server that counts its `requests`.
     pub fn new(tcp: TcpStream, number: usize, requests: Arc<AtomicUsize>) -> io::Result<Self> {
         tcp.set_nodelay(true)?;
-        tcp.set_write_timeout(Some(LONGEST))?;
+        tcp.set_write_timeout(Some(MAX_DURATION))?;
         Ok(Self {
             stream: Stream::Plain(tcp),
             number,
@@ -41,10 +41,10 @@ impl Peer {
         })
     }
 
-    /// Does a TLS handshake as soon as something is read or written.
+    /// Switches to TLS. The handshake happens at the first read or write.
     pub fn encrypted(self, config: Arc<ServerConfig>) -> Self {
         let Stream::Plain(tcp) = self.stream else {
-            panic!("it is encrypted already");
+            panic!("the connection is encrypted already");
         };
         let connection = ServerConnection::new(config).unwrap();
         let stream = Stream::Encrypted(Box::new(StreamOwned::new(connection, tcp)));
@@ -55,7 +55,7 @@ impl Peer {
         self.number
     }
 
-    /// The address that the client connected to.
+    /// Returns the address that the client connected to.
     pub fn address(&self) -> SocketAddr {
         self.tcp().local_addr().unwrap()
     }
@@ -67,37 +67,37 @@ impl Peer {
         }
     }
 
-    /// Reads one request, and counts it.
+    /// Reads one request and counts it.
     pub fn request(&mut self) -> io::Result<()> {
         read_request(self)?;
         self.requests.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.write_all(bytes.as_ref())?;
         self.flush()
     }
 
-    /// Says `bytes` again and again, until the client has had enough: far more than it may keep.
-    /// If that is not enough for it, there is no end either.
+    /// Sends `bytes` repeatedly until the client closes the connection or far more is sent than it
+    /// may buffer. Then stalls.
     pub fn flood(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        self.flood_with(FLOOD, bytes)
+        self.flood_with(FLOOD_BYTES, bytes)
     }
 
-    /// The same, with as much as this and no more.
-    pub fn flood_with(&mut self, most: usize, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        // In pieces that are worth a packet.
+    /// Sends `bytes` repeatedly, up to `limit` bytes in total. Then stalls.
+    pub fn flood_with(&mut self, limit: usize, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        // Larger pieces need fewer system calls.
         let piece = bytes.as_ref().repeat(16 * 1024 / bytes.as_ref().len() + 1);
-        let mut said = 0;
-        while said < most {
-            self.say(&piece)?;
-            said += piece.len();
+        let mut sent = 0;
+        while sent < limit {
+            self.send(&piece)?;
+            sent += piece.len();
         }
         self.stall()
     }
 
-    /// Says `bytes` in pieces of `size`, with a `pause` after each.
+    /// Sends `bytes` in pieces of `size`, with a `pause` after each.
     pub fn drip(
         &mut self,
         bytes: impl AsRef<[u8]>,
@@ -105,55 +105,52 @@ impl Peer {
         pause: Duration,
     ) -> io::Result<()> {
         for piece in bytes.as_ref().chunks(size) {
-            self.say(piece)?;
+            self.send(piece)?;
             thread::sleep(pause);
         }
         Ok(())
     }
 
-    /// Says `bytes` one by one and again and again, until the client has had enough.
+    /// Sends `bytes` one by one and repeatedly, until the client closes the connection.
     pub fn drip_forever(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let begun = Instant::now();
-        while begun.elapsed() < LONGEST {
+        while begun.elapsed() < MAX_DURATION {
             self.drip(&bytes, 1, Duration::from_millis(20))?;
         }
         Ok(())
     }
 
-    /// Says no more, and waits for the client to go.
+    /// Sends nothing more and waits until the client closes the connection.
     pub fn stall(&mut self) -> io::Result<()> {
         while self.read(&mut [0; 1024])? > 0 {}
         Ok(())
     }
 
-    /// Neither reads nor says anything, for longer than any row that wants this is patient.
-    #[allow(
-        clippy::unused_self,
-        reason = "the connection is open for as long as it is held"
-    )]
+    /// Neither reads nor sends, for longer than the time-out of any row that uses it.
+    #[allow(clippy::unused_self, reason = "dropping `self` closes the connection")]
     pub fn ignore(self) {
         thread::sleep(Duration::from_secs(3));
     }
 
-    /// Says that no more will come, and waits for the client to go.
+    /// Closes the sending side and waits until the client closes the connection.
     pub fn half_close(&mut self) -> io::Result<()> {
         self.tcp().shutdown(Shutdown::Write)?;
         self.stall()
     }
 
-    /// Breaks the connection off with a RST in place of a FIN, now that the client has had a
-    /// moment to read what it was told.
+    /// Resets the connection instead of closing it, after the client has had time to read what was
+    /// sent.
     pub fn reset(self) -> io::Result<()> {
         thread::sleep(Duration::from_millis(50));
         let tcp = match self.stream {
             Stream::Plain(tcp) => tcp,
             Stream::Encrypted(stream) => stream.into_parts().1,
         };
-        // `std` has no linger.
+        // `std` has no way to set `SO_LINGER`.
         TcpSocket::from_std_stream(tcp).set_zero_linger()
     }
 
-    /// Ends as a TLS server should, which one that is dropped does not.
+    /// Closes the connection, over TLS with a close_notify. A plain drop sends none.
     pub fn close(mut self) -> io::Result<()> {
         if let Stream::Encrypted(stream) = &mut self.stream {
             stream.conn.send_close_notify();

@@ -1,5 +1,5 @@
-//! Proxies that do as they please. They are named by variables, and those belong to a process, so
-//! each row is a run of the program; its whole output is searched.
+//! Faulty proxies. Environment variables configure a proxy and belong to a process, so each row
+//! runs the program. Its whole output is searched for secrets.
 
 use std::io::{self, Read};
 use std::process::Command;
@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::faults::peer::Peer;
-use crate::faults::row::{Row, TOKEN_SEEN};
+use crate::faults::row::{GRANTED, Row};
 use crate::faults::run::for_each;
 use crate::support::EXAMPLE_200;
 use crate::support::files::CaFile;
-use crate::support::server::answer;
+use crate::support::server::response;
 use crate::support::tls::Ca;
 use crate::support::{SECRET, TOKEN};
 
@@ -25,79 +25,80 @@ const VARIABLES: [&str; 6] = [
     "all_proxy",
 ];
 
-/// A proxy's password, which is no less secret, and of which the library knows nothing.
+/// A proxy's password. It is as secret as the client's, but the library cannot mask it in what a
+/// server echoes.
 const PASSWORD: &str = "canary-pass-word-98765";
 
 const ESTABLISHED: &str = "HTTP/1.1 200 Connection Established\r\n\r\n";
 
-/// How long a process may take to begin and to end.
+/// The time that a process may take in excess of the attempt's time-out.
 const OVERHEAD: Duration = Duration::from_secs(3);
 
-/// What a proxy does, and what must come of it.
+/// What a proxy does, and how the program must end.
 struct Case {
     name: &'static str,
     proxy: Row,
-    /// What stands before the address in the variable.
+    /// The text before the address in the variable.
     scheme: String,
     host: &'static str,
     timeout: Duration,
-    /// The exit code, and words on stderr.
+    /// The expected exit code and words on stderr.
     code: i32,
-    says: &'static str,
-    /// What is said over ureq instead, and why.
+    stderr: &'static str,
+    /// The words on stderr with ureq if they differ, and why.
     but_ureq: Option<(&'static str, &'static str)>,
 }
 
 impl Case {
     fn new(
         name: &'static str,
-        says: &'static str,
+        stderr: &'static str,
         serve: impl Fn(Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self {
             name,
-            // What the caller must see is the program's affair here.
-            proxy: Row::serves(name, TOKEN_SEEN, serve),
+            // The row's outcome is unused: the case checks the program's output instead.
+            proxy: Row::serves(name, GRANTED, serve),
             scheme: "http://".to_owned(),
             host: "proxied.invalid",
             timeout: Duration::from_secs(5),
             code: 4,
-            says,
+            stderr,
             but_ureq: None,
         }
     }
 
-    /// The proxy reads the CONNECT, and goes on as `serve` says.
-    fn goes_on(
+    /// A proxy that reads the CONNECT and then runs `serve`.
+    fn after_connect(
         name: &'static str,
-        says: &'static str,
+        stderr: &'static str,
         serve: impl Fn(Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::new(name, says, move |mut peer| {
+        Self::new(name, stderr, move |mut peer| {
             peer.request()?;
             serve(peer)
         })
     }
 
-    /// The proxy connects to a server that shows a certificate of `ca` for `name`.
-    fn tunnels(name: &'static str, says: &'static str, ca: &Ca, shown: &str) -> Self {
+    /// A proxy that tunnels to a server with a certificate of `ca` for `shown`.
+    fn tunnels(name: &'static str, stderr: &'static str, ca: &Ca, shown: &str) -> Self {
         let config = ca.server(shown);
-        Self::goes_on(name, says, move |mut peer| {
-            peer.say(ESTABLISHED)?;
+        Self::after_connect(name, stderr, move |mut peer| {
+            peer.send(ESTABLISHED)?;
             let mut server = peer.encrypted(Arc::clone(&config));
             server.request()?;
-            server.say(answer("200 OK", "", EXAMPLE_200))?;
+            server.send(response("200 OK", "", EXAMPLE_200))?;
             server.close()
         })
     }
 
-    fn but_ureq(mut self, says: &'static str, why: &'static str) -> Self {
+    fn but_ureq(mut self, stderr: &'static str, why: &'static str) -> Self {
         assert!(!why.is_empty());
-        self.but_ureq = Some((says, why));
+        self.but_ureq = Some((stderr, why));
         self
     }
 
-    fn soon(mut self) -> Self {
+    fn short_timeout(mut self) -> Self {
         self.timeout = Duration::from_secs(2);
         self
     }
@@ -114,26 +115,26 @@ impl Case {
             &[("HTTPS_PROXY", &proxy)],
             ca,
         );
-        let took = begun.elapsed();
-        let says = match self.but_ureq {
-            Some((says, _why)) if transport == "blocking" => says,
-            _ => self.says,
+        let elapsed = begun.elapsed();
+        let stderr = match self.but_ureq {
+            Some((stderr, _why)) if transport == "blocking" => stderr,
+            _ => self.stderr,
         };
         let stdout = match self.code {
             0 => format!("{TOKEN}\n"),
             _ => String::new(),
         };
-        let as_it_should_be = run.code == Some(self.code)
-            && run.stderr.contains(says)
+        let passed = run.code == Some(self.code)
+            && run.stderr.contains(stderr)
             && run.stdout == stdout
             && listening.connections() == 1
-            && took < self.timeout + OVERHEAD;
-        if as_it_should_be {
+            && elapsed < self.timeout + OVERHEAD;
+        if passed {
             return Ok(());
         }
         let code = self.code;
         Err(format!(
-            "\n  not {says:?}, or not {code}: {took:?}, {run:?}"
+            "\n  expected {stderr:?} and exit code {code}: {elapsed:?}, {run:?}"
         ))
     }
 }
@@ -145,7 +146,7 @@ struct Run {
     stderr: String,
 }
 
-/// Runs the program, which says all that it has to say.
+/// Runs the program with `--verbose`.
 fn run(
     transport: &str,
     base_url: &str,
@@ -184,11 +185,11 @@ const NOT_IN_TIME: &str = "the server did not answer in time";
 const BROKEN_OFF: &str = "the connection to the server broke off";
 const NO_TLS: &str = "the TLS handshake with the server failed";
 const NOT_HTTP: &str = "the server's answer is not HTTP";
-const TELLS_MORE: &str = "of a CONNECT, reqwest tells no more than that it failed";
+const UNSPECIFIC: &str = "reqwest reports only that a CONNECT failed";
 const NO_CERTIFICATE: &str = "the server's certificate could not be verified";
 
 fn cases(ca: &Ca) -> Vec<Case> {
-    let echo = answer(
+    let echo = response(
         "407 Proxy Authentication Required",
         &format!("Proxy-Authenticate: Basic realm=\"{SECRET}\"\r\nX-Request-Id: {SECRET}\r\n"),
         &format!("{SECRET} {TOKEN} {PASSWORD}"),
@@ -201,81 +202,77 @@ fn cases(ca: &Ca) -> Vec<Case> {
     let to = |host: &'static str, case: Case| Case { host, ..case };
     let a_token = |case: Case| Case { code: 0, ..case };
     vec![
-        a_token(Case::tunnels(
-            "a proxy that does its work",
-            "",
-            ca,
-            "proxied.invalid",
-        )),
+        a_token(Case::tunnels("a working proxy", "", ca, "proxied.invalid")),
         a_token(with_password(Case::tunnels(
-            "a proxy that wants a password",
+            "a proxy with a password",
             "",
             ca,
             "proxied.invalid",
         ))),
-        Case::goes_on("a 407 that echoes", NO_CONNECTION, move |mut peer| {
-            peer.say(&echo)
-        }),
-        with_password(Case::goes_on(
+        Case::after_connect(
+            "a 407 that echoes secrets",
+            NO_CONNECTION,
+            move |mut peer| peer.send(&echo),
+        ),
+        with_password(Case::after_connect(
             "a 407 that echoes the password",
             NO_CONNECTION,
-            move |mut peer| peer.say(&echo_of_password),
+            move |mut peer| peer.send(&echo_of_password),
         )),
-        Case::goes_on(
-            "a 407 that does not come to its end",
-            NO_CONNECTION,
-            move |mut peer| {
-                peer.say(&again[..again.len() - 5])?;
-                peer.stall()
-            },
-        )
-        .soon(),
-        Case::goes_on("a 403 without end", NO_CONNECTION, |mut peer| {
-            peer.say("HTTP/1.1 403 Forbidden\r\n\r\n")?;
+        Case::after_connect("a 407 that stalls", NO_CONNECTION, move |mut peer| {
+            peer.send(&again[..again.len() - 5])?;
+            peer.stall()
+        })
+        .short_timeout(),
+        Case::after_connect("an endless 403", NO_CONNECTION, |mut peer| {
+            peer.send("HTTP/1.1 403 Forbidden\r\n\r\n")?;
             peer.flood(SECRET)
         }),
-        Case::goes_on("a redirect", NO_CONNECTION, |mut peer| {
+        Case::after_connect("a redirect", NO_CONNECTION, |mut peer| {
             let location = format!("Location: http://{}/\r\n", peer.address());
-            peer.say(answer("302 Found", &location, ""))
+            peer.send(response("302 Found", &location, ""))
         }),
-        Case::goes_on("a 502 with a page", NO_CONNECTION, |mut peer| {
-            peer.say(answer(
+        Case::after_connect("a 502 with a page", NO_CONNECTION, |mut peer| {
+            peer.send(response(
                 "502 Bad Gateway",
                 "",
                 &format!("<html>{SECRET}</html>"),
             ))
         }),
-        Case::goes_on("what is not HTTP", NO_CONNECTION, |mut peer| {
-            peer.say(format!("SSH-2.0-{SECRET}\r\n\r\n"))
+        Case::after_connect("a response that is not HTTP", NO_CONNECTION, |mut peer| {
+            peer.send(format!("SSH-2.0-{SECRET}\r\n\r\n"))
         })
-        .but_ureq(NOT_HTTP, TELLS_MORE),
-        Case::goes_on("headers without end", NO_CONNECTION, |mut peer| {
-            peer.say("HTTP/1.1 200 OK\r\n")?;
+        .but_ureq(NOT_HTTP, UNSPECIFIC),
+        Case::after_connect("endless headers", NO_CONNECTION, |mut peer| {
+            peer.send("HTTP/1.1 200 OK\r\n")?;
             peer.flood("X-Flood: y\r\n")
         })
-        .but_ureq(NOT_HTTP, TELLS_MORE),
-        Case::goes_on("no answer at all", NOT_IN_TIME, |mut peer| peer.stall()).soon(),
-        Case::goes_on("closed after the CONNECT", NO_CONNECTION, |_peer| Ok(())),
-        Case::goes_on("reset after the CONNECT", BROKEN_OFF, Peer::reset),
-        // Whether that is seen while writing or while reading is a matter of luck.
-        Case::new("closed at once", "connection to the server", |_peer| Ok(())),
-        Case::goes_on("a tunnel to nothing", NOT_IN_TIME, |mut peer| {
-            peer.say(ESTABLISHED)?;
+        .but_ureq(NOT_HTTP, UNSPECIFIC),
+        Case::after_connect("no response", NOT_IN_TIME, |mut peer| peer.stall()).short_timeout(),
+        Case::after_connect("closed after the CONNECT", NO_CONNECTION, |_peer| Ok(())),
+        Case::after_connect("reset after the CONNECT", BROKEN_OFF, Peer::reset),
+        // The program may notice the close while writing or while reading.
+        Case::new("closed immediately", "connection to the server", |_peer| {
+            Ok(())
+        }),
+        Case::after_connect("a tunnel that stalls", NOT_IN_TIME, |mut peer| {
+            peer.send(ESTABLISHED)?;
             peer.stall()
         })
-        .soon(),
-        Case::goes_on("a tunnel that closes", BROKEN_OFF, |mut peer| {
-            peer.say(ESTABLISHED)
+        .short_timeout(),
+        Case::after_connect("a tunnel that closes", BROKEN_OFF, |mut peer| {
+            peer.send(ESTABLISHED)
         }),
-        Case::goes_on("a tunnel to plaintext", NO_TLS, |mut peer| {
-            peer.say(ESTABLISHED)?;
-            // Not at once, or reqwest takes it for a part of the proxy's answer and waits for more.
+        Case::after_connect("a tunnel to plaintext", NO_TLS, |mut peer| {
+            peer.send(ESTABLISHED)?;
+            // Sent later, because reqwest would take it for a part of the proxy's response and wait
+            // for more.
             peer.read_exact(&mut [0; 5])?;
-            peer.say(answer("200 OK", "", EXAMPLE_200))?;
+            peer.send(response("200 OK", "", EXAMPLE_200))?;
             peer.stall()
         }),
         Case::tunnels(
-            "a tunnel to someone else",
+            "a tunnel to a server of an unknown CA",
             NO_CERTIFICATE,
             &Ca::new(),
             "proxied.invalid",
@@ -293,7 +290,7 @@ fn cases(ca: &Ca) -> Vec<Case> {
         to(
             "b.invalid",
             Case::tunnels(
-                "a wildcard for one name less",
+                "a wildcard for the parent domain",
                 NO_CERTIFICATE,
                 ca,
                 "*.b.invalid",
@@ -318,7 +315,7 @@ fn cases(ca: &Ca) -> Vec<Case> {
         ),
         to(
             "ab.b.invalid",
-            Case::tunnels("half a wildcard", NO_CERTIFICATE, ca, "a*.b.invalid"),
+            Case::tunnels("a partial wildcard", NO_CERTIFICATE, ca, "a*.b.invalid"),
         ),
     ]
 }
@@ -333,7 +330,7 @@ fn for_both_transports(test: impl Fn(&str) + Sync) {
 }
 
 #[test]
-fn no_proxy_can_do_harm() {
+fn faulty_proxies_fail_cleanly() {
     let ca = Ca::new();
     let file = CaFile::new("faults-proxy.pem", &ca);
     let cases = cases(&ca);
@@ -348,16 +345,16 @@ fn no_proxy_can_do_harm() {
     );
 }
 
-/// Each variable alone, where the other tests of this have all at once.
+/// Each variable alone. Other tests set all of them at once.
 #[test]
-fn no_variable_leads_a_loopback_request_to_a_proxy() {
+fn no_proxy_variable_affects_loopback_requests() {
     let ca = Ca::new();
     let file = CaFile::new("faults-loopback.pem", &ca);
     let tls = ca.server("localhost");
-    let answers = || Row::answers("a token", answer("200 OK", "", EXAMPLE_200), TOKEN_SEEN);
+    let responds = || Row::responds("a token", response("200 OK", "", EXAMPLE_200), GRANTED);
     for_both_transports(|transport| {
-        let (proxy, plain) = (answers().listen(), answers().listen());
-        let encrypted = answers().encrypted(Arc::clone(&tls)).listen();
+        let (proxy, plain) = (responds().listen(), responds().listen());
+        let encrypted = responds().encrypted(Arc::clone(&tls)).listen();
         let url = format!("http://127.0.0.1:{}", proxy.port);
         for variable in VARIABLES {
             for server in [

@@ -1,4 +1,4 @@
-//! What is asked for again, and what never is: three attempts, with waits of milliseconds.
+//! Which failures are retried, with three attempts and waits of milliseconds.
 
 use std::io;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use meshconnect_auth::Config;
 
 use crate::faults::peer::Peer;
 use crate::faults::row::{
-    BROKEN, CERTIFICATE, MALFORMED, MISFRAMED, NOT_HTTP, Row, STALLED, Seen, TIMEOUT, TLS,
-    TOKEN_SEEN, TORN, malformed, rejected,
+    BROKEN, CERTIFICATE, GRANTED, MALFORMED, MISFRAMED, NOT_HTTP, Outcome, Row, STALLED, TIMEOUT,
+    TLS, TORN, malformed, rejected,
 };
 use crate::support::EXAMPLE_200;
-use crate::support::server::answer;
+use crate::support::server::response;
 use crate::support::tls::Ca;
 
 pub fn rows() -> Vec<Row> {
@@ -20,7 +20,7 @@ pub fn rows() -> Vec<Row> {
         by_envelope(),
         by_wire(),
         recoveries(),
-        when_asked_to_wait(),
+        by_retry_after(),
     ]
     .into_iter()
     .flatten()
@@ -32,36 +32,36 @@ fn three_attempts(config: &mut Config) {
     config.attempts = 3;
     config.backoff = Duration::from_millis(5);
     config.throttled_backoff = Duration::from_millis(5);
-    // A retry needs a second of it.
+    // A retry needs a second of the acquisition time-out.
     config.acquisition_timeout = Duration::from_secs(8);
 }
 
 fn by_status() -> Vec<Row> {
-    let three = [408, 425, 429, 500, 502, 503, 504];
+    let retried = [408, 425, 429, 500, 502, 503, 504];
     let once = [
         300, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 409, 410, 411,
         413, 415, 418, 421, 422, 423, 424, 426, 428, 431, 451, 499, 501, 505, 507, 508, 511, 520,
         599, 600, 999,
     ];
-    let asked = |times: usize, code: u16| {
-        let answer = answer(&format!("{code} No"), "", EXAMPLE_200);
-        Row::answers(
-            format!("asked {}: {code}", in_words(times)),
-            answer,
+    let row = |times: usize, code: u16| {
+        let response = response(&format!("{code} No"), "", EXAMPLE_200);
+        Row::responds(
+            format!("{}: {code}", in_words(times)),
+            response,
             rejected(code),
         )
-        .times(times)
+        .attempts(times)
     };
-    let three = three.into_iter().map(|code| asked(3, code));
-    three
-        .chain(once.into_iter().map(|code| asked(1, code)))
+    let retried = retried.into_iter().map(|code| row(3, code));
+    retried
+        .chain(once.into_iter().map(|code| row(1, code)))
         .collect()
 }
 
 fn in_words(times: usize) -> &'static str {
     match times {
-        1 => "once",
-        3 => "3 times",
+        1 => "1 attempt",
+        3 => "3 attempts",
         _ => unreachable!(),
     }
 }
@@ -69,13 +69,13 @@ fn in_words(times: usize) -> &'static str {
 fn by_envelope() -> Vec<Row> {
     let within = |http: u16, status: &str, attempts| {
         let body = EXAMPLE_200.replace("\"ok\"", &format!("\"{status}\""));
-        let name = format!("asked {}: {status} within a {http}", in_words(attempts));
-        Row::answers(
+        let name = format!("{}: {status} within a {http}", in_words(attempts));
+        Row::responds(
             name,
-            answer(&format!("{http} Said"), "", &body),
+            response(&format!("{http} Said"), "", &body),
             rejected(http),
         )
-        .times(attempts)
+        .attempts(attempts)
     };
     vec![
         within(200, "serverFailure", 3),
@@ -90,122 +90,111 @@ fn by_envelope() -> Vec<Row> {
 }
 
 fn by_wire() -> Vec<Row> {
-    let half = answer("200 OK", "", EXAMPLE_200).replace(EXAMPLE_200, &EXAMPLE_200[..40]);
-    let never = |name: &str, answer: &str, seen: Seen| {
-        Row::answers(format!("asked once: {name}"), answer, seen)
+    let half = response("200 OK", "", EXAMPLE_200).replace(EXAMPLE_200, &EXAMPLE_200[..40]);
+    let once = |name: &str, response: &str, outcome: Outcome| {
+        Row::responds(format!("1 attempt: {name}"), response, outcome)
     };
     let ca = Ca::new();
     vec![
-        Row::goes_on("asked 3 times: closed without an answer", BROKEN, |_peer| {
+        Row::after_request("3 attempts: closed without a response", BROKEN, |_peer| {
             Ok(())
         })
-        .times(3),
-        Row::serves("asked 3 times: reset", BROKEN, |mut peer| {
+        .attempts(3),
+        Row::serves("3 attempts: reset", BROKEN, |mut peer| {
             peer.request()?;
             peer.reset()
         })
-        .times(3),
-        Row::goes_on("asked 3 times: never answered", TIMEOUT, |peer| {
+        .attempts(3),
+        Row::after_request("3 attempts: no response", TIMEOUT, |peer| peer.stall())
+            .short_timeout()
+            .attempts(3),
+        Row::responds("3 attempts: a torn body", half.clone(), TORN).attempts(3),
+        Row::after_request("3 attempts: a stalled body", STALLED, move |peer| {
+            peer.send(&half)?;
             peer.stall()
         })
-        .soon()
-        .times(3),
-        Row::answers("asked 3 times: a torn body", half.clone(), TORN).times(3),
-        Row::goes_on("asked 3 times: a stalled body", STALLED, move |peer| {
-            peer.say(&half)?;
-            peer.stall()
-        })
-        .soon()
-        .times(3),
-        Row::serves(
-            "asked 3 times: plaintext where TLS is wanted",
-            TLS,
-            plaintext,
-        )
-        .trusting(&ca.pem)
-        .times(3)
-        .unasked(),
-        never(
-            "a chunk against the rules",
+        .short_timeout()
+        .attempts(3),
+        Row::serves("3 attempts: plaintext instead of TLS", TLS, plaintext)
+            .trusting(&ca.pem)
+            .attempts(3)
+            .no_request(),
+        once(
+            "a malformed chunk",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n",
             MISFRAMED,
         ),
-        Row::goes_on(
-            "asked once: a 403 whose body stalls",
+        Row::after_request(
+            "1 attempt: a 403 whose body stalls",
             rejected(403),
             |peer| {
-                peer.say("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n")?;
+                peer.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n")?;
                 peer.stall()
             },
         )
-        .soon(),
-        never("not HTTP", "SSH-2.0-OpenSSH_9.6\r\n", NOT_HTTP),
-        never("a malformed body", &answer("200 OK", "", "{}"), MALFORMED),
-        never(
+        .short_timeout(),
+        once("not HTTP", "SSH-2.0-OpenSSH_9.6\r\n", NOT_HTTP),
+        once("a malformed body", &response("200 OK", "", "{}"), MALFORMED),
+        once(
             "an empty body",
-            &answer("204 No Content", "", ""),
+            &response("204 No Content", "", ""),
             malformed(204),
         ),
-        never(
+        once(
             "a body over the limit",
             "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n",
             MALFORMED,
         ),
-        Row::answers("asked once: a certificate of nobody", "", CERTIFICATE)
+        Row::responds("1 attempt: a certificate of an unknown CA", "", CERTIFICATE)
             .encrypted(Ca::new().server("localhost"))
             .trusting(&ca.pem)
-            .unasked(),
+            .no_request(),
     ]
 }
 
 fn plaintext(mut peer: Peer) -> io::Result<()> {
     io::Read::read_exact(&mut peer, &mut [0; 5])?;
-    peer.say("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
+    peer.send("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
     peer.half_close()
 }
 
-/// Fails a number of times, and then has a token.
+/// Servers that fail a few times and then respond with a token.
 fn recoveries() -> Vec<Row> {
     let after = |name: &str, failures: usize, failure: fn(Peer) -> io::Result<()>| {
-        Row::serves(
-            format!("a token after {name}"),
-            TOKEN_SEEN,
-            move |mut peer| {
-                peer.request()?;
-                if peer.number() < failures {
-                    return failure(peer);
-                }
-                peer.say(answer("200 OK", "", EXAMPLE_200))
-            },
-        )
-        .times(failures + 1)
+        Row::serves(format!("a token after {name}"), GRANTED, move |mut peer| {
+            peer.request()?;
+            if peer.number() < failures {
+                return failure(peer);
+            }
+            peer.send(response("200 OK", "", EXAMPLE_200))
+        })
+        .attempts(failures + 1)
     };
     vec![
-        after("a 503", 1, |mut peer| peer.say(answer("503 No", "", ""))),
-        after("two 503", 2, |mut peer| peer.say(answer("503 No", "", ""))),
+        after("a 503", 1, |mut peer| peer.send(response("503 No", "", ""))),
+        after("two 503s", 2, |mut peer| {
+            peer.send(response("503 No", "", ""))
+        }),
         after("two resets", 2, Peer::reset),
         after("a torn body", 1, |mut peer| {
-            peer.say("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+            peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
         }),
-        after("a stall", 1, |mut peer| peer.stall()).soon(),
+        after("a stall", 1, |mut peer| peer.stall()).short_timeout(),
     ]
 }
 
-fn when_asked_to_wait() -> Vec<Row> {
-    let asked = |seconds: &str, attempts| {
+fn by_retry_after() -> Vec<Row> {
+    let row = |seconds: &str, attempts| {
         let headers = format!("Retry-After: {seconds}\r\n");
-        let name = format!(
-            "asked {}: a 503 with Retry-After {seconds}",
-            in_words(attempts)
-        );
-        Row::answers(name, answer("503 No", &headers, ""), rejected(503)).times(attempts)
+        let name = format!("{}: a 503 with Retry-After {seconds}", in_words(attempts));
+        Row::responds(name, response("503 No", &headers, ""), rejected(503)).attempts(attempts)
     };
     vec![
-        // Each wait is drawn out by up to a second.
-        asked("0", 3),
-        asked("soon", 3),
-        // Longer than there is time left.
-        asked("60", 1),
-        asked("99999999999999999999", 1),
+        // Jitter adds up to a second to each wait.
+        row("0", 3),
+        row("soon", 3),
+        // The delays exceed the time that is left.
+        row("60", 1),
+        row("99999999999999999999", 1),
     ]
 }

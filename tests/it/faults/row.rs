@@ -1,4 +1,4 @@
-//! One row of the table: what a server does, and what must come of it.
+//! A row of the table: what the server does, and what the caller must observe.
 
 use std::fmt;
 use std::io;
@@ -15,42 +15,42 @@ use crate::faults::peer::Peer;
 use crate::support::Settings;
 use crate::support::server::Server;
 
-/// The attempt's time-out of rows in which something stalls.
-pub const SOON: Duration = Duration::from_secs(1);
+/// The attempt's time-out in rows that stall.
+pub const SHORT_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Serve = dyn Fn(Peer) -> io::Result<()> + Send + Sync;
 
-/// What a server does, and what the caller must see of it.
+/// What the server does, and what the caller must observe.
 pub struct Row {
     name: String,
     serve: Arc<Serve>,
     trusted: Option<String>,
     host: &'static str,
     port: Option<u16>,
-    seen: Seen,
-    differs: Option<(Which, Seen, &'static str)>,
-    /// What may come of it as well, where that is chance, and why it is.
-    or: Option<(Which, Seen, &'static str)>,
-    says: Vec<&'static str>,
+    outcome: Outcome,
+    differs: Option<(Library, Outcome, &'static str)>,
+    /// An outcome that is also accepted because the result depends on timing, and why.
+    or: Option<(Library, Outcome, &'static str)>,
+    reported: Vec<&'static str>,
     retry_after: RetryAfter,
     pub connections: usize,
-    /// How many requests the server reads to their ends.
+    /// The number of requests that the server reads completely.
     pub requests: usize,
     config: fn(&mut Config),
     timeout: Duration,
-    /// By how much a client may miss its deadline by nature, and why.
-    late: Option<(Which, Duration, &'static str)>,
-    /// Why this needs more of a runtime than one thread.
+    /// The amount by which a client may exceed its deadline, and why.
+    late: Option<(Library, Duration, &'static str)>,
+    /// Why the row needs a multi-threaded runtime.
     pub threads: Option<&'static str>,
-    /// Whether a client could be made to use up memory here.
-    pub hungry: bool,
+    /// Whether the row runs again with a limit on the client's memory.
+    pub checks_memory: bool,
 }
 
-/// In how many seconds the server wants to be asked again.
+/// The delay that the error must report from `Retry-After`, in seconds.
 #[derive(Debug)]
 pub enum RetryAfter {
-    /// The row does not say.
-    Untold,
+    /// The row does not check it.
+    Unchecked,
     Never,
     In(Range<u64>),
 }
@@ -58,33 +58,33 @@ pub enum RetryAfter {
 impl RetryAfter {
     pub fn allows(&self, seconds: Option<u64>) -> bool {
         match (self, seconds) {
-            (Self::Untold, _) | (Self::Never, None) => true,
+            (Self::Unchecked, _) | (Self::Never, None) => true,
             (Self::In(range), Some(seconds)) => range.contains(&seconds),
             (Self::Never, Some(_)) | (Self::In(_), None) => false,
         }
     }
 }
 
-/// The two clients, which are sometimes different by nature.
+/// The HTTP client under test. The two differ in some rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum Library {
     Reqwest,
     Ureq,
 }
 
-/// What the caller sees.
+/// The outcome that the caller observes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum Outcome {
     Token,
-    /// An error, and the HTTP status of the answer that it is about.
-    No(ErrorKind, Option<u16>),
+    /// An error, and the HTTP status of the response that it is about.
+    Error(ErrorKind, Option<u16>),
 }
 
-impl Seen {
+impl Outcome {
     pub fn of(result: &Result<Token, Error>) -> Self {
         match result {
             Ok(_) => Self::Token,
-            Err(error) => Self::No(
+            Err(error) => Self::Error(
                 error.kind(),
                 error.http_status().map(|status| status.as_u16()),
             ),
@@ -92,73 +92,80 @@ impl Seen {
     }
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token => write!(f, "a token"),
-            Self::No(kind, Some(status)) => write!(f, "{kind:?} of a {status}"),
-            Self::No(kind, None) => write!(f, "{kind:?}"),
+            Self::Error(kind, Some(status)) => write!(f, "{kind:?} of a {status}"),
+            Self::Error(kind, None) => write!(f, "{kind:?}"),
         }
     }
 }
 
-pub const TOKEN_SEEN: Seen = Seen::Token;
-pub const NOT_HTTP: Seen = no_answer(TransportErrorKind::NotHttp);
-pub const BROKEN: Seen = no_answer(TransportErrorKind::Broken);
-pub const TIMEOUT: Seen = no_answer(TransportErrorKind::Timeout);
-pub const TLS: Seen = no_answer(TransportErrorKind::Tls);
-pub const CERTIFICATE: Seen = no_answer(TransportErrorKind::Certificate);
+pub const GRANTED: Outcome = Outcome::Token;
+pub const NOT_HTTP: Outcome = transport_error(TransportErrorKind::NotHttp);
+pub const BROKEN: Outcome = transport_error(TransportErrorKind::Broken);
+pub const TIMEOUT: Outcome = transport_error(TransportErrorKind::Timeout);
+pub const TLS: Outcome = transport_error(TransportErrorKind::Tls);
+pub const CERTIFICATE: Outcome = transport_error(TransportErrorKind::Certificate);
 
-const fn no_answer(kind: TransportErrorKind) -> Seen {
-    Seen::No(ErrorKind::Transport(kind), None)
+const fn transport_error(kind: TransportErrorKind) -> Outcome {
+    Outcome::Error(ErrorKind::Transport(kind), None)
 }
 
-/// A body that broke off, of a 2xx.
-pub const TORN: Seen = Seen::No(ErrorKind::Transport(TransportErrorKind::Broken), Some(200));
+/// The connection broke inside the body of a 200.
+pub const TORN: Outcome =
+    Outcome::Error(ErrorKind::Transport(TransportErrorKind::Broken), Some(200));
 
-/// A body that did not come to its end in time, of a 2xx.
-pub const STALLED: Seen = Seen::No(ErrorKind::Transport(TransportErrorKind::Timeout), Some(200));
+/// The body of a 200 did not end in time.
+pub const STALLED: Outcome =
+    Outcome::Error(ErrorKind::Transport(TransportErrorKind::Timeout), Some(200));
 
-/// A body whose framing is against the rules, of a 2xx.
-pub const MISFRAMED: Seen = Seen::No(ErrorKind::Transport(TransportErrorKind::NotHttp), Some(200));
+/// The body of a 200 violates the framing rules.
+pub const MISFRAMED: Outcome =
+    Outcome::Error(ErrorKind::Transport(TransportErrorKind::NotHttp), Some(200));
 
-pub const MALFORMED: Seen = malformed(200);
+pub const MALFORMED: Outcome = malformed(200);
 
-pub const fn malformed(status: u16) -> Seen {
-    Seen::No(ErrorKind::Malformed, Some(status))
+pub const fn malformed(status: u16) -> Outcome {
+    Outcome::Error(ErrorKind::Malformed, Some(status))
 }
 
-pub const fn rejected(status: u16) -> Seen {
-    Seen::No(ErrorKind::Rejected, Some(status))
+pub const fn rejected(status: u16) -> Outcome {
+    Outcome::Error(ErrorKind::Rejected, Some(status))
 }
 
 impl Row {
-    /// The server reads the request and says `answer`.
-    pub fn answers(name: impl Into<String>, answer: impl Into<Vec<u8>>, seen: Seen) -> Self {
-        let answer = answer.into();
-        Self::serves(name, seen, move |mut peer| {
+    /// A server that reads the request, sends `response` and closes the connection.
+    pub fn responds(
+        name: impl Into<String>,
+        response: impl Into<Vec<u8>>,
+        outcome: Outcome,
+    ) -> Self {
+        let response = response.into();
+        Self::serves(name, outcome, move |mut peer| {
             peer.request()?;
-            peer.say(&answer)?;
+            peer.send(&response)?;
             peer.close()
         })
     }
 
-    /// The server reads the request, and goes on as `serve` says.
-    pub fn goes_on(
+    /// A server that reads the request and then runs `serve`.
+    pub fn after_request(
         name: impl Into<String>,
-        seen: Seen,
+        outcome: Outcome,
         serve: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        Self::serves(name, seen, move |mut peer| {
+        Self::serves(name, outcome, move |mut peer| {
             peer.request()?;
             serve(&mut peer)
         })
     }
 
-    /// The server does as `serve` says from the first byte on.
+    /// A server that runs `serve` from the first byte on.
     pub fn serves(
         name: impl Into<String>,
-        seen: Seen,
+        outcome: Outcome,
         serve: impl Fn(Peer) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -167,59 +174,61 @@ impl Row {
             trusted: None,
             host: "localhost",
             port: None,
-            seen,
+            outcome,
             differs: None,
             or: None,
-            says: Vec::new(),
-            retry_after: RetryAfter::Untold,
+            reported: Vec::new(),
+            retry_after: RetryAfter::Unchecked,
             connections: 1,
             requests: 1,
             config: |_| (),
             timeout: Duration::from_secs(5),
             late: None,
             threads: None,
-            hungry: false,
+            checks_memory: false,
         }
     }
 
-    /// What one of the clients, by nature and for this reason, makes of it instead.
-    pub fn but(mut self, which: Which, seen: Seen, why: &'static str) -> Self {
-        assert!(!why.is_empty() && seen != self.seen);
-        self.differs = Some((which, seen, why));
+    /// Sets the outcome for one of the clients if it differs, and why.
+    pub fn except(mut self, library: Library, outcome: Outcome, why: &'static str) -> Self {
+        assert!(!why.is_empty() && outcome != self.outcome);
+        self.differs = Some((library, outcome, why));
         self
     }
 
-    /// What may by chance come of it as well, with one of the clients and for this reason.
-    pub fn or(mut self, which: Which, seen: Seen, why: &'static str) -> Self {
-        assert!(!why.is_empty() && seen != self.seen);
-        self.or = Some((which, seen, why));
+    /// Accepts a second outcome for one of the clients because the result depends on timing, and
+    /// why.
+    pub fn or(mut self, library: Library, outcome: Outcome, why: &'static str) -> Self {
+        assert!(!why.is_empty() && outcome != self.outcome);
+        self.or = Some((library, outcome, why));
         self
     }
 
-    /// By how much one of the clients, by nature and for this reason, may miss its deadline.
-    pub fn late(mut self, which: Which, by: Duration, why: &'static str) -> Self {
+    /// Lets one of the clients exceed its deadline, and why.
+    pub fn late(mut self, library: Library, by: Duration, why: &'static str) -> Self {
         assert!(!why.is_empty());
-        self.late = Some((which, by, why));
+        self.late = Some((library, by, why));
         self
     }
 
-    /// What must stand in the error's report.
-    pub fn saying(mut self, words: &'static str) -> Self {
-        self.says.push(words);
+    /// Requires these words in the error's report.
+    pub fn reporting(mut self, words: &'static str) -> Self {
+        self.reported.push(words);
         self
     }
 
-    pub fn soon(self) -> Self {
-        self.within(SOON)
+    /// Shortens the attempt's time-out, for rows that run into it.
+    pub fn short_timeout(self) -> Self {
+        self.attempt_timeout(SHORT_TIMEOUT)
     }
 
-    /// For what takes its time, and must not be cut short on a busy machine.
-    pub fn patiently(self) -> Self {
-        self.within(Duration::from_secs(15))
+    /// Lengthens the attempt's time-out, for rows that must not reach it on a busy machine.
+    pub fn long_timeout(self) -> Self {
+        self.attempt_timeout(Duration::from_secs(15))
     }
 
-    /// The attempt's time-out.
-    pub fn within(mut self, timeout: Duration) -> Self {
+    /// Sets the attempt's time-out.
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
@@ -229,46 +238,46 @@ impl Row {
         self
     }
 
-    /// The server does not get as far as a whole request.
-    pub fn unasked(mut self) -> Self {
+    /// Expects that the server reads no complete request.
+    pub fn no_request(mut self) -> Self {
         self.requests = 0;
         self
     }
 
-    /// How many connections are made, with a whole request on each.
-    pub fn times(mut self, attempts: usize) -> Self {
+    /// Expects this many connections with one request each.
+    pub fn attempts(mut self, attempts: usize) -> Self {
         self.connections = attempts;
         self.requests = attempts;
         self
     }
 
-    pub fn asking_again_in(mut self, seconds: Range<u64>) -> Self {
+    pub fn retry_after_secs(mut self, seconds: Range<u64>) -> Self {
         self.retry_after = RetryAfter::In(seconds);
         self
     }
 
-    pub fn asking_nothing(mut self) -> Self {
+    pub fn no_retry_after(mut self) -> Self {
         self.retry_after = RetryAfter::Never;
         self
     }
 
-    pub fn hungry(mut self) -> Self {
-        self.hungry = true;
+    pub fn checks_memory(mut self) -> Self {
+        self.checks_memory = true;
         self
     }
 
-    pub fn on_threads(mut self, why: &'static str) -> Self {
+    pub fn multi_threaded(mut self, why: &'static str) -> Self {
         self.threads = Some(why);
         self
     }
 
-    /// The client speaks TLS, and trusts this CA alone.
+    /// Makes the client use TLS and trust only this CA.
     pub fn trusting(mut self, pem: &str) -> Self {
         self.trusted = Some(pem.to_owned());
         self
     }
 
-    /// The server speaks TLS.
+    /// Makes the server use TLS.
     pub fn encrypted(self, config: Arc<ServerConfig>) -> Self {
         let serve = self.serve;
         Self {
@@ -277,60 +286,61 @@ impl Row {
         }
     }
 
-    /// The host in the URL, for which a certificate has to be good.
+    /// Sets the host in the URL, for which the certificate must be valid.
     pub fn at(mut self, host: &'static str) -> Self {
         self.host = host;
         self
     }
 
-    /// Nobody listens on this port, so that no connection is made.
-    pub fn at_dead_port(mut self, port: u16) -> Self {
+    /// Points the client at a port without a listener and expects no connection.
+    pub fn on_closed_port(mut self, port: u16) -> Self {
         self.port = Some(port);
-        self.times(0)
+        self.attempts(0)
     }
 
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The CA that the client trusts, where it speaks TLS.
+    /// Returns the CA that the client trusts, if it uses TLS.
     pub fn trusted(&self) -> Option<&str> {
         self.trusted.as_deref()
     }
 
-    pub fn expected(&self, which: Which) -> Seen {
-        self.difference(which).unwrap_or(self.seen)
+    pub fn expected(&self, library: Library) -> Outcome {
+        self.difference(library).unwrap_or(self.outcome)
     }
 
-    pub fn expects(&self, which: Which, seen: Seen) -> bool {
+    pub fn expects(&self, library: Library, outcome: Outcome) -> bool {
         let or = self
             .or
-            .is_some_and(|(other, or, _why)| other == which && or == seen);
-        or || seen == self.expected(which)
+            .is_some_and(|(other, or, _why)| other == library && or == outcome);
+        or || outcome == self.expected(library)
     }
 
-    /// What must stand in the report of the error that both see.
-    pub fn says(&self, which: Which) -> &[&'static str] {
-        match self.difference(which) {
+    /// Returns the words that the report must contain. Empty for a client with an outcome of its
+    /// own.
+    pub fn reported(&self, library: Library) -> &[&'static str] {
+        match self.difference(library) {
             Some(_) => &[],
-            None => &self.says,
+            None => &self.reported,
         }
     }
 
-    /// When the error that both see must want to be asked again.
-    pub fn retry_after(&self, which: Which) -> &RetryAfter {
-        match self.difference(which) {
-            Some(_) => &RetryAfter::Untold,
+    /// Returns the expected `Retry-After`. Unchecked for a client with an outcome of its own.
+    pub fn retry_after(&self, library: Library) -> &RetryAfter {
+        match self.difference(library) {
+            Some(_) => &RetryAfter::Unchecked,
             None => &self.retry_after,
         }
     }
 
-    fn difference(&self, which: Which) -> Option<Seen> {
-        let (other, seen, _why) = self.differs?;
-        (other == which).then_some(seen)
+    fn difference(&self, library: Library) -> Option<Outcome> {
+        let (other, outcome, _why) = self.differs?;
+        (other == library).then_some(outcome)
     }
 
-    /// Starts the server, on a port of its own.
+    /// Starts the server on a free port.
     pub fn listen(&self) -> Listening {
         let requests = Arc::new(AtomicUsize::new(0));
         let server = Server::raw({
@@ -349,7 +359,7 @@ impl Row {
         }
     }
 
-    /// How the client is set up for the server on `port`.
+    /// Returns the client's settings for a server on `port`.
     pub fn settings(&self, port: u16) -> Settings {
         let scheme = match self.trusted {
             Some(_) => "https",
@@ -363,8 +373,8 @@ impl Row {
         settings
     }
 
-    /// How long it may take at most, until the caller knows.
-    pub fn deadline(&self, which: Which) -> Duration {
+    /// Returns the time within which the caller must have a result.
+    pub fn deadline(&self, library: Library) -> Duration {
         let Config {
             attempts,
             attempt_timeout,
@@ -376,13 +386,13 @@ impl Row {
             _ => acquisition_timeout,
         };
         match self.late {
-            Some((client, by, _why)) if client == which => deadline + by,
+            Some((client, by, _why)) if client == library => deadline + by,
             _ => deadline,
         }
     }
 }
 
-/// A row's server, until it is dropped.
+/// A row's running server. Dropping it stops the server.
 pub struct Listening {
     server: Server,
     pub port: u16,

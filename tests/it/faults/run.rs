@@ -1,4 +1,4 @@
-//! Runs rows, many at a time, and tells of all that are wrong and not of the first alone.
+//! Runs rows in parallel and reports every failed row, not only the first.
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,28 +9,28 @@ use std::time::{Duration, Instant, SystemTime};
 
 use meshconnect_auth::{Error, Token};
 
-use crate::faults::row::{Row, Seen, Which};
-use crate::support::{Async, AsyncOfThreads, Blocking, TOKEN, Transport};
+use crate::faults::row::{Library, Outcome, Row};
+use crate::support::{Async, AsyncMultiThread, Blocking, TOKEN, Transport};
 
-/// How many rows run at a time. They wait more than they work.
-const AT_A_TIME: usize = 8;
+/// The number of rows that run in parallel. They mostly wait.
+const PARALLEL: usize = 8;
 
-/// A transport, and which it is.
+/// A transport with its identity.
 pub trait Client: Transport {
-    const WHICH: Which;
+    const LIBRARY: Library;
 
-    /// The same where a runtime of one thread is not enough.
-    type OfThreads: Transport;
+    /// The same transport on a multi-threaded runtime.
+    type MultiThread: Transport;
 }
 
 impl Client for Async {
-    const WHICH: Which = Which::Reqwest;
-    type OfThreads = AsyncOfThreads;
+    const LIBRARY: Library = Library::Reqwest;
+    type MultiThread = AsyncMultiThread;
 }
 
 impl Client for Blocking {
-    const WHICH: Which = Which::Ureq;
-    type OfThreads = Self;
+    const LIBRARY: Library = Library::Ureq;
+    type MultiThread = Self;
 }
 
 /// Runs all `rows` over one client.
@@ -38,51 +38,54 @@ pub fn run<C: Client>(rows: &[Row]) {
     for_each(rows, |row| row.name().to_owned(), |row| check::<C>(row));
 }
 
-/// Does something with every row, on a few threads, and panics with all that was wrong.
+/// Calls `check` for every row on a few threads, and panics with all failures.
 pub fn for_each<R: Sync>(
     rows: &[R],
-    name: impl Fn(&R) -> String + Sync,
+    name_of: impl Fn(&R) -> String + Sync,
     check: impl Fn(&R) -> Result<(), String> + Sync,
 ) {
     let next = AtomicUsize::new(0);
-    let wrong = Mutex::new(Vec::new());
+    let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..AT_A_TIME.min(rows.len()) {
+        for _ in 0..PARALLEL.min(rows.len()) {
             scope.spawn(|| {
                 while let Some(row) = rows.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let checked = catch_unwind(AssertUnwindSafe(|| check(row)));
-                    let what = match checked {
+                    let failure = match checked {
                         Ok(Ok(())) => continue,
-                        Ok(Err(what)) => what,
+                        Ok(Err(failure)) => failure,
                         Err(panic) => match panic.downcast::<String>() {
                             Ok(message) => format!("\n  it panicked: {message}"),
                             Err(_) => "\n  it panicked".to_owned(),
                         },
                     };
-                    wrong.lock().unwrap().push(format!("{}{what}", name(row)));
+                    failures
+                        .lock()
+                        .unwrap()
+                        .push(format!("{}{failure}", name_of(row)));
                 }
             });
         }
     });
-    let wrong = wrong.into_inner().unwrap();
-    let (count, all) = (wrong.len(), rows.len());
+    let failures = failures.into_inner().unwrap();
+    let (count, all) = (failures.len(), rows.len());
     assert!(
-        wrong.is_empty(),
-        "{count} of {all} rows:\n{}",
-        wrong.join("\n")
+        failures.is_empty(),
+        "{count} of {all} rows failed:\n{}",
+        failures.join("\n")
     );
 }
 
-/// Asks for a token as the row wants it. An error that leaks is a panic.
-pub fn ask<C: Client>(row: &Row, port: u16) -> Result<Token, Error> {
+/// Requests a token with the row's settings. Panics if an error leaks a secret.
+pub fn request_token<C: Client>(row: &Row, port: u16) -> Result<Token, Error> {
     let settings = row.settings(port);
     match row.threads {
-        Some(_why) => C::OfThreads::token(&settings),
+        Some(_why) => C::MultiThread::token(&settings),
         None => C::token(&settings),
     }
 }
 
-/// Waits until it is so, or for a second: what follows says that it is not.
+/// Polls `done` for up to a second. The caller's assertions then report a failure.
 fn within_a_second(done: impl Fn() -> bool) {
     let begun = Instant::now();
     while !done() && begun.elapsed() < Duration::from_secs(1) {
@@ -92,23 +95,23 @@ fn within_a_second(done: impl Fn() -> bool) {
 
 fn check<C: Client>(row: &Row) -> Result<(), String> {
     let listening = row.listen();
-    let (begun, asked_at) = (Instant::now(), SystemTime::now());
-    let result = ask::<C>(row, listening.port);
-    let took = begun.elapsed();
-    // A client that gave up may be done before the server's thread has read what it sent.
+    let (begun, sent_at) = (Instant::now(), SystemTime::now());
+    let result = request_token::<C>(row, listening.port);
+    let elapsed = begun.elapsed();
+    // A client may time out before the server's thread has read the request.
     within_a_second(|| listening.requests() >= row.requests);
 
-    let mut wrong = String::new();
-    let mut compare = |what: &str, seen: String, expected: String| {
-        if seen != expected {
-            let _ = write!(wrong, "\n  {what}: {seen}, where it should be {expected}");
+    let mut failures = String::new();
+    let mut compare = |name: &str, actual: String, expected: String| {
+        if actual != expected {
+            let _ = write!(failures, "\n  {name}: {actual}, expected {expected}");
         }
     };
-    let show = |seen: Seen| format!("{seen:?}");
+    let show = |outcome: Outcome| format!("{outcome:?}");
     let count = |count: usize| count.to_string();
-    let seen = Seen::of(&result);
-    if !row.expects(C::WHICH, seen) {
-        compare("the caller sees", show(seen), show(row.expected(C::WHICH)));
+    let outcome = Outcome::of(&result);
+    if !row.expects(C::LIBRARY, outcome) {
+        compare("outcome", show(outcome), show(row.expected(C::LIBRARY)));
     }
     compare(
         "connections",
@@ -116,36 +119,36 @@ fn check<C: Client>(row: &Row) -> Result<(), String> {
         count(row.connections),
     );
     compare("requests", count(listening.requests()), count(row.requests));
-    let most = row.deadline(C::WHICH) + Duration::from_secs(1);
-    if took > most {
-        compare("time", format!("{took:?}"), format!("{most:?} at most"));
+    let limit = row.deadline(C::LIBRARY) + Duration::from_secs(1);
+    if elapsed > limit {
+        compare("time", format!("{elapsed:?}"), format!("{limit:?} at most"));
     }
     match &result {
-        Ok(token) => compare("the token", token.id_token().to_owned(), TOKEN.to_owned()),
+        Ok(token) => compare("token", token.id_token().to_owned(), TOKEN.to_owned()),
         Err(error) => {
-            // Where no connection is made there was an attempt all the same.
+            // An attempt counts even without a connection.
             let attempts = row.connections.max(1);
             compare("attempts", error.attempts().to_string(), count(attempts));
             let report = error.report().to_string();
-            for words in row.says(C::WHICH) {
+            for words in row.reported(C::LIBRARY) {
                 if !report.contains(words) {
-                    compare("the report", report.clone(), format!("with {words:?}"));
+                    compare("report", report.clone(), format!("with {words:?}"));
                 }
             }
-            let asked = error.retry_at();
-            // It counts from the answer's arrival, a moment ago.
-            let asked = asked.map(|at| at.duration_since(asked_at).unwrap().as_secs());
-            let expected = row.retry_after(C::WHICH);
-            if !expected.allows(asked) {
-                compare("Retry-After", format!("{asked:?}"), format!("{expected:?}"));
+            let delay = error.retry_at();
+            // The delay counts from the arrival of the response, a moment ago.
+            let delay = delay.map(|at| at.duration_since(sent_at).unwrap().as_secs());
+            let expected = row.retry_after(C::LIBRARY);
+            if !expected.allows(delay) {
+                compare("Retry-After", format!("{delay:?}"), format!("{expected:?}"));
             }
         }
     }
-    if wrong.is_empty() {
+    if failures.is_empty() {
         return Ok(());
     }
     if let Err(error) = result {
-        let _ = write!(wrong, "\n  the error: {error:?}");
+        let _ = write!(failures, "\n  error: {error:?}");
     }
-    Err(wrong)
+    Err(failures)
 }

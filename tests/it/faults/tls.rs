@@ -1,4 +1,4 @@
-//! TLS: certificates that must not be taken, and handshakes and streams that end badly.
+//! TLS: certificates that must be refused, and handshakes and streams that fail.
 
 use std::io::{self, Read};
 use std::sync::{Arc, LazyLock};
@@ -7,10 +7,10 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, SanType, d
 
 use crate::faults::body::ANY_END;
 use crate::faults::peer::Peer;
-use crate::faults::row::Which::Ureq;
-use crate::faults::row::{BROKEN, CERTIFICATE, MALFORMED, Row, TIMEOUT, TLS, TOKEN_SEEN, TORN};
+use crate::faults::row::Library::Ureq;
+use crate::faults::row::{BROKEN, CERTIFICATE, GRANTED, MALFORMED, Row, TIMEOUT, TLS, TORN};
 use crate::support::EXAMPLE_200;
-use crate::support::server::answer;
+use crate::support::server::response;
 use crate::support::tls::Ca;
 
 static OURS: LazyLock<Ca> = LazyLock::new(Ca::new);
@@ -25,29 +25,29 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn ok() -> String {
-    answer("200 OK", "", EXAMPLE_200)
+    response("200 OK", "", EXAMPLE_200)
 }
 
 fn certificates() -> Vec<Row> {
     let bad = |name: &str, shown: &str, change: fn(&mut CertificateParams)| {
-        Row::answers(name, ok(), CERTIFICATE)
+        Row::responds(name, ok(), CERTIFICATE)
             .encrypted(OURS.server_with(shown, change))
-            .unasked()
+            .no_request()
     };
     vec![
-        Row::answers("a good certificate", ok(), TOKEN_SEEN).encrypted(OURS.server("localhost")),
-        Row::answers("a good certificate for an address", ok(), TOKEN_SEEN)
+        Row::responds("a valid certificate", ok(), GRANTED).encrypted(OURS.server("localhost")),
+        Row::responds("a valid certificate for an address", ok(), GRANTED)
             .encrypted(OURS.server("127.0.0.1"))
             .at("127.0.0.1"),
-        Row::answers("a certificate of an unknown CA", ok(), CERTIFICATE)
+        Row::responds("a certificate of an unknown CA", ok(), CERTIFICATE)
             .encrypted(Ca::new().server("localhost"))
-            .unasked(),
-        bad("a certificate that has expired", "localhost", |params| {
+            .no_request(),
+        bad("an expired certificate", "localhost", |params| {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
         }),
         bad(
-            "a certificate that is not valid yet",
+            "a certificate that is not yet valid",
             "localhost",
             |params| {
                 params.not_before = date_time_ymd(2200, 1, 1);
@@ -56,20 +56,20 @@ fn certificates() -> Vec<Row> {
         ),
         bad("a certificate for another name", "other.example", |_| ()),
         bad(
-            "a certificate for a name that begins alike",
+            "a certificate for a name with the same prefix",
             "localhost.example",
             |_| (),
         ),
         bad(
-            "a certificate for an address in place of a name",
+            "a certificate for an address instead of the name",
             "127.0.0.1",
             |_| (),
         ),
-        bad("a certificate for everything", "*", |_| ()),
-        bad("a certificate for every name below", "*.localhost", |_| ()),
-        bad("a certificate for a part of the name", "local*", |_| ()),
+        bad("a certificate for *", "*", |_| ()),
+        bad("a certificate for all subdomains", "*.localhost", |_| ()),
+        bad("a certificate with a partial wildcard", "local*", |_| ()),
         bad(
-            "a certificate for a name in its subject alone",
+            "a certificate with the name only in its subject",
             "other.example",
             |params| {
                 params
@@ -77,12 +77,16 @@ fn certificates() -> Vec<Row> {
                     .push(DnType::CommonName, "localhost");
             },
         ),
-        bad("a certificate without any name", "localhost", |params| {
-            params.subject_alt_names.clear();
-            params
-                .distinguished_name
-                .push(DnType::CommonName, "localhost");
-        }),
+        bad(
+            "a certificate without alternative names",
+            "localhost",
+            |params| {
+                params.subject_alt_names.clear();
+                params
+                    .distinguished_name
+                    .push(DnType::CommonName, "localhost");
+            },
+        ),
         bad(
             "a certificate for the name as a URI",
             "localhost",
@@ -91,14 +95,14 @@ fn certificates() -> Vec<Row> {
                     vec![SanType::URI("https://localhost".try_into().unwrap())];
             },
         ),
-        bad("a certificate for clients", "localhost", |params| {
+        bad("a client certificate", "localhost", |params| {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         }),
-        bad("a certificate of a CA", "localhost", |params| {
+        bad("a CA certificate", "localhost", |params| {
             params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         }),
         bad(
-            "a certificate for a name, at an address",
+            "a certificate for a name at an address",
             "localhost",
             |_| (),
         )
@@ -108,8 +112,8 @@ fn certificates() -> Vec<Row> {
 }
 
 fn handshakes() -> Vec<Row> {
-    let raw = |name: &str, seen, serve: fn(Peer) -> io::Result<()>| {
-        Row::serves(name, seen, serve).unasked()
+    let raw = |name: &str, outcome, serve: fn(Peer) -> io::Result<()>| {
+        Row::serves(name, outcome, serve).no_request()
     };
     vec![
         raw("plaintext on a TLS port", TLS, |peer| {
@@ -124,60 +128,58 @@ fn handshakes() -> Vec<Row> {
         raw("zeros on a TLS port", TLS, |peer| {
             after_hello(peer, &[0; 64])
         }),
-        raw("a refusal by alert", TLS, |peer| {
+        raw("a fatal alert", TLS, |peer| {
             after_hello(peer, b"\x15\x03\x03\x00\x02\x02\x28")
         }),
-        raw("a record larger than there may be", TLS, |peer| {
+        raw("an oversized record", TLS, |peer| {
             after_hello(peer, b"\x16\x03\x03\xff\xff\x02\x00\x00")
         }),
-        raw("data in place of a handshake", TLS, |peer| {
+        raw("application data instead of a handshake", TLS, |peer| {
             after_hello(peer, b"\x17\x03\x03\x00\x05hello")
         }),
-        raw("a handshake that stalls at once", TIMEOUT, |mut peer| {
-            peer.stall()
-        })
-        .soon(),
+        raw(
+            "a handshake that stalls immediately",
+            TIMEOUT,
+            |mut peer| peer.stall(),
+        )
+        .short_timeout(),
         raw("a handshake that stalls in a record", TIMEOUT, |peer| {
             after_hello(peer, b"\x16\x03\x03\x00\x7a\x02")
         })
-        .soon(),
-        raw(
-            "a handshake byte by byte without end",
-            TIMEOUT,
-            |mut peer| {
-                peer.say(b"\x16\x03\x03\x40\x00")?;
-                peer.drip_forever([0])
-            },
-        )
-        .soon(),
-        raw("a close in place of a handshake", BROKEN, |mut peer| {
+        .short_timeout(),
+        raw("an endless handshake byte by byte", TIMEOUT, |mut peer| {
+            peer.send(b"\x16\x03\x03\x40\x00")?;
+            peer.drip_forever([0])
+        })
+        .short_timeout(),
+        raw("a close instead of a handshake", BROKEN, |mut peer| {
             peer.read_exact(&mut [0; 5])
         }),
-        raw("a close at once", BROKEN, |_peer| Ok(())),
-        raw("a close in the handshake", BROKEN, |mut peer| {
+        raw("an immediate close", BROKEN, |_peer| Ok(())),
+        raw("a close within the handshake", BROKEN, |mut peer| {
             read_hello(&mut peer)?;
-            peer.say(b"\x16\x03\x03\x00\x7a\x02\x00\x00")
+            peer.send(b"\x16\x03\x03\x00\x7a\x02\x00\x00")
         }),
-        raw("a reset in the handshake", BROKEN, |mut peer| {
+        raw("a reset within the handshake", BROKEN, |mut peer| {
             read_hello(&mut peer)?;
-            peer.say(b"\x16\x03\x03\x00\x7a\x02\x00\x00")?;
+            peer.send(b"\x16\x03\x03\x00\x7a\x02\x00\x00")?;
             peer.reset()
         }),
-        raw("handshake records without end", TLS, |mut peer| {
+        raw("endless handshake records", TLS, |mut peer| {
             read_hello(&mut peer)?;
             let record = [&b"\x16\x03\x03\x10\x00\x02\xff\xff\xff"[..], &[0; 4093]].concat();
             peer.flood(record)
         })
-        .hungry(),
-        raw("empty records without end", TLS, |mut peer| {
+        .checks_memory(),
+        raw("endless empty records", TLS, |mut peer| {
             read_hello(&mut peer)?;
             peer.flood(b"\x16\x03\x03\x00\x00")
         })
-        .hungry(),
+        .checks_memory(),
     ]
 }
 
-/// All of a first record, so that no close becomes a reset.
+/// Reads the whole first record. Unread bytes would turn a close into a reset.
 fn read_hello(peer: &mut Peer) -> io::Result<()> {
     let mut head = [0; 5];
     peer.read_exact(&mut head)?;
@@ -187,7 +189,7 @@ fn read_hello(peer: &mut Peer) -> io::Result<()> {
 
 fn after_hello(mut peer: Peer, bytes: &[u8]) -> io::Result<()> {
     read_hello(&mut peer)?;
-    peer.say(bytes)?;
+    peer.send(bytes)?;
     peer.stall()
 }
 
@@ -195,71 +197,71 @@ fn streams() -> Vec<Row> {
     let config = OURS.server("localhost");
     let encrypted = |row: Row| row.encrypted(Arc::clone(&config));
     vec![
-        encrypted(Row::goes_on(
-            "a whole answer without a close_notify",
-            TOKEN_SEEN,
-            |peer| peer.say(ok()),
+        encrypted(Row::after_request(
+            "a whole response without a close_notify",
+            GRANTED,
+            |peer| peer.send(ok()),
         )),
         encrypted(
-            Row::goes_on(
+            Row::after_request(
                 "a body without a length and without a close_notify",
                 TORN,
-                |peer| peer.say(format!("HTTP/1.1 200 OK\r\n\r\n{EXAMPLE_200}")),
+                |peer| peer.send(format!("HTTP/1.1 200 OK\r\n\r\n{EXAMPLE_200}")),
             )
-            .but(Ureq, TOKEN_SEEN, ANY_END),
+            .except(Ureq, GRANTED, ANY_END),
         ),
-        encrypted(Row::answers(
+        encrypted(Row::responds(
             "a body without a length, with a close_notify",
             format!("HTTP/1.1 200 OK\r\n\r\n{EXAMPLE_200}"),
-            TOKEN_SEEN,
+            GRANTED,
         )),
-        encrypted(Row::goes_on(
+        encrypted(Row::after_request(
             "half of a body without a close_notify",
             TORN,
-            |peer| peer.say(&ok()[..ok().len() - 20]),
+            |peer| peer.send(&ok()[..ok().len() - 20]),
         )),
-        encrypted(Row::answers(
+        encrypted(Row::responds(
             "half of a body with a close_notify",
             &ok()[..ok().len() - 20],
             TORN,
         )),
-        encrypted(Row::goes_on(
+        encrypted(Row::after_request(
             "chunks without a last one and without a close_notify",
             TORN,
             |peer| {
-                peer.say(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{EXAMPLE_200}\r\n", EXAMPLE_200.len()))
+                peer.send(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{EXAMPLE_200}\r\n", EXAMPLE_200.len()))
             },
         )),
-        encrypted(Row::goes_on(
+        encrypted(Row::after_request(
             "half of a head without a close_notify",
             BROKEN,
-            |peer| peer.say("HTTP/1.1 200 OK\r\nX-"),
+            |peer| peer.send("HTTP/1.1 200 OK\r\nX-"),
         )),
         encrypted(Row::serves(
-            "a close_notify in place of an answer",
+            "a close_notify instead of a response",
             BROKEN,
             |mut peer| {
                 peer.request()?;
                 peer.close()
             },
         )),
-        encrypted(Row::goes_on("plaintext after the handshake", TLS, |peer| {
-            io::Write::write_all(&mut peer.tcp(), ok().as_bytes())?;
-            peer.half_close()
-        })),
-        encrypted(Row::goes_on(
-            "a record that was tampered with",
+        encrypted(Row::after_request(
+            "plaintext after the handshake",
             TLS,
             |peer| {
-                io::Write::write_all(
-                    &mut peer.tcp(),
-                    b"\x17\x03\x03\x00\x20tampered tampered tampered tampe",
-                )?;
+                io::Write::write_all(&mut peer.tcp(), ok().as_bytes())?;
                 peer.half_close()
             },
         )),
+        encrypted(Row::after_request("a tampered record", TLS, |peer| {
+            io::Write::write_all(
+                &mut peer.tcp(),
+                b"\x17\x03\x03\x00\x20tampered tampered tampered tampe",
+            )?;
+            peer.half_close()
+        })),
         encrypted(Row::serves(
-            "a reset in place of an encrypted answer",
+            "a reset instead of an encrypted response",
             BROKEN,
             |mut peer| {
                 peer.request()?;
@@ -267,19 +269,21 @@ fn streams() -> Vec<Row> {
             },
         )),
         encrypted(
-            Row::goes_on("an encrypted answer that never comes", TIMEOUT, |peer| {
-                peer.stall()
-            })
-            .soon(),
+            Row::after_request(
+                "an encrypted connection without a response",
+                TIMEOUT,
+                |peer| peer.stall(),
+            )
+            .short_timeout(),
         ),
-        encrypted(Row::goes_on(
-            "an encrypted body without end",
+        encrypted(Row::after_request(
+            "an endless encrypted body",
             MALFORMED,
             |peer| {
-                peer.say("HTTP/1.1 200 OK\r\n\r\n")?;
+                peer.send("HTTP/1.1 200 OK\r\n\r\n")?;
                 peer.flood(" ")
             },
         ))
-        .hungry(),
+        .checks_memory(),
     ]
 }

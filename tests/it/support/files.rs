@@ -1,4 +1,4 @@
-//! Files for as long as a test.
+//! Temporary files and directories, removed when a test ends.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::tls::Ca;
 
-/// A directory of its own for each that is made.
+/// A temporary directory with a unique path.
 pub struct Directory(pub PathBuf);
 
 impl Directory {
@@ -16,7 +16,7 @@ impl Directory {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{number}"));
-        // What a run left that was killed.
+        // A killed run may have left the directory behind.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -42,7 +42,7 @@ impl Drop for Directory {
     }
 }
 
-/// A file with a CA's certificate.
+/// A temporary file with a CA's certificate.
 pub struct CaFile {
     path: PathBuf,
     _directory: Directory,

@@ -1,5 +1,5 @@
-//! What the topics share: the two transports behind one trait, raw servers, certificates, a search
-//! for secrets in whatever an error says, files of a test, and other processes.
+//! Helpers shared by the test modules: a trait over both transports, raw servers, certificates, a
+//! search for leaked secrets, temporary files and child processes.
 
 /// Runs each scenario once per transport.
 macro_rules! for_both {
@@ -25,18 +25,18 @@ mod transports;
 
 #[cfg(all(feature = "async", feature = "blocking", feature = "webpki-roots"))]
 pub use transports::{
-    Async, AsyncOfThreads, Blocking, Settings, Transport, all_words, now, reqwest_builder, runtime,
+    Async, AsyncMultiThread, Blocking, Settings, Transport, all_text, now, reqwest_builder, runtime,
 };
 
 use meshconnect_auth::Credentials;
 
-/// Long, and found nowhere but where it leaked.
+/// A client secret that is unique enough to be searched for in all output.
 pub const SECRET: &str = "canary-Secret/+0123456789\"x";
 
-/// The token of the contract's example.
+/// The token of the contract's example response.
 pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWUsImlhdCI6MTUxNjIzOTAyMn0.KMUFsIDTnFmyG3nMiGM6H9FNFUROf3wh7SmqJp-QV30";
 
-/// The contract's example of success.
+/// The contract's example of a successful response.
 pub const EXAMPLE_200: &str = include_str!("../../contract/200.json");
 
 pub fn credentials() -> Credentials {

@@ -1,4 +1,4 @@
-//! Other processes: tests that need one of their own, and children that are waited for.
+//! Tests that need a process of their own, and child processes.
 
 use std::any::type_name;
 use std::env;
@@ -6,10 +6,10 @@ use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ALONE: &str = "TEST_ALONE";
+const OWN_PROCESS: &str = "TEST_IN_OWN_PROCESS";
 
-/// This binary again, to run one test and nothing else. A test that is ignored is run, too.
-pub fn alone<T>(_test: T) -> Command {
+/// Returns a command that runs this binary with one test only, even if that test is ignored.
+pub fn own_process<T>(_test: T) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command
         .args(["--exact", name_of::<T>()])
@@ -17,41 +17,46 @@ pub fn alone<T>(_test: T) -> Command {
     command
 }
 
-/// What the test harness calls a test, which is its path without the crate.
+/// Returns the name of a test as the test harness prints it: the path without the crate.
 fn name_of<T>() -> &'static str {
     let path = type_name::<T>();
     path.split_once("::").map_or(path, |(_, name)| name)
 }
 
-/// Whether this process runs `test` and nothing else. If not, one that does is started and has to
-/// end well. For tests that change what belongs to the process: a logger, or a subscriber, which
-/// other threads that reach one of its events first can switch off.
-pub fn runs_alone<T>(test: T) -> bool {
+/// Returns whether this process runs `test` and nothing else. If not, runs `test` in a child
+/// process and asserts that it passes.
+///
+/// Tests use it if they change process-wide state such as a logger or a `tracing` subscriber.
+/// Another thread that reaches a callsite first could disable it for such a test.
+pub fn in_own_process<T>(test: T) -> bool {
     let name = name_of::<T>();
-    if env::var_os(ALONE).is_some_and(|alone| alone == name) {
+    if env::var_os(OWN_PROCESS).is_some_and(|own| own == name) {
         return true;
     }
-    let output = alone(test).env(ALONE, name).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let failed = String::from_utf8_lossy(&output.stderr);
-    let ran = output.status.success() && said.contains("1 passed");
-    assert!(ran, "{name}, alone: {said}\n{failed}");
+    let output = own_process(test).env(OWN_PROCESS, name).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let ran = output.status.success() && stdout.contains("1 passed");
+    assert!(ran, "{name} failed in its own process: {stdout}\n{stderr}");
     false
 }
 
-/// Waits for what another process does, of which nothing tells but what it has done.
+/// Polls until `done` returns true. Panics after 20 s.
 #[track_caller]
-pub fn until(mut done: impl FnMut() -> bool) {
+pub fn wait_until(mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         let waited = begun.elapsed();
-        assert!(waited < Duration::from_secs(20), "it takes too long");
+        assert!(
+            waited < Duration::from_secs(20),
+            "the condition did not become true within {waited:?}"
+        );
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// What a child put out, unless it has to be killed: `std` waits for a child without a limit or not
-/// at all.
+/// Waits for a child and returns its output. Kills the child and returns `None` if it runs longer
+/// than `time`, because `std` has no wait with a limit.
 pub fn output_within(time: Duration, mut child: Child) -> Option<Output> {
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {
@@ -65,7 +70,7 @@ pub fn output_within(time: Duration, mut child: Child) -> Option<Output> {
     Some(child.wait_with_output().unwrap())
 }
 
-/// Sends a signal, named as for `kill`: `-TERM`.
+/// Sends a signal to a child. `signal` is an argument of `kill`, such as `-TERM`.
 pub fn kill(child: &Child, signal: &str) {
     let pid = child.id().to_string();
     let sent = Command::new("kill").args([signal, &pid]).status().unwrap();

@@ -1,4 +1,4 @@
-//! The program as a child process with an environment of its own.
+//! Runs the program as a child process with an empty environment.
 
 use std::process::{Child, Command, Stdio};
 
@@ -6,7 +6,7 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_meshconnect-auth");
 
 pub const TRANSPORTS: [&str; 2] = ["async", "blocking"];
 
-/// How `kill` names a signal, the exit code after it, and its name in a message.
+/// A signal as an argument of `kill`, the exit code after it, and its name in a message.
 #[cfg(unix)]
 pub const SIGNALS: [(&str, i32, &str); 2] = [("-INT", 130, "SIGINT"), ("-TERM", 143, "SIGTERM")];
 

@@ -1,14 +1,14 @@
-//! A search for secrets in what is printed, whole or in part, as they are or encoded.
+//! Searches text for secrets or parts of them, plain or encoded.
 
 use std::collections::{HashMap, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-/// Pieces of this many characters of a canary must not show.
+/// The length of the pieces that are searched for, in characters of a canary.
 const PIECE: usize = 12;
 
-/// Each encoding of some canaries in all its pieces, by their length.
+/// The pieces of all encodings of the canaries, grouped by length.
 pub struct Search(HashMap<usize, HashSet<Vec<u8>>>);
 
 impl Search {
@@ -24,7 +24,7 @@ impl Search {
         Self(pieces)
     }
 
-    /// The first piece of a canary in a text.
+    /// Returns the first piece of a canary that the text contains.
     pub fn revealed(&self, text: &str) -> Option<String> {
         self.0.iter().find_map(|(length, pieces)| {
             let mut windows = text.as_bytes().windows(*length);
@@ -34,7 +34,7 @@ impl Search {
     }
 }
 
-/// Each encoding of a text, with the number of characters that it has for one.
+/// Returns each encoding of a text, with the number of characters it uses per input byte.
 pub fn encodings(text: &str) -> Vec<(String, usize)> {
     let bytes = |byte: &dyn Fn(u8) -> String| text.bytes().map(byte).collect::<String>();
     let mut encodings = vec![
@@ -50,7 +50,7 @@ pub fn encodings(text: &str) -> Vec<(String, usize)> {
         (bytes(&|byte| format!("{byte:02x} ")), 3),
         (bytes(&|byte| format!("{byte}, ")), 4),
     ];
-    // Base64 depends on where in its groups of three a text begins.
+    // The Base64 encoding depends on the offset of the text within its groups of three bytes.
     for before in ["", "a", "ab"] {
         let shifted = format!("{before}{text}");
         for encoded in [STANDARD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
@@ -61,7 +61,7 @@ pub fn encodings(text: &str) -> Vec<(String, usize)> {
     encodings
 }
 
-/// A text as it stands within quotes in JSON.
+/// Escapes a text for use inside a JSON string.
 pub fn json(text: &str) -> String {
     let quoted = serde_json::to_string(text).unwrap();
     quoted[1..quoted.len() - 1].to_owned()

@@ -1,4 +1,4 @@
-//! A server that says exactly the bytes that a test wants, over TCP or TLS.
+//! A server that sends exactly the given bytes, over TCP or TLS.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,7 +14,7 @@ impl<S: Read + Write> Stream for S {}
 
 type Serve = dyn Fn(&mut dyn Stream) -> io::Result<()> + Send + Sync;
 
-/// Serves each connection on a thread of its own, until it is dropped.
+/// Serves each connection on its own thread until dropped.
 pub struct Server {
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -24,18 +24,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads one request of each connection, then says `answer` and closes.
-    pub fn say(answer: impl Into<Vec<u8>>) -> Self {
-        let answer = answer.into();
-        Self::start(None, move |stream| stream.write_all(&answer))
+    /// Reads one request of each connection, sends `response` and closes the connection.
+    pub fn respond(response: impl Into<Vec<u8>>) -> Self {
+        let response = response.into();
+        Self::start(None, move |stream| stream.write_all(&response))
     }
 
-    pub fn say_over_tls(tls: Arc<ServerConfig>, answer: impl Into<Vec<u8>>) -> Self {
-        let answer = answer.into();
-        Self::start(Some(tls), move |stream| stream.write_all(&answer))
+    pub fn respond_over_tls(tls: Arc<ServerConfig>, response: impl Into<Vec<u8>>) -> Self {
+        let response = response.into();
+        Self::start(Some(tls), move |stream| stream.write_all(&response))
     }
 
-    /// Reads one request of each connection, then lets `serve` do what it will.
+    /// Reads one request of each connection, then calls `serve`.
     pub fn start(
         tls: Option<Arc<ServerConfig>>,
         serve: impl Fn(&mut dyn Stream) -> io::Result<()> + Send + Sync + 'static,
@@ -63,7 +63,7 @@ impl Server {
         })
     }
 
-    /// Hands each connection over before anything was read from it.
+    /// Calls `serve` with each connection before anything is read from it.
     pub fn raw(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self::accept(Arc::default(), serve)
     }
@@ -87,7 +87,7 @@ impl Server {
                     connections.fetch_add(1, Ordering::SeqCst);
                     tcp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
                     let serve = Arc::clone(&serve);
-                    // A client that goes away is the client's affair.
+                    // Errors are ignored because a client may close the connection at any time.
                     thread::spawn(move || serve(tcp));
                 }
             }
@@ -113,7 +113,7 @@ impl Server {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// The requests that were read, as they stood on the wire.
+    /// Returns the requests as received.
     pub fn requests(&self) -> Vec<String> {
         let requests = self.requests.lock().unwrap();
         requests
@@ -126,7 +126,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the accepting thread, which then sees the flag.
+        // Wakes the accepting thread so that it sees the flag.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -134,15 +134,15 @@ impl Drop for Server {
     }
 }
 
-/// A whole answer with a body and its length.
-pub fn answer(status: &str, headers: &str, body: &str) -> String {
+/// Returns a complete JSON response with its `Content-Length`.
+pub fn response(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }
 
-/// Reads a head and as much of a body as it announces.
+/// Reads a request head and the number of body bytes that its `Content-Length` announces.
 pub fn read_request(stream: &mut dyn Stream) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];

@@ -1,4 +1,4 @@
-//! Certificates of a CA that lives as long as a test.
+//! A throwaway CA and TLS server configurations with its certificates.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Ca {
         }
     }
 
-    /// A server that shows a certificate of this CA for `name`.
+    /// Returns a TLS configuration with a certificate of this CA for `name`.
     pub fn server(&self, name: &str) -> Arc<ServerConfig> {
         self.server_of(name, &[&TLS13, &TLS12])
     }
@@ -55,8 +55,8 @@ impl Ca {
 }
 
 impl Ca {
-    /// A server that shows a certificate of this CA for `name`, other than a good one in what
-    /// `change` changes.
+    /// Returns a TLS configuration with a certificate of this CA for `name`, after `change` has
+    /// modified the certificate's parameters.
     pub fn server_with(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! The two transports behind one trait, and what an error of them says.
+//! A trait over the two transports, and checks of the text of their errors.
 
 use std::error::Error as _;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use meshconnect_auth::{
 use super::search::Search;
 use super::{SECRET, TOKEN, credentials, tls};
 
-/// What a test wants of a client; the rest are defaults.
+/// The settings of a test's client. Everything else has its default.
 #[derive(Clone)]
 pub struct Settings {
     pub endpoint: Endpoint,
@@ -28,7 +28,7 @@ impl Settings {
     pub fn new(base_url: &str) -> Self {
         let mut config = Config::default();
         config.attempt_timeout = Duration::from_secs(5);
-        // What is retried, and how, has scenarios of its own.
+        // Retries have tests of their own.
         config.attempts = 1;
         Self {
             endpoint: Endpoint::parse(base_url).unwrap(),
@@ -56,18 +56,18 @@ impl Settings {
     }
 }
 
-/// One transport, as far as the suites need to know.
+/// A transport under test.
 pub trait Transport {
-    /// Builds a client and asks it for a token.
+    /// Builds a client and requests a token.
     fn run(settings: &Settings) -> Result<Token, Error>;
 
-    /// Sends an exchange's request with the bare HTTP client, and parses what comes back.
+    /// Sends an exchange's request with the plain HTTP client and parses the response.
     fn exchange(exchange: &Exchange) -> Result<Grant, Error>;
 
-    /// Asks for a token that does not come, and then, with the client still there, does more.
+    /// Requests a token, expects an error, then calls `then` while the client still exists.
     fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R;
 
-    /// [`run`](Self::run), and no error of it may hold the secret or a token.
+    /// Calls [`run`](Self::run) and asserts that its error contains neither the secret nor a token.
     fn token(settings: &Settings) -> Result<Token, Error> {
         let result = Self::run(settings);
         if let Err(error) = &result {
@@ -80,7 +80,8 @@ pub trait Transport {
 pub struct Async;
 pub struct Blocking;
 
-/// Builds a client of this type; the two builders have the same names.
+/// Builds a client of the given type. A macro, because the builders share method names but no
+/// trait.
 macro_rules! build {
     ($client:ty, $settings:expr, $own:expr) => {{
         let settings: &Settings = $settings;
@@ -124,20 +125,20 @@ impl Transport for Async {
         runtime().block_on(async {
             let request = exchange.request().map(RequestBody::into_bytes);
             let request = reqwest::Request::try_from(request).unwrap();
-            let response = own_reqwest().execute(request).await.unwrap();
-            let mut answer = Response::new(());
-            *answer.status_mut() = response.status();
-            answer.headers_mut().clone_from(response.headers());
-            let body = BodyBuffer::from(response.bytes().await.unwrap());
-            exchange.parse(answer.map(|()| body), now())
+            let received = own_reqwest().execute(request).await.unwrap();
+            let mut response = Response::new(());
+            *response.status_mut() = received.status();
+            response.headers_mut().clone_from(received.headers());
+            let body = BodyBuffer::from(received.bytes().await.unwrap());
+            exchange.parse(response.map(|()| body), now())
         })
     }
 }
 
-/// [`Async`] on a runtime of several threads, which it does not wait for.
-pub struct AsyncOfThreads;
+/// [`Async`] on a multi-threaded runtime that is shut down without waiting for its tasks.
+pub struct AsyncMultiThread;
 
-impl Transport for AsyncOfThreads {
+impl Transport for AsyncMultiThread {
     fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
         Async::token_then(settings, then)
     }
@@ -149,8 +150,8 @@ impl Transport for AsyncOfThreads {
             .build()
             .unwrap();
         let client = build!(Client, settings, own_reqwest)?;
-        let flight = runtime.spawn(async move { client.token().await });
-        let result = runtime.block_on(flight).unwrap();
+        let call = runtime.spawn(async move { client.token().await });
+        let result = runtime.block_on(call).unwrap();
         runtime.shutdown_background();
         result
     }
@@ -181,12 +182,12 @@ impl Transport for Blocking {
             .new_agent()
             .run(request)
             .unwrap();
-        let answer = response.map(|mut body| body.read_to_vec().unwrap());
-        exchange.parse(answer, now())
+        let response = response.map(|mut body| body.read_to_vec().unwrap());
+        exchange.parse(response, now())
     }
 }
 
-/// A current-thread runtime: the least that a caller may bring.
+/// Returns a current-thread runtime, the minimum that a caller may bring.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -194,12 +195,12 @@ pub fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-/// An own client as its documentation asks for it.
+/// Returns a `reqwest::Client` with the settings that the builder's documentation requires.
 fn own_reqwest() -> reqwest::Client {
     reqwest_builder().build().unwrap()
 }
 
-/// An own client before it is one; whom to trust it does not know.
+/// Returns a `reqwest` builder with an empty root store.
 pub fn reqwest_builder() -> reqwest::ClientBuilder {
     let tls = rustls::ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
@@ -212,12 +213,12 @@ pub fn reqwest_builder() -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
-/// An own agent with every default that we must not rely on.
+/// Returns an agent with ureq's defaults, on which the transport must not rely.
 fn own_ureq() -> ureq::Agent {
     ureq::Agent::new_with_defaults()
 }
 
-/// Any moment: what these suites look at does not depend on it.
+/// Returns an arbitrary moment. The tests that use it do not depend on the time.
 pub fn now() -> Moment {
     Moment {
         mono: Duration::ZERO,
@@ -225,31 +226,32 @@ pub fn now() -> Moment {
     }
 }
 
-/// Everything that an error says to anyone.
-pub fn all_words(error: &Error) -> String {
-    let mut words = vec![format!(
+/// Returns all text that an error exposes.
+pub fn all_text(error: &Error) -> String {
+    let mut parts = vec![format!(
         "{error}\n{}\n{error:?}\n{error:#?}",
         error.report()
     )];
     let mut source = error.source();
     while let Some(error) = source {
-        words.push(format!("{error}\n{error:?}"));
+        parts.push(format!("{error}\n{error:?}"));
         source = error.source();
     }
     for (name, value) in error.trace_ids() {
-        words.push(format!("{name}: {value}"));
+        parts.push(format!("{name}: {value}"));
     }
     if let Some(rejection) = error.rejection() {
-        words.push(format!("{rejection:?}"));
+        parts.push(format!("{rejection:?}"));
     }
-    words.join("\n")
+    parts.join("\n")
 }
 
 static SEARCH: LazyLock<Search> = LazyLock::new(|| Search::new(&[SECRET, TOKEN]));
 
-/// No piece of the secret or of the contract's token is in any word of an error, encoded or not.
+/// Asserts that an error contains no piece of the secret or of the contract's token, encoded or
+/// not.
 pub fn assert_clean(error: &Error) {
-    let words = all_words(error);
-    let revealed = SEARCH.revealed(&words);
-    assert_eq!(revealed, None, "leaked: {words}");
+    let text = all_text(error);
+    let revealed = SEARCH.revealed(&text);
+    assert_eq!(revealed, None, "leaked: {text}");
 }
