@@ -1,4 +1,4 @@
-//! How often memory is asked for: pinned, because a figure that creeps up is never noticed.
+//! Pins the number of allocations of each operation, because a gradual increase would go unnoticed.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -30,14 +30,14 @@ fn token() -> Token {
     Token::new("handed.in.token", expiry).unwrap()
 }
 
-fn counted<T>(act: impl FnOnce() -> T) -> (T, AllocationInfo) {
-    let mut done = None;
-    let info = measure(|| done = Some(act()));
-    (done.unwrap(), info)
+fn counted<T>(run: impl FnOnce() -> T) -> (T, AllocationInfo) {
+    let mut result = None;
+    let info = measure(|| result = Some(run()));
+    (result.unwrap(), info)
 }
 
-/// The body of a good answer with a JWT in it.
-fn granted(id_token: &str) -> Vec<u8> {
+/// Returns the body of a granting response with this token.
+fn grant_body(id_token: &str) -> Vec<u8> {
     format!(
         r#"{{"content":{{"id_token":"{id_token}","expires_in":3600,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
     )
@@ -53,12 +53,12 @@ fn response(status: StatusCode, body: &[u8]) -> Response<BodyBuffer> {
 }
 
 #[test]
-fn a_hit_asks_for_nothing() {
+fn cached_token_allocates_nothing() {
     let cached = |client: &Client| {
         let mut call = pin!(client.token());
         match call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(token) => token.unwrap().header_value().clone(),
-            Poll::Pending => panic!("a hit waits for nobody"),
+            Poll::Pending => panic!("a cached token was not ready"),
         }
     };
     let client = Client::builder(credentials())
@@ -83,19 +83,20 @@ fn a_hit_asks_for_nothing() {
 }
 
 #[test]
-fn a_request_asks_for_its_uri_and_its_headers() {
+fn request_allocates_its_uri_and_headers() {
     let exchange = exchange();
     let (request, info) = counted(|| exchange.request());
     assert!(request.body().as_ref().starts_with(b"{\"clientId\""));
     assert!(info.count_total <= 2, "{info:?}");
 }
 
-/// The token's buffer, its owner, and what its clones share; the decoded claims of a JWT.
+/// Allocated: the token's buffer, its owner, the state shared by clones, and the decoded claims of
+/// a JWT.
 #[test]
-fn a_grant_allocates_the_token_and_its_claims() {
+fn grant_allocates_the_token_and_its_claims() {
     let exchange = exchange();
     for (id_token, allocations) in [("opaque", 3), (JWT, 4)] {
-        let response = response(StatusCode::OK, &granted(id_token));
+        let response = response(StatusCode::OK, &grant_body(id_token));
         let (token, info) = counted(|| exchange.parse(response, NOW).unwrap().into_token(NOW));
         assert_eq!(token.id_token(), id_token);
         assert!(info.count_total <= allocations, "{info:?}");
@@ -106,8 +107,8 @@ fn a_grant_allocates_the_token_and_its_claims() {
     }
 }
 
-/// Bodies at the limit of 64 KiB, made to be costly.
-fn costly() -> Vec<(&'static str, Vec<u8>)> {
+/// Returns bodies at the limit of 64 KiB that are expensive to parse.
+fn expensive_bodies() -> Vec<(&'static str, Vec<u8>)> {
     const SIZE: usize = 64 * 1024;
     let good = |before: &str, piece: &str, after: &str| {
         let fixed = before.len() + after.len();
@@ -167,12 +168,12 @@ fn costly() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// `serde_json` skips nested values with a stack on the heap, which grows by doubling. It unescapes a
-/// field that is read in such a buffer too, so that costs up to twice the body.
+/// `serde_json` skips nested values with a stack on the heap, which grows by doubling. It unescapes
+/// a field into the same buffer, which costs up to twice the body.
 #[test]
-fn no_body_makes_a_grant_allocate_much() {
+fn expensive_grants_allocate_little() {
     let exchange = exchange();
-    for (name, body) in costly() {
+    for (name, body) in expensive_bodies() {
         let response = response(StatusCode::OK, &body);
         let (token, info) = counted(|| exchange.parse(response, NOW).unwrap().into_token(NOW));
         let (allocations, unescaped) = match name {
@@ -180,15 +181,14 @@ fn no_body_makes_a_grant_allocate_much() {
             _ => (10, 0),
         };
         assert!(info.count_total <= allocations, "{name}: {info:?}");
-        let most = 1024 + unescaped + 2 * token.id_token().len() as u64;
-        assert!(info.bytes_total <= most, "{name}: {info:?}");
+        let limit = 1024 + unescaped + 2 * token.id_token().len() as u64;
+        assert!(info.bytes_total <= limit, "{name}: {info:?}");
     }
 }
 
-/// What a mint asks for from its answer on: the token as above, what everyone sees of it, and what
-/// is told to whoever listens.
+/// Allocated: the token as above, the snapshot that callers share, and the events.
 #[test]
-fn to_hold_a_token_asks_for_little_more() {
+fn caching_a_token_allocates_little_more() {
     let shared = Shared::new(Machine::new(Config::default(), exchange(), 1), None);
     let mut now = NOW;
     for id_token in ["the-first", "the-second", "the-third"] {
@@ -197,7 +197,7 @@ fn to_hold_a_token_asks_for_little_more() {
             SharedStep::Send(attempt) => attempt,
             next => panic!("{next:?}"),
         };
-        let response = response(StatusCode::OK, &granted(id_token));
+        let response = response(StatusCode::OK, &grant_body(id_token));
         let ((), info) = counted(|| attempt.finish(now, Ok(response)));
         assert_eq!(
             shared.ready(now, Need::Usable, || {}).unwrap().id_token(),
@@ -207,13 +207,13 @@ fn to_hold_a_token_asks_for_little_more() {
     }
 }
 
-/// An answer that is no grant, or whose words have to be searched for secrets, may cost more: up
-/// to twenty times the body, and no piece of memory for each of its pieces.
+/// Errors may allocate more, because their text is searched for secrets: up to twenty times the
+/// body, and no allocation per member.
 #[test]
-fn no_body_makes_a_refusal_ask_for_much() {
+fn expensive_refusals_allocate_within_bounds() {
     let exchange = exchange();
     let mut refused = Vec::new();
-    for (name, mut body) in costly() {
+    for (name, mut body) in expensive_bodies() {
         refused.push((name, StatusCode::INTERNAL_SERVER_ERROR, body.clone()));
         body.pop();
         refused.push((name, StatusCode::OK, body));
@@ -229,17 +229,17 @@ fn no_body_makes_a_refusal_ask_for_much() {
         let size = body.len() as u64;
         let response = response(status, &body);
         let (result, info) = counted(|| exchange.parse(response, NOW));
-        let granted = name == "an unknown status";
-        assert_eq!(result.is_ok(), granted, "{name}, {status}");
+        let is_grant = name == "an unknown status";
+        assert_eq!(result.is_ok(), is_grant, "{name}, {status}");
         assert!(info.count_total <= 100, "{name}, {status}: {info:?}");
         assert!(info.bytes_max <= 20 * size, "{name}, {status}: {info:?}");
     }
 }
 
-/// A body that comes in pieces is copied as it grows; one that is announced is not.
+/// A body without a known length is copied as it grows. One with a `Content-Length` is not.
 #[test]
-fn an_announced_body_is_one_buffer() {
-    let body = granted(JWT);
+fn body_with_content_length_is_one_allocation() {
+    let body = grant_body(JWT);
     let headers: HeaderMap = [(http::header::CONTENT_LENGTH, body.len().into())]
         .into_iter()
         .collect();

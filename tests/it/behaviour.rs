@@ -1,5 +1,4 @@
-//! One suite over real sockets for both transports: what a caller sees does not depend on which
-//! HTTP client carried it.
+//! The behaviour that callers observe, over real sockets. It is the same for both transports.
 
 use std::io::{Read, Write};
 use std::sync::{Arc, mpsc};
@@ -24,37 +23,37 @@ const EXAMPLE_400: &str = include_str!("../contract/400.json");
 const EXAMPLE_403: &str = include_str!("../contract/403.json");
 
 for_both! { Async, Blocking:
-    the_emulator_gives_a_token,
-    the_contracts_example_is_read_byte_for_byte,
-    the_contracts_refusals_are_told_in_full,
-    the_request_is_the_contracts,
-    every_media_type_of_the_contract_is_taken,
-    every_status_but_2xx_is_a_no,
-    every_2xx_with_a_good_envelope_is_a_yes,
-    an_envelope_that_says_no_is_a_no,
-    redirects_are_never_followed,
-    an_overlong_body_is_not_read,
-    a_stall_ends_in_time,
-    a_torn_body_is_what_its_status_makes_it,
-    a_slow_body_is_read_to_its_end,
-    no_answer_is_told_apart_by_its_cause,
-    a_connection_is_made_in_time_or_not_at_all,
-    life_counts_from_before_the_request,
-    a_time_out_closes_the_connection,
-    many_headers_are_read,
-    what_is_not_http_is_told_apart,
-    headers_reach_the_error,
-    an_echoed_secret_is_masked,
-    nothing_is_asked_to_be_compressed,
-    an_own_ca_is_trusted_and_only_that,
-    a_wrong_name_is_a_certificate_error,
+    emulator_returns_distinct_tokens,
+    reads_the_contract_example,
+    reports_all_fields_of_the_contract_refusals,
+    request_matches_the_contract,
+    every_media_type_of_the_contract_is_accepted,
+    non_2xx_is_refused,
+    any_2xx_with_a_valid_envelope_is_accepted,
+    refusal_in_the_envelope_of_a_200_is_an_error,
+    does_not_follow_redirects,
+    stops_reading_a_body_over_the_limit,
+    stalled_response_times_out,
+    torn_2xx_is_broken_and_torn_error_keeps_its_status,
+    reads_a_slow_body_to_its_end,
+    missing_response_is_classified_by_cause,
+    connect_timeout_includes_the_tls_handshake,
+    lifetime_counts_from_before_the_request,
+    timeout_closes_the_connection,
+    reads_many_headers,
+    reports_non_http_responses,
+    error_reports_response_headers,
+    echoed_secret_is_masked,
+    does_not_request_compression,
+    root_certificate_replaces_the_platform_trust,
+    wrong_host_name_is_a_certificate_error,
     plaintext_on_a_tls_port_is_a_tls_error,
-    an_own_http_client_keeps_the_promises,
-    a_senseless_configuration_is_refused,
+    custom_http_client_behaves_the_same,
+    invalid_configuration_is_refused,
 }
 
 fn fails<T: Transport>(settings: &Settings) -> Error {
-    T::token(settings).expect_err("there should be no token")
+    T::token(settings).expect_err("expected an error")
 }
 
 fn emulator() -> Emulator {
@@ -62,7 +61,7 @@ fn emulator() -> Emulator {
     builder.start().unwrap()
 }
 
-fn the_emulator_gives_a_token<T: Transport>() {
+fn emulator_returns_distinct_tokens<T: Transport>() {
     let emulator = Emulator::builder()
         .credentials(credentials())
         .expires_in(Duration::from_secs(600))
@@ -84,21 +83,22 @@ fn the_emulator_gives_a_token<T: Transport>() {
     assert_eq!(emulator.requests(), 2);
 }
 
-fn the_contracts_example_is_read_byte_for_byte<T: Transport>() {
+fn reads_the_contract_example<T: Transport>() {
     let server = Server::respond(response("200 OK", "", EXAMPLE_200));
     let before = SystemTime::now();
     let token = T::token(&Settings::new(&server.http())).unwrap();
     let after = SystemTime::now();
     assert_eq!(token.id_token(), TOKEN);
     assert_eq!(token.status(), Some(&AuthenticationStatus::Available));
-    // Counted from before the request, so never later than an hour after the answer.
+    // The lifetime counts from before the request, so the token never expires later than an hour
+    // after the response.
     let hour = Duration::from_secs(3600);
     let second = Duration::from_secs(1);
     assert!(token.expires_at() >= before + hour - second && token.expires_at() <= after + hour);
     assert_eq!(server.connections(), 1);
 }
 
-fn the_contracts_refusals_are_told_in_full<T: Transport>() {
+fn reports_all_fields_of_the_contract_refusals<T: Transport>() {
     for (status, body, envelope) in [
         ("400 Bad Request", EXAMPLE_400, ApiResultStatus::BadRequest),
         (
@@ -133,7 +133,7 @@ fn the_contracts_refusals_are_told_in_full<T: Transport>() {
     }
 }
 
-fn the_request_is_the_contracts<T: Transport>() {
+fn request_matches_the_contract<T: Transport>() {
     let server = Server::respond(response("200 OK", "", EXAMPLE_200));
     let settings = Settings::new(&format!("{}/prefix/", server.http()));
     T::token(&settings).unwrap();
@@ -151,7 +151,7 @@ fn the_request_is_the_contracts<T: Transport>() {
     let only = |name: &str| {
         let mut values = headers.iter().filter(|(given, _)| given == name);
         let value = values.next().map(|(_, value)| *value);
-        assert!(values.next().is_none(), "{name} stands twice: {head}");
+        assert!(values.next().is_none(), "duplicate {name}: {head}");
         value
     };
     assert_eq!(only("content-type"), Some("application/json"));
@@ -180,7 +180,7 @@ fn the_request_is_the_contracts<T: Transport>() {
     assert_eq!(body, expected);
 }
 
-fn every_media_type_of_the_contract_is_taken<T: Transport>() {
+fn every_media_type_of_the_contract_is_accepted<T: Transport>() {
     let emulator = Emulator::start().unwrap();
     let exchange = Exchange::new(emulator.endpoint(), emulator.credentials().clone());
     let bearer = Token::new("abc", SystemTime::UNIX_EPOCH).unwrap();
@@ -196,10 +196,10 @@ fn every_media_type_of_the_contract_is_taken<T: Transport>() {
     assert_eq!(emulator.requests(), 6);
 }
 
-fn every_status_but_2xx_is_a_no<T: Transport>() {
+fn non_2xx_is_refused<T: Transport>() {
     let emulator = emulator();
     let settings = Settings::new(&emulator.endpoint().to_string());
-    // 304 has no body by definition; the others carry one that would be a yes.
+    // 304 has no body. The others carry a body that would be a token with a 2xx.
     for code in (300..=308)
         .chain(400..=431)
         .chain([451, 499])
@@ -218,7 +218,7 @@ fn every_status_but_2xx_is_a_no<T: Transport>() {
     }
 }
 
-fn every_2xx_with_a_good_envelope_is_a_yes<T: Transport>() {
+fn any_2xx_with_a_valid_envelope_is_accepted<T: Transport>() {
     let emulator = emulator();
     let settings = Settings::new(&emulator.endpoint().to_string());
     for code in [200, 201, 202, 203, 206, 226, 299] {
@@ -233,7 +233,7 @@ fn every_2xx_with_a_good_envelope_is_a_yes<T: Transport>() {
     }
 }
 
-fn an_envelope_that_says_no_is_a_no<T: Transport>() {
+fn refusal_in_the_envelope_of_a_200_is_an_error<T: Transport>() {
     let emulator = emulator();
     let settings = Settings::new(&emulator.endpoint().to_string());
     for status in ApiResultStatus::KNOWN
@@ -241,7 +241,7 @@ fn an_envelope_that_says_no_is_a_no<T: Transport>() {
         .filter(|status| **status != ApiResultStatus::Ok)
         .chain([&ApiResultStatus::Unknown("newStatus".into())])
     {
-        // The token beside it must not be taken, nor may it leak.
+        // The token in the refused envelope must neither be used nor leak.
         let body = EXAMPLE_200.replace("\"ok\"", &format!("\"{status}\""));
         emulator.script([Reply::status(StatusCode::OK).body(body)]);
         let error = fails::<T>(&settings);
@@ -264,7 +264,7 @@ fn an_envelope_that_says_no_is_a_no<T: Transport>() {
     }
 }
 
-fn redirects_are_never_followed<T: Transport>() {
+fn does_not_follow_redirects<T: Transport>() {
     let elsewhere = Server::respond(response("200 OK", "", EXAMPLE_200));
     for status in [
         "301 Moved",
@@ -289,7 +289,7 @@ fn redirects_are_never_followed<T: Transport>() {
     assert_eq!(elsewhere.connections(), 0);
 }
 
-fn an_overlong_body_is_not_read<T: Transport>() {
+fn stops_reading_a_body_over_the_limit<T: Transport>() {
     let padded = |length: usize| {
         let padding = " ".repeat(length - EXAMPLE_200.len());
         format!("{EXAMPLE_200}{padding}")
@@ -313,7 +313,7 @@ fn an_overlong_body_is_not_read<T: Transport>() {
         }
     });
     let announced = Server::start(None, |stream| {
-        // Nothing follows: whoever waits for the body runs into the time-out.
+        // No body follows, so a client that waits for it runs into the time-out.
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2001\r\n\r\n")?;
         thread::park_timeout(Duration::from_secs(10));
         Ok(())
@@ -326,14 +326,14 @@ fn an_overlong_body_is_not_read<T: Transport>() {
         assert!(error.to_string().contains("2000 bytes"), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(4));
     }
-    // Of an error, an overlong body changes nothing.
+    // The length of an error's body does not change the error.
     let server = Server::respond(response("503 Unavailable", "", &padded(limit + 1)));
     let error = fails::<T>(&Settings::new(&server.http()).max_body(limit));
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert_eq!(error.http_status(), Some(StatusCode::SERVICE_UNAVAILABLE));
 }
 
-fn a_stall_ends_in_time<T: Transport>() {
+fn stalled_response_times_out<T: Transport>() {
     let emulator = emulator();
     let timeout = Duration::from_millis(300);
     let settings = Settings::new(&emulator.endpoint().to_string()).timeout(timeout);
@@ -350,7 +350,7 @@ fn a_stall_ends_in_time<T: Transport>() {
         assert_eq!(error.kind(), timed_out, "{error:?}");
         assert!(begun.elapsed() < timeout + Duration::from_secs(1));
     }
-    // A server that takes the connection and says nothing, not even to a TLS hello.
+    // A server that accepts connections and never responds, not even to a TLS hello.
     let silent = Server::raw(|_stream| {
         thread::park_timeout(Duration::from_secs(10));
         Ok(())
@@ -363,7 +363,7 @@ fn a_stall_ends_in_time<T: Transport>() {
     }
 }
 
-fn a_torn_body_is_what_its_status_makes_it<T: Transport>() {
+fn torn_2xx_is_broken_and_torn_error_keeps_its_status<T: Transport>() {
     let emulator = emulator();
     let settings = Settings::new(&emulator.endpoint().to_string());
     emulator.script([
@@ -381,18 +381,18 @@ fn a_torn_body_is_what_its_status_makes_it<T: Transport>() {
     assert_eq!(error.http_status(), Some(StatusCode::FORBIDDEN));
 }
 
-fn a_slow_body_is_read_to_its_end<T: Transport>() {
+fn reads_a_slow_body_to_its_end<T: Transport>() {
     let emulator = emulator();
     let slow = Reply::token().drip(16, Duration::from_millis(2));
     emulator.script([slow.delay(Duration::from_millis(30))]);
     T::token(&Settings::new(&emulator.endpoint().to_string())).unwrap();
 }
 
-fn no_answer_is_told_apart_by_its_cause<T: Transport>() {
+fn missing_response_is_classified_by_cause<T: Transport>() {
     let hung_up = Server::start(None, |_| Ok(()));
     let half = Server::respond("HTTP/1.1 200 OK\r\nContent-Le");
     for (url, kind) in [
-        // Nobody listens on the port of the service multiplexer, and only root could.
+        // Nothing listens on port 1, and only root could bind it.
         ("http://127.0.0.1:1".to_owned(), TransportErrorKind::Connect),
         (
             "https://127.0.0.1:1".to_owned(),
@@ -408,8 +408,8 @@ fn no_answer_is_told_apart_by_its_cause<T: Transport>() {
     }
 }
 
-fn a_connection_is_made_in_time_or_not_at_all<T: Transport>() {
-    // It takes the connection, and never answers the TLS hello.
+fn connect_timeout_includes_the_tls_handshake<T: Transport>() {
+    // A server that accepts connections and never responds to the TLS hello.
     let silent = Server::raw(|_stream| {
         thread::park_timeout(Duration::from_secs(10));
         Ok(())
@@ -422,11 +422,11 @@ fn a_connection_is_made_in_time_or_not_at_all<T: Transport>() {
     assert_eq!(error.kind(), timed_out, "{error:?}");
     assert!(
         begun.elapsed() < Duration::from_millis(1200),
-        "the attempt's 5 s were used"
+        "the attempt's time-out of 5 s elapsed instead"
     );
 }
 
-fn life_counts_from_before_the_request<T: Transport>() {
+fn lifetime_counts_from_before_the_request<T: Transport>() {
     let emulator = emulator();
     let late = Duration::from_millis(500);
     emulator.script([Reply::token().delay(late)]);
@@ -436,7 +436,7 @@ fn life_counts_from_before_the_request<T: Transport>() {
     assert!(token.expires_at() < before + hour + late / 2);
 }
 
-fn many_headers_are_read<T: Transport>() {
+fn reads_many_headers<T: Transport>() {
     let headers = "X-Some: thing\r\n".repeat(100) + "X-Request-Id: last\r\n";
     let server = Server::respond(response("503 Service Unavailable", &headers, ""));
     let error = fails::<T>(&Settings::new(&server.http()));
@@ -445,7 +445,7 @@ fn many_headers_are_read<T: Transport>() {
     assert_eq!(ids, [("x-request-id", "last")]);
 }
 
-fn what_is_not_http_is_told_apart<T: Transport>() {
+fn reports_non_http_responses<T: Transport>() {
     for bytes in [
         &b"SSH-2.0-OpenSSH_9.6\r\n\r\n"[..],
         b"\x00\x01\x02\x03\r\n\r\n",
@@ -459,7 +459,7 @@ fn what_is_not_http_is_told_apart<T: Transport>() {
     }
 }
 
-fn headers_reach_the_error<T: Transport>() {
+fn error_reports_response_headers<T: Transport>() {
     let headers = "Date: Tue, 24 Nov 2026 00:00:00 GMT\r\nRetry-After: 7\r\nRetry-After: 120\r\n\
                    WWW-Authenticate: Bearer error=\"invalid_token\"\r\nX-Request-Id: r-1\r\n\
                    Traceparent: 00-aa-bb-01\r\n";
@@ -488,8 +488,8 @@ fn headers_reach_the_error<T: Transport>() {
     );
 }
 
-/// [`Transport::token`] searches the error; here it is given something to find.
-fn an_echoed_secret_is_masked<T: Transport>() {
+/// [`Transport::token`] searches the error for secrets. These responses contain some.
+fn echoed_secret_is_masked<T: Transport>() {
     let json = serde_json::to_string(SECRET).unwrap();
     let envelope =
         format!(r#"{{"status":"badRequest","message":{json},"errorData":{{"x":{json}}}}}"#);
@@ -506,20 +506,23 @@ fn an_echoed_secret_is_masked<T: Transport>() {
     assert!(masked >= 6 * 2, "{masked}");
 }
 
-fn nothing_is_asked_to_be_compressed<T: Transport>() {
+fn does_not_request_compression<T: Transport>() {
     let headers = "Content-Encoding: gzip\r\n";
     let server = Server::respond(response("200 OK", headers, "\u{1f}\u{8b}not really"));
     let error = fails::<T>(&Settings::new(&server.http()));
     assert_eq!(error.kind(), ErrorKind::Malformed);
     assert!(error.to_string().contains("compressed"), "{error}");
     let request = server.requests().remove(0).to_ascii_lowercase();
-    let asked = request
+    let requested = request
         .lines()
         .find_map(|line| line.strip_prefix("accept-encoding: "));
-    assert!(matches!(asked, None | Some("identity")), "{asked:?}");
+    assert!(
+        matches!(requested, None | Some("identity")),
+        "{requested:?}"
+    );
 }
 
-fn an_own_ca_is_trusted_and_only_that<T: Transport>() {
+fn root_certificate_replaces_the_platform_trust<T: Transport>() {
     let ca = Ca::new();
     for tls in [
         ca.server("localhost"),
@@ -545,12 +548,12 @@ fn an_own_ca_is_trusted_and_only_that<T: Transport>() {
             let kind = ErrorKind::Transport(TransportErrorKind::Certificate);
             assert_eq!(error.kind(), kind, "{error:?}");
         }
-        // Of four handshakes, two got as far as a request.
+        // Two of the four sender complete and carry a request.
         assert_eq!((server.connections(), server.requests().len()), (4, 2));
     }
 }
 
-fn a_wrong_name_is_a_certificate_error<T: Transport>() {
+fn wrong_host_name_is_a_certificate_error<T: Transport>() {
     let ca = Ca::new();
     let tls = ca.server("other.example");
     let server = Server::respond_over_tls(tls, response("200 OK", "", EXAMPLE_200));
@@ -570,10 +573,10 @@ fn plaintext_on_a_tls_port_is_a_tls_error<T: Transport>() {
     assert_eq!(error.kind(), kind, "{error:?}");
 }
 
-fn an_own_http_client_keeps_the_promises<T: Transport>() {
+fn custom_http_client_behaves_the_same<T: Transport>() {
     let emulator = emulator();
     let mut settings = Settings::new(&emulator.endpoint().to_string());
-    settings.own_client = true;
+    settings.custom_client = true;
     settings.config.attempt_timeout = Duration::from_millis(500);
     T::token(&settings).unwrap();
     let location = HeaderValue::from_static("/elsewhere");
@@ -586,12 +589,12 @@ fn an_own_http_client_keeps_the_promises<T: Transport>() {
     let timed_out = ErrorKind::Transport(TransportErrorKind::Timeout);
     assert_eq!(kinds, [ErrorKind::Rejected, ErrorKind::Rejected, timed_out]);
     assert_eq!(emulator.requests(), 4);
-    // Two sources of trust contradict each other.
+    // A client of the caller's own and a root certificate exclude each other.
     settings.pem = Some(Ca::new().pem);
     assert_eq!(fails::<T>(&settings).kind(), ErrorKind::Configuration);
 }
 
-fn a_senseless_configuration_is_refused<T: Transport>() {
+fn invalid_configuration_is_refused<T: Transport>() {
     type Change = fn(&mut Settings);
     let changes: [(Change, &str); 7] = [
         (
@@ -616,7 +619,7 @@ fn a_senseless_configuration_is_refused<T: Transport>() {
             "PEM",
         ),
         (
-            |settings| settings.der = Some(b"no certificate".to_vec()),
+            |settings| settings.der = Some(b"not a certificate".to_vec()),
             "cannot be read",
         ),
     ];
@@ -630,9 +633,8 @@ fn a_senseless_configuration_is_refused<T: Transport>() {
     }
 }
 
-/// A time-out ends the exchange, not only the waiting for it: the server sees the connection close,
-/// while the client lives on.
-fn a_time_out_closes_the_connection<T: Transport>() {
+/// The server sees the connection close after a time-out, while the client still exists.
+fn timeout_closes_the_connection<T: Transport>() {
     let (closed, closing) = std::sync::mpsc::channel();
     let closed = std::sync::Mutex::new(closed);
     let silent = Server::start(None, move |stream| {
@@ -646,9 +648,9 @@ fn a_time_out_closes_the_connection<T: Transport>() {
     assert!(closed.is_ok(), "the connection was left open");
 }
 
-/// What an agent of one's own may have set, and must not have its way.
+/// The transport overrides an agent's proxy and `accept-encoding`.
 #[test]
-fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
+fn custom_agent_bypasses_proxy_on_loopback_and_panic_is_an_error() {
     use meshconnect_auth::blocking::{Client, ureq};
     let emulator = emulator();
     let proxy = Server::respond(response("200 OK", "", EXAMPLE_200));
@@ -673,7 +675,7 @@ fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
         "{request}"
     );
 
-    // It brings no TLS provider, for which ureq panics.
+    // The agent has no TLS provider, so ureq panics.
     let server = Server::respond_over_tls(Ca::new().server("localhost"), "");
     let endpoint = Endpoint::parse(&server.https()).unwrap();
     let client = Client::builder(credentials()).endpoint(endpoint);
@@ -685,9 +687,9 @@ fn an_own_agent_meets_no_proxy_on_loopback_and_its_panic_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
 }
 
-/// A host name that ureq would look up and reqwest refuses, because its Punycode is none.
+/// A host name with invalid Punycode, which ureq would resolve and reqwest refuses.
 #[test]
-fn an_endpoint_that_reqwest_cannot_read_is_refused_at_build() {
+fn endpoint_that_reqwest_cannot_parse_is_refused_at_build() {
     let endpoint = Endpoint::parse("https://xn--a.example").unwrap();
     let client = meshconnect_auth::Client::builder(credentials()).endpoint(endpoint.clone());
     let error = client.build().unwrap_err();
@@ -697,9 +699,9 @@ fn an_endpoint_that_reqwest_cannot_read_is_refused_at_build() {
     assert!(client.build().is_ok());
 }
 
-/// Only the async client can be called in the wrong place.
+/// Async only: the blocking client needs no runtime.
 #[test]
-fn outside_of_a_runtime_is_an_error_and_no_panic() {
+fn call_outside_a_runtime_is_an_error() {
     let client = meshconnect_auth::Client::builder(credentials())
         .build()
         .unwrap();
@@ -711,17 +713,17 @@ fn outside_of_a_runtime_is_an_error_and_no_panic() {
     }
 }
 
-/// Where TLS were set up anew for each request, there would be no session to go on with.
+/// A TLS configuration per request would lose the session.
 #[test]
-fn a_second_exchange_goes_on_with_the_first_ones_tls_session() {
+fn second_exchange_resumes_the_tls_session() {
     let ca = Ca::new();
     let config = ca.server("localhost");
-    let (told, kinds) = mpsc::channel();
+    let (sender, kinds) = mpsc::channel();
     let server = Server::raw(move |tcp| {
         let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = StreamOwned::new(connection, tcp);
         read_request(&mut stream)?;
-        told.send(stream.conn.handshake_kind().unwrap()).unwrap();
+        sender.send(stream.conn.handshake_kind().unwrap()).unwrap();
         stream.write_all(response("200 OK", "", EXAMPLE_200).as_bytes())?;
         stream.conn.send_close_notify();
         stream.flush()
@@ -745,7 +747,7 @@ fn a_second_exchange_goes_on_with_the_first_ones_tls_session() {
 }
 
 #[test]
-fn clients_tell_where_they_ask() {
+fn clients_return_their_endpoint() {
     let endpoint = Endpoint::parse("https://elsewhere.example/base").unwrap();
     let asynchronous = meshconnect_auth::Client::builder(credentials());
     let blocking = meshconnect_auth::blocking::Client::builder(credentials());
@@ -756,7 +758,7 @@ fn clients_tell_where_they_ask() {
 }
 
 #[test]
-fn clients_show_no_secret() {
+fn debug_of_clients_shows_no_secret() {
     let asynchronous = meshconnect_auth::Client::builder(credentials());
     let blocking = meshconnect_auth::blocking::Client::builder(credentials());
     let builders = format!("{asynchronous:?} {blocking:?}");

@@ -1,4 +1,4 @@
-//! Which time the clients go by: `std`'s, which libfaketime can shift, and in the async client
+//! The clocks of the clients: those of `std`, which libfaketime can shift, and in the async client
 //! tokio's, which a test can pause and advance.
 
 use std::env;
@@ -17,7 +17,7 @@ use crate::support::process::{output_within, own_process};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Slow enough that nothing is over before the runtime has nothing else to do.
+/// Long enough that the runtime becomes idle before the response arrives.
 const SLOW: Duration = Duration::from_millis(200);
 
 fn emulator() -> Emulator {
@@ -44,7 +44,7 @@ fn paused() -> Runtime {
         .unwrap()
 }
 
-/// The token, and how often its future was polled.
+/// Returns the token and the number of polls of its future.
 async fn counted(client: &Client) -> (Result<Token, Error>, u32) {
     let (mut token, mut polls) = (pin!(client.token()), 0);
     let token = poll_fn(|context| {
@@ -56,7 +56,7 @@ async fn counted(client: &Client) -> (Result<Token, Error>, u32) {
 }
 
 #[test]
-fn paused_time_waits_for_a_server() {
+fn paused_time_does_not_time_out_a_slow_server() {
     let emulator = emulator();
     emulator.script([Reply::token().delay(SLOW)]);
     let client = client(&emulator);
@@ -71,7 +71,7 @@ fn paused_time_waits_for_a_server() {
 }
 
 #[test]
-fn advanced_time_refreshes_and_ends_a_token() {
+fn advanced_time_refreshes_and_expires_a_token() {
     let emulator = emulator();
     let client = client(&emulator);
     paused().block_on(async {
@@ -79,7 +79,7 @@ fn advanced_time_refreshes_and_ends_a_token() {
         advance(HOUR / 2).await;
         assert_eq!(client.token().await.unwrap(), first);
 
-        // 75 % of its lifetime are over: the refresh ahead begins, and nobody waits for it.
+        // 75 % of the lifetime are over, so a refresh ahead starts. The call does not wait for it.
         emulator.script([Reply::token().delay(SLOW)]);
         advance(HOUR / 3).await;
         assert_eq!(client.token().await.unwrap(), first);
@@ -94,9 +94,9 @@ fn advanced_time_refreshes_and_ends_a_token() {
     });
 }
 
-/// Back-offs take no time then, and attempts their real one.
+/// With paused time, back-offs take no time and attempts take their real time.
 #[test]
-fn paused_time_ends_attempts_that_take_too_long() {
+fn attempts_time_out_under_paused_time() {
     let emulator = emulator();
     emulator.script([Reply::stalled(), Reply::stalled()]);
     let mut config = Config::default();
@@ -113,13 +113,16 @@ fn paused_time_ends_attempts_that_take_too_long() {
     );
     assert_eq!(error.attempts(), 2);
     assert!(polls < 20, "a busy loop of {polls} polls");
-    let took = begun.elapsed();
-    assert!(took > SLOW && took < Duration::from_secs(5), "{took:?}");
+    let elapsed = begun.elapsed();
+    assert!(
+        elapsed > SLOW && elapsed < Duration::from_secs(5),
+        "{elapsed:?}"
+    );
 }
 
-/// Time that was advanced in one runtime is not seen in another.
+/// Time advanced in one runtime does not affect another.
 #[test]
-fn a_client_outlives_a_runtime_with_paused_time() {
+fn client_works_after_a_runtime_with_paused_time() {
     let emulator = emulator();
     paused().block_on(async {
         advance(HOUR * 100).await;
@@ -135,11 +138,11 @@ fn a_client_outlives_a_runtime_with_paused_time() {
     assert_eq!(emulator.requests(), 2);
 }
 
-/// The variable that tells this program that it is the child of `faked_time_is_what_both_clients_see`.
+/// The variable that marks this process as the child of `both_clients_see_faked_time`.
 const CHILD: &str = "MESHCONNECT_CLOCKS_CHILD";
 
 #[test]
-fn faked_time_is_what_both_clients_see() {
+fn both_clients_see_faked_time() {
     let Some(library) = libfaketime() else {
         assert!(env::var_os("CI").is_none(), "libfaketime is missing");
         eprintln!("skipped: libfaketime is missing (the package is called faketime)");
@@ -154,21 +157,22 @@ fn faked_time_is_what_both_clients_see() {
         .env(CHILD, &offset)
         .spawn()
         .unwrap();
-    let output = output_within(Duration::from_secs(60), child).expect("it takes too long");
+    let output =
+        output_within(Duration::from_secs(60), child).expect("the child did not end in time");
     assert!(output.status.success());
     fs::remove_file(&offset).unwrap();
 }
 
 #[test]
-#[ignore = "a child of another test runs it, under libfaketime"]
+#[ignore = "another test runs it under libfaketime"]
 fn under_faked_time() {
     let Some(offset) = env::var_os(CHILD).map(PathBuf::from) else {
         return;
     };
-    // A file that was just written has the kernel's time.
+    // The modification time of a new file comes from the kernel, not from libfaketime.
     let written = fs::metadata(&offset).unwrap().modified().unwrap();
     let ahead = SystemTime::now().duration_since(written).unwrap();
-    assert!(ahead > HOUR, "libfaketime does nothing: {ahead:?}");
+    assert!(ahead > HOUR, "libfaketime has no effect: {ahead:?}");
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
@@ -216,7 +220,7 @@ fn libfaketime() -> Option<PathBuf> {
         "/usr/local/lib/faketime",
     ]
     .into_iter()
-    // The second is for programs with threads.
+    // The `MT` variant is for programs with threads.
     .flat_map(|folder| {
         ["libfaketimeMT.so.1", "libfaketime.so.1"].map(|name| Path::new(folder).join(name))
     })

@@ -1,5 +1,5 @@
-//! What the environment may change, and what it may not: proxies and trust. Variables belong to a
-//! process, so each case is a child process of the program.
+//! What environment variables may change, proxies and trust, and what they may not. Variables
+//! belong to a process, so each case runs the program as a child process.
 
 mod unix {
     use std::process::{Command, Output, Stdio};
@@ -43,7 +43,7 @@ mod unix {
         command
     }
 
-    fn words(output: &Output) -> (Option<i32>, String) {
+    fn exit(output: &Output) -> (Option<i32>, String) {
         let stderr = String::from_utf8(output.stderr.clone()).unwrap();
         assert!(
             !stderr.contains(SECRET) && !stderr.contains(TOKEN),
@@ -58,7 +58,7 @@ mod unix {
     }
 
     #[test]
-    fn no_proxy_sees_a_loopback_request() {
+    fn loopback_requests_bypass_proxies() {
         for_each_transport(|transport| {
             let proxy = Server::respond(response("200 OK", "", EXAMPLE_200));
             let ca = Ca::new();
@@ -72,7 +72,7 @@ mod unix {
             for server in [plain.http(), encrypted.https()] {
                 let output = token(transport, &server, &variables);
                 assert_eq!(
-                    words(&output),
+                    exit(&output),
                     (Some(0), String::new()),
                     "{transport}, {server}"
                 );
@@ -83,25 +83,25 @@ mod unix {
     }
 
     #[test]
-    fn no_proxy_sees_a_plaintext_request() {
+    fn plaintext_requests_bypass_proxies() {
         for_each_transport(|transport| {
             let proxy = Server::respond(response("200 OK", "", EXAMPLE_200));
             let url = proxy.http();
             let variables = PROXY_VARIABLES.map(|name| (name, url.as_str()));
             let output = token(transport, "http://plain.invalid", &variables);
-            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(exit(&output).0, Some(4));
             assert_eq!(proxy.connections(), 0, "{transport}");
         });
     }
 
     #[test]
-    fn a_proxy_for_https_is_used_and_sees_no_secret() {
+    fn https_proxy_is_used_and_sees_no_secret() {
         for_each_transport(|transport| {
             let proxy = Server::respond("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
             let url = proxy.http();
             for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
                 let output = token(transport, "https://proxied.invalid", &[(name, &url)]);
-                let (code, stderr) = words(&output);
+                let (code, stderr) = exit(&output);
                 assert_eq!(code, Some(4), "{transport}, {name}: {stderr}");
                 assert!(
                     stderr.contains("no connection"),
@@ -121,7 +121,7 @@ mod unix {
     }
 
     #[test]
-    fn a_proxy_variable_that_cannot_be_read_is_named_and_not_shown() {
+    fn malformed_proxy_variable_is_named_without_its_value() {
         for_each_transport(|transport| {
             let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
@@ -140,7 +140,7 @@ mod unix {
                     ("HTTP_PROXY", &url),
                 ];
                 let output = token(transport, "https://proxied.invalid", &variables);
-                let (code, stderr) = words(&output);
+                let (code, stderr) = exit(&output);
                 assert_eq!(code, Some(2), "{transport}, {broken:?}: {stderr}");
                 assert!(stderr.contains("HTTPS_PROXY"), "{transport}: {stderr}");
                 for value in ["hidden", &url.replace("http://", "")] {
@@ -152,7 +152,7 @@ mod unix {
     }
 
     #[test]
-    fn a_proxys_credentials_are_decoded() {
+    fn proxy_credentials_are_percent_decoded() {
         for_each_transport(|transport| {
             let proxy = Server::respond("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
             let url = proxy.http().replace("http://", "http://us%3Fer:p%40s%25s@");
@@ -161,7 +161,7 @@ mod unix {
                 "https://proxied.invalid",
                 &[("https_proxy", &url)],
             );
-            assert_eq!(words(&output).0, Some(4), "{transport}");
+            assert_eq!(exit(&output).0, Some(4), "{transport}");
             let [request] = &proxy.requests()[..] else {
                 panic!("{transport}: one request")
             };
@@ -176,10 +176,10 @@ mod unix {
     }
 
     #[test]
-    fn a_name_that_nobody_knows_is_told_apart() {
+    fn unknown_host_is_reported_as_unresolved() {
         for_each_transport(|transport| {
             let output = token(transport, "https://no-such-host.invalid", &[]);
-            let (code, stderr) = words(&output);
+            let (code, stderr) = exit(&output);
             assert_eq!(code, Some(4), "{transport}: {stderr}");
             assert!(
                 stderr.contains("could not be resolved"),
@@ -188,9 +188,9 @@ mod unix {
         });
     }
 
-    /// Whoever calls a CGI program sets `HTTP_PROXY` by a request header named `Proxy`.
+    /// In a CGI program, a request header named `Proxy` sets `HTTP_PROXY`.
     #[test]
-    fn the_proxy_variable_of_plain_http_is_never_used() {
+    fn http_proxy_is_ignored() {
         for_each_transport(|transport| {
             let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
@@ -200,14 +200,14 @@ mod unix {
                 ("REQUEST_METHOD", "GET"),
             ];
             let output = token(transport, "https://proxied.invalid", &variables);
-            assert_eq!(words(&output).0, Some(4));
+            assert_eq!(exit(&output).0, Some(4));
             assert_eq!(proxy.connections(), 0, "{transport}");
         });
     }
 
-    /// The rules have a table of their own, in the core.
+    /// The core's tests cover the rules in detail.
     #[test]
-    fn no_proxy_names_hosts_that_are_asked_directly() {
+    fn no_proxy_excludes_hosts() {
         for_each_transport(|transport| {
             let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
             let url = proxy.http();
@@ -222,14 +222,14 @@ mod unix {
             ] {
                 let variables = [("HTTPS_PROXY", url.as_str()), ("NO_PROXY", excluded)];
                 let output = token(transport, "https://proxied.invalid", &variables);
-                assert_eq!(words(&output).0, Some(4));
+                assert_eq!(exit(&output).0, Some(4));
                 assert_eq!(proxy.connections(), connections, "{transport}, {excluded}");
             }
         });
     }
 
     #[test]
-    fn the_platforms_certificates_are_trusted_and_their_lack_is_explained() {
+    fn platform_certificates_are_trusted_and_missing_ones_reported() {
         for_each_transport(|transport| {
             let ca = Ca::new();
             let file = CaFile::new(&format!("platform-{transport}.pem"), &ca);
@@ -242,20 +242,24 @@ mod unix {
                 ("/nonexistent/certificates", 4),
             ] {
                 let variables = [("SSL_CERT_FILE", trusted), ("SSL_CERT_DIR", "/nonexistent")];
-                let (code, stderr) = words(&token(transport, &server.https(), &variables));
+                let (code, stderr) = exit(&token(transport, &server.https(), &variables));
                 assert_eq!(code, Some(expected), "{transport}, {trusted}: {stderr}");
-                let explained = stderr.contains("certificate could not be verified")
+                let names_the_variable = stderr.contains("certificate could not be verified")
                     && stderr.contains("SSL_CERT_FILE");
-                assert_eq!(explained, expected == 4, "{transport}, {trusted}: {stderr}");
+                assert_eq!(
+                    names_the_variable,
+                    expected == 4,
+                    "{transport}, {trusted}: {stderr}"
+                );
             }
         });
     }
 
-    /// A file that nobody writes stands for a disk that does not answer. `build()` does not read
-    /// it. The async client does before it connects, and its call ends in time all the same; the
-    /// blocking one not before there is somebody to talk to.
+    /// A FIFO without a writer stands for a disk that does not respond. `build()` does not read it.
+    /// The async client reads it before it connects, and the call times out. The blocking client
+    /// reads it only after it has connected.
     #[test]
-    fn certificates_that_do_not_come_hold_up_nobody() {
+    fn stalled_certificate_file_does_not_block_the_call() {
         let directory = Directory::new("certificates");
         let fifo = directory.fifo();
         let variables = [("SSL_CERT_FILE", fifo.to_str().unwrap())];
@@ -265,8 +269,8 @@ mod unix {
         ] {
             let mut command = command(transport, "https://127.0.0.1:1", &variables);
             let child = command.stderr(Stdio::piped()).spawn().unwrap();
-            let ended = Duration::from_secs(20);
-            let (code, stderr) = words(&output_within(ended, child).expect(transport));
+            let limit = Duration::from_secs(20);
+            let (code, stderr) = exit(&output_within(limit, child).expect(transport));
             assert_eq!(code, Some(4), "{transport}: {stderr}");
             assert!(stderr.contains(expected), "{transport}: {stderr}");
         }

@@ -1,5 +1,5 @@
-//! How much memory a waiter and a client take, and that time adds nothing to it. `--nocapture`
-//! shows the figures, which are of bytes that were asked for by the thread that did it all.
+//! The memory of a waiter and of a client, and its independence of the number of refreshes.
+//! `--nocapture` prints the figures, which count the bytes allocated by the measuring thread.
 
 use std::env;
 use std::pin::Pin;
@@ -34,20 +34,20 @@ fn token() -> Token {
     Token::new("handed.in.token", expiry).unwrap()
 }
 
-/// The bytes that each of so many takes, for as long as it is kept, its own size included.
+/// Returns the bytes that each of `count` values occupies while it exists, its own size included.
 fn bytes_each<T>(count: usize, mut make: impl FnMut() -> T) -> usize {
     let mut kept = Vec::with_capacity(count);
     let info = measure(|| kept.extend((0..count).map(|_| make())));
     usize::try_from(info.bytes_current).unwrap() / count + size_of::<T>()
 }
 
-/// What each of a hundred takes is what each of ten thousand takes.
-fn bytes_each_of_many<T>(what: &str, most: usize, mut make: impl FnMut() -> T) {
+/// Asserts that each of 100 and of 10,000 values occupies the same, and at most `limit`.
+fn bytes_each_of_many<T>(what: &str, limit: usize, mut make: impl FnMut() -> T) {
     let each = [100, 10_000].map(|count| bytes_each(count, &mut make));
-    println!("{what}: {each:?} bytes each of 100 and of 10,000, at most {most}");
+    println!("{what}: {each:?} bytes each of 100 and of 10,000, at most {limit}");
     let [few, many] = each;
     assert!(few.abs_diff(many) <= few / 50, "{what}: {few} {many}");
-    assert!(many <= most, "{what}: {many}");
+    assert!(many <= limit, "{what}: {many}");
 }
 
 const NOW: Moment = Moment {
@@ -55,13 +55,13 @@ const NOW: Moment = Moment {
     wall: Duration::from_secs(1_800_000_000),
 };
 
-/// All that a blocked thread has besides its stack.
+/// The memory of a blocked thread besides its stack.
 #[test]
-fn a_waiter_takes_little() {
+fn waiter_takes_at_most_128_bytes() {
     let shared = shared();
     let ticket = shared.ticket(Need::Usable);
     let SharedStep::Send(_attempt) = shared.poll(NOW, &ticket) else {
-        panic!("nobody else attempts");
+        panic!("expected to send");
     };
     bytes_each_of_many("waiter", 128, || match shared.poll(NOW, &ticket) {
         SharedStep::Wait(waiter) => waiter,
@@ -70,8 +70,8 @@ fn a_waiter_takes_little() {
 }
 
 #[test]
-fn a_call_that_waits_takes_little() {
-    // Nothing is sent: the runtime is entered, and not run.
+fn waiting_async_call_takes_at_most_1_kib() {
+    // The runtime is entered but not run, so no request is sent.
     let runtime = runtime();
     let _entered = runtime.enter();
     let client = Client::builder(credentials()).build().unwrap();
@@ -82,12 +82,12 @@ fn a_call_that_waits_takes_little() {
         assert!(call.as_mut().poll(&mut context).is_pending());
         call
     };
-    let _leader = call();
+    let _sender = call();
     bytes_each_of_many("async call that waits", 1024, call);
 }
 
 #[test]
-fn an_idle_client_takes_little() {
+fn idle_client_takes_few_kib() {
     let asynchronous = || {
         let client = Client::builder(credentials()).initial_token(token());
         client.build().unwrap()
@@ -96,13 +96,13 @@ fn an_idle_client_takes_little() {
         let client = blocking::Client::builder(credentials()).initial_token(token());
         client.build().unwrap()
     };
-    // What is made once per process, or per thread.
+    // Initializes statics and thread-locals.
     drop((asynchronous(), blocking()));
     bytes_each_of_many("idle async client", 4096, asynchronous);
     bytes_each_of_many("idle blocking client", 6144, blocking);
 }
 
-/// A server that gives a token: over https, if there is a CA for it.
+/// Starts a server that responds with a token, over https if `ca` is given.
 fn serving(ca: Option<&Ca>) -> (Server, Endpoint) {
     let response = response("200 OK", "", EXAMPLE_200);
     let (server, base_url) = match ca {
@@ -120,7 +120,8 @@ fn serving(ca: Option<&Ca>) -> (Server, Endpoint) {
     (server, Endpoint::parse(&base_url).unwrap())
 }
 
-/// Builds a client of this type; the two builders have the same names.
+/// Builds a client of the given type. A macro, because the builders share method names but no
+/// trait.
 macro_rules! build {
     ($client:ty, $endpoint:expr, $ca:expr) => {{
         let (endpoint, ca): (&Endpoint, Option<&Ca>) = ($endpoint, $ca);
@@ -137,12 +138,12 @@ macro_rules! build {
     }};
 }
 
-/// Over https with one CA; whose certificates are the platform's is another question.
+/// Over https with one CA. The next test covers the platform's certificates.
 #[test]
-fn a_client_that_has_asked_takes_little() {
+fn client_after_a_request_takes_at_most_32_kib() {
     let runtime = runtime();
     let ca = Ca::new();
-    for (scheme, ca, most) in [
+    for (scheme, ca, limit) in [
         ("http", None, [32 * 1024, 8 * 1024]),
         ("https", Some(&ca), [32 * 1024, 32 * 1024]),
     ] {
@@ -151,7 +152,7 @@ fn a_client_that_has_asked_takes_little() {
             let client = build!(Client, &endpoint, ca);
             runtime.block_on(async {
                 client.token().await.unwrap();
-                // The connection's task sees that nobody needs it any more.
+                // The connection's task notices that the connection is no longer in use.
                 tokio::time::sleep(Duration::from_millis(10)).await;
             });
             client
@@ -162,22 +163,22 @@ fn a_client_that_has_asked_takes_little() {
             client
         };
         drop((asynchronous(), blocking()));
-        for (name, most, each) in [
-            ("async", most[0], bytes_each(20, asynchronous)),
-            ("blocking", most[1], bytes_each(20, blocking)),
+        for (name, limit, each) in [
+            ("async", limit[0], bytes_each(20, asynchronous)),
+            ("blocking", limit[1], bytes_each(20, blocking)),
         ] {
             println!(
-                "{name} client that has asked over {scheme}: {each} bytes each of 20, at most {most}"
+                "{name} client after a request over {scheme}: {each} bytes each of 20, at most {limit}"
             );
-            assert!(each <= most, "{name} over {scheme}: {each}");
+            assert!(each <= limit, "{name} over {scheme}: {each}");
         }
     }
 }
 
-/// What the platform's certificates add, where it has any: in the blocking client, whose thread is
-/// the one that loads them. The handshake then fails, but they stay.
+/// The memory of the platform's certificates, if there are any. Measured in the blocking client,
+/// because its calling thread loads them. The handshake fails, but the certificates stay loaded.
 #[test]
-fn the_platforms_certificates_take_no_more_than_they_must() {
+fn platform_certificates_take_at_most_1_mib() {
     let (_server, endpoint) = serving(Some(&Ca::new()));
     let blocking = || {
         let client = build!(blocking::Client, &endpoint, None);
@@ -192,8 +193,8 @@ fn the_platforms_certificates_take_no_more_than_they_must() {
     assert!(each <= 1024 * 1024, "{each}");
 }
 
-/// The body of a good answer with a JWT in it, another one for each number.
-fn granted(number: u64) -> Vec<u8> {
+/// Returns the body of a granting response with a JWT that is different for each number.
+fn grant_body(number: u64) -> Vec<u8> {
     let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"iat":1800000000,"jti":"{number:09}"}}"#));
     let id_token = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl");
     let body = format!(
@@ -202,9 +203,9 @@ fn granted(number: u64) -> Vec<u8> {
     body.into_bytes()
 }
 
-/// A client that runs for a hundred years holds no more than one that has run for a month.
+/// A client uses the same memory after a hundred years as after a month.
 #[test]
-fn nothing_grows_with_the_number_of_refreshes() {
+fn memory_does_not_grow_with_refreshes() {
     const EARLY: u64 = 1000;
     let rounds = env::var("GROWTH_REFRESHES").map_or(100_000, |rounds| rounds.parse().unwrap());
     let shared = shared();
@@ -219,8 +220,8 @@ fn nothing_grows_with_the_number_of_refreshes() {
                 next => panic!("{next:?}"),
             },
         };
-        // Each third fails, and of the others, each fifth token is refused where it is used.
-        let mut response = Response::new(granted(number));
+        // Every third refresh fails. Every fifth token of the others is rejected.
+        let mut response = Response::new(grant_body(number));
         if number.is_multiple_of(3) {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
@@ -231,15 +232,15 @@ fn nothing_grows_with_the_number_of_refreshes() {
             shared.reject(now, &token);
         }
     };
-    let mut live =
+    let mut live_bytes =
         |rounds: u64| -> AllocationInfo { measure(|| (0..rounds).for_each(|_| refresh())) };
-    // Both end at the same point of what repeats.
+    // Both counts end at the same point of the repeating pattern.
     assert!(
         rounds > EARLY && rounds % 15 == EARLY % 15,
         "GROWTH_REFRESHES should be a power of ten, larger than {EARLY}; it is {rounds}"
     );
-    let early = live(EARLY);
-    let late = live(rounds - EARLY);
+    let early = live_bytes(EARLY);
+    let late = live_bytes(rounds - EARLY);
     println!(
         "after {EARLY} refreshes: {} bytes in {} pieces; after {rounds}: {} and {} more",
         early.bytes_current, early.count_current, late.bytes_current, late.count_current

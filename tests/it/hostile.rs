@@ -1,5 +1,5 @@
-//! Clients against a hostile server: each mode of the emulator, and scripts of throttled, slow,
-//! failing and wrongly dated answers, over both transports.
+//! Clients against a hostile server: every mode of the emulator, and scripts of throttled, slow,
+//! failing and wrongly dated responses, over both transports.
 
 use std::io::{Read, Write};
 use std::iter;
@@ -16,19 +16,19 @@ use meshconnect_auth::{
 };
 
 for_both! { Tasks, Threads:
-    a_cached_token_costs_few_requests_and_no_caller_notices,
-    the_newest_token_is_always_the_one_that_is_cached,
-    clients_that_revoke_each_others_tokens_slow_down,
-    a_downstream_that_refuses_every_token_costs_a_mint_per_hold,
-    a_token_expires_by_exp_or_expires_in_whichever_is_sooner,
-    a_wrong_clock_changes_no_lifetime,
-    a_wrong_date_shortens_a_lifetime_and_never_lengthens_it,
-    retry_after_is_kept_in_every_form_and_under_any_clock,
-    a_slow_server_is_waited_for_as_long_as_is_set,
-    no_caller_notices_a_server_that_fails_every_other_time,
+    server_that_returns_one_token_until_it_expires_gets_few_requests,
+    newest_token_is_cached,
+    clients_that_revoke_each_others_tokens_back_off,
+    rejected_tokens_cost_one_grant_per_cooldown,
+    token_expires_by_the_earlier_of_exp_and_expires_in,
+    wrong_clock_does_not_change_the_lifetime,
+    wrong_date_never_lengthens_the_lifetime,
+    honours_retry_after_in_every_form_under_any_clock,
+    attempt_timeout_limits_the_wait_for_a_slow_server,
+    alternating_failures_are_hidden_from_callers,
 }
 
-/// One client, for one caller.
+/// A client with a single caller.
 trait Caller: Sized {
     fn build(emulator: &Emulator, config: Config) -> Self;
     fn token(&self) -> Result<Token, Error>;
@@ -36,7 +36,8 @@ trait Caller: Sized {
     fn reject(&self, token: &Token) -> bool;
 }
 
-/// Builds a client of this type; the two builders have the same names.
+/// Builds a client of the given type. A macro, because the builders share method names but no
+/// trait.
 macro_rules! build {
     ($client:ty, $emulator:expr, $config:expr) => {
         <$client>::builder($emulator.credentials().clone())
@@ -47,7 +48,7 @@ macro_rules! build {
     };
 }
 
-/// The runtime has threads of its own, on which refreshes go on between two calls.
+/// The runtime has a worker thread, on which refreshes continue between two calls.
 struct Tasks(Client, tokio::runtime::Runtime);
 
 impl Caller for Tasks {
@@ -105,8 +106,8 @@ fn start(modes: &[Mode], lifetime: Duration) -> Emulator {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a token is for: whether another endpoint of the admin API takes it.
-fn is_taken(emulator: &Emulator, token: &HeaderValue) -> bool {
+/// Returns whether another endpoint of the admin API accepts the token.
+fn is_accepted(emulator: &Emulator, token: &HeaderValue) -> bool {
     let mut stream = TcpStream::connect(emulator.address()).unwrap();
     let token = token.to_str().unwrap();
     write!(
@@ -128,148 +129,153 @@ fn is_taken(emulator: &Emulator, token: &HeaderValue) -> bool {
     }
 }
 
-/// Asks again and again for that long.
-fn for_a_time(time: Duration, mut ask: impl FnMut()) {
+/// Calls `call` repeatedly for `time`.
+fn repeat_for(time: Duration, mut call: impl FnMut()) {
     let end = Instant::now() + time;
     while Instant::now() < end {
-        ask();
-        // Cooldowns are a matter of real time here; callers that never rest would only heat the machine.
+        call();
+        // The sleep limits the number of calls.
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-fn life_left(token: &Token) -> Duration {
+fn time_left(token: &Token) -> Duration {
     let left = token.expires_at().duration_since(SystemTime::now());
     left.unwrap_or_default()
 }
 
-/// What is left is this much, less what the test took and the fractions of seconds that `exp` and
-/// `Date` lack.
+/// Asserts that the token expires in `life`, with tolerance for the test's run time and for `exp`
+/// and `Date` without fractions of a second.
 #[track_caller]
-fn lives_for(token: &Token, life: Duration) {
-    let left = life_left(token);
+fn assert_expires_in(token: &Token, life: Duration) {
+    let left = time_left(token);
     assert!(
         left <= life && left + Duration::from_secs(10) > life,
         "{left:?}"
     );
 }
 
-fn a_cached_token_costs_few_requests_and_no_caller_notices<C: Caller>() {
+fn server_that_returns_one_token_until_it_expires_gets_few_requests<C: Caller>() {
     let emulator = start(&[Mode::SameToken], Duration::from_secs(2));
     let client = C::build(&emulator, Config::default());
     let mut tokens: Vec<Token> = Vec::new();
-    for_a_time(Duration::from_millis(3500), || {
+    repeat_for(Duration::from_millis(3500), || {
         let token = client.token().unwrap();
-        assert!(life_left(&token) <= Duration::from_secs(2));
+        assert!(time_left(&token) <= Duration::from_secs(2));
         if tokens.last() != Some(&token) {
             tokens.push(token);
         }
     });
-    // Each came once, and ended on a full second.
+    // The emulator returns each token until it expires, on a full second.
     assert!((2..=3).contains(&tokens.len()), "{tokens:?}");
-    // Per token: one to get it, a refresh ahead that brings the same one, and then those who ask
-    // in its last moments, each time for what is left of it.
+    // Requests per token: one that obtains it, a refresh ahead that returns the same one, and the
+    // calls in its last moments.
     let grants = emulator.grants();
     assert!(grants <= 4 * tokens.len() as u64, "{grants} for {tokens:?}");
 }
 
-fn the_newest_token_is_always_the_one_that_is_cached<C: Caller>() {
+fn newest_token_is_cached<C: Caller>() {
     let emulator = start(&[Mode::OnlyNewest], HOUR);
     let client = C::build(&emulator, Config::default());
     let first = client.token().unwrap();
-    assert!(is_taken(&emulator, first.header_value()));
+    assert!(is_accepted(&emulator, first.header_value()));
     let second = client.refresh().unwrap();
-    assert!(!is_taken(&emulator, first.header_value()));
-    // Whoever still had the first one says so, and that throws nothing away.
+    assert!(!is_accepted(&emulator, first.header_value()));
+    // Rejecting a token that was already replaced changes nothing.
     assert!(!client.reject(&first));
     assert!(client.token().unwrap() == second);
-    assert!(is_taken(&emulator, second.header_value()));
+    assert!(is_accepted(&emulator, second.header_value()));
     assert_eq!(emulator.grants(), 2);
 }
 
-/// Uses a token as one should: a 401 is told, and then another token is asked for, once.
+/// Calls the API with a token. After a 401, rejects the token and retries once with another.
 fn call<C: Caller>(client: &C, emulator: &Emulator) -> Result<bool, Error> {
     let token = client.token()?;
-    if is_taken(emulator, token.header_value()) {
+    if is_accepted(emulator, token.header_value()) {
         return Ok(true);
     }
     let _ = client.reject(&token);
-    Ok(is_taken(emulator, client.token()?.header_value()))
+    Ok(is_accepted(emulator, client.token()?.header_value()))
 }
 
-fn clients_that_revoke_each_others_tokens_slow_down<C: Caller>() {
+fn clients_that_revoke_each_others_tokens_back_off<C: Caller>() {
     let emulator = start(&[Mode::OnlyNewest], HOUR);
     let clients = [(); 2].map(|()| C::build(&emulator, Config::default()));
     let (mut served, mut calls) = (0, 0);
-    for_a_time(Duration::from_millis(2500), || {
+    repeat_for(Duration::from_millis(2500), || {
         for client in &clients {
             match call(client, &emulator) {
-                Ok(taken) => served += u32::from(taken),
+                Ok(accepted) => served += u32::from(accepted),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::TokenRejected),
             }
             calls += 1;
         }
     });
-    // Two at once, then one after each cooldown, of which the second takes a second at least.
+    // Two without a wait, then one after each cooldown. The second cooldown takes at least a
+    // second.
     let grants = emulator.grants();
     assert!((4..=8).contains(&grants), "{grants}");
     assert!(calls > 100 && served > 10, "{served} of {calls}");
 }
 
-fn a_downstream_that_refuses_every_token_costs_a_mint_per_hold<C: Caller>() {
+fn rejected_tokens_cost_one_grant_per_cooldown<C: Caller>() {
     let emulator = start(&[Mode::RefusedDownstream], HOUR);
     let client = C::build(&emulator, Config::default());
-    let (mut refused, mut cooldown_end) = (0, 0);
-    for_a_time(Duration::from_millis(2500), || {
+    let (mut rejected, mut cooldown_errors) = (0, 0);
+    repeat_for(Duration::from_millis(2500), || {
         match call(&client, &emulator) {
-            Ok(taken) => {
-                assert!(!taken);
-                refused += 1;
+            Ok(accepted) => {
+                assert!(!accepted);
+                rejected += 1;
             }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::TokenRejected);
-                cooldown_end += 1;
+                cooldown_errors += 1;
             }
         }
     });
-    // Two at once, then cooldowns of 1 s and of 1 to 2 s.
+    // Two without a wait, then cooldowns of 1 s and of 1 to 2 s.
     let grants = emulator.grants();
     assert!((3..=4).contains(&grants), "{grants}");
-    assert!(cooldown_end > 100, "{cooldown_end}, and {refused} refused");
+    assert!(
+        cooldown_errors > 100,
+        "{cooldown_errors}, and {rejected} rejected"
+    );
 }
 
-fn a_token_expires_by_exp_or_expires_in_whichever_is_sooner<C: Caller>() {
+fn token_expires_by_the_earlier_of_exp_and_expires_in<C: Caller>() {
     for (exp, expires_in) in [(HOUR / 2, HOUR), (HOUR * 2, HOUR)] {
         let emulator = start(&[], exp);
         emulator.script([Reply::token().expires_in(expires_in)]);
         let token = C::build(&emulator, Config::default()).token().unwrap();
-        lives_for(&token, exp.min(expires_in));
-        assert!(is_taken(&emulator, token.header_value()));
+        assert_expires_in(&token, exp.min(expires_in));
+        assert!(is_accepted(&emulator, token.header_value()));
     }
 }
 
-fn a_wrong_clock_changes_no_lifetime<C: Caller>() {
+fn wrong_clock_does_not_change_the_lifetime<C: Caller>() {
     for mode in [Mode::ClockAhead, Mode::ClockBehind] {
-        // By this machine's clock it would end before it begins, or live eleven times as long.
+        // By this machine's clock the token would expire before it is issued or live eleven times
+        // as long.
         let emulator = start(&[mode], Duration::from_secs(60));
         let token = C::build(&emulator, Config::default()).token().unwrap();
-        lives_for(&token, Duration::from_secs(60));
-        assert!(is_taken(&emulator, token.header_value()));
+        assert_expires_in(&token, Duration::from_secs(60));
+        assert!(is_accepted(&emulator, token.header_value()));
     }
 }
 
-/// How wrong a clock is.
+/// The error of a wrong clock.
 const SKEW: Duration = Duration::from_secs(600);
 
-fn a_wrong_date_shortens_a_lifetime_and_never_lengthens_it<C: Caller>() {
+fn wrong_date_never_lengthens_the_lifetime<C: Caller>() {
     let now = SystemTime::now();
     for (date, minutes) in [(now + SKEW, 50), (now - SKEW, 60)] {
         let emulator = start(&[], HOUR);
         emulator.script([Reply::token().header(DATE, imf_fixdate(date))]);
         let token = C::build(&emulator, Config::default()).token().unwrap();
-        lives_for(&token, Duration::from_secs(60 * minutes));
+        assert_expires_in(&token, Duration::from_secs(60 * minutes));
     }
-    // A wrong date cannot be told from an old token.
+    // A wrong `Date` looks the same as an old token.
     let emulator = start(&[], Duration::from_secs(60));
     emulator.script([Reply::token().header(DATE, imf_fixdate(now + SKEW))]);
     let error = C::build(&emulator, Config::default()).token().unwrap_err();
@@ -304,19 +310,19 @@ fn asctime(time: SystemTime) -> HeaderValue {
 }
 
 #[test]
-fn writes_the_obsolete_forms_of_a_date() {
+fn formats_obsolete_http_dates() {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
     assert_eq!(rfc850(time), "Sunday, 06-Nov-94 08:49:37 GMT");
     assert_eq!(asctime(time), "Sun Nov  6 08:49:37 1994");
 }
 
-fn retry_after_is_kept_in_every_form_and_under_any_clock<C: Caller>() {
+fn honours_retry_after_in_every_form_under_any_clock<C: Caller>() {
     type Case = (&'static str, Option<Mode>, fn(SystemTime) -> Reply);
 
     fn throttled(retry_after: impl Into<HeaderValue>) -> Reply {
         Reply::status(StatusCode::TOO_MANY_REQUESTS).header(RETRY_AFTER, retry_after)
     }
-    // A date has whole seconds: at least two of these three are left.
+    // A date has whole seconds, so at least two of these three remain.
     const WAIT: Duration = Duration::from_secs(3);
     let cases: [Case; 7] = [
         ("seconds", None, |_| throttled(2)),
@@ -335,7 +341,7 @@ fn retry_after_is_kept_in_every_form_and_under_any_clock<C: Caller>() {
             throttled(2).header(DATE, imf_fixdate(now + SKEW))
         }),
     ];
-    // Without `Retry-After` it would retry at once.
+    // Without `Retry-After` the retry follows immediately.
     let mut config = Config::default();
     config.throttled_backoff = Duration::from_millis(1);
     thread::scope(|scope| {
@@ -347,17 +353,17 @@ fn retry_after_is_kept_in_every_form_and_under_any_clock<C: Caller>() {
                 emulator.script([reply(SystemTime::now())]);
                 let token = C::build(&emulator, config).token().unwrap();
                 let waited = begun.elapsed();
-                // Two or three seconds, and up to one of jitter.
+                // Two or three seconds plus up to one of jitter.
                 assert!(waited >= Duration::from_secs(2), "{case}: {waited:?}");
                 assert!(waited < Duration::from_secs(6), "{case}: {waited:?}");
                 assert_eq!(emulator.requests(), 2, "{case}");
-                assert!(is_taken(&emulator, token.header_value()), "{case}");
+                assert!(is_accepted(&emulator, token.header_value()), "{case}");
             });
         }
     });
 }
 
-fn a_slow_server_is_waited_for_as_long_as_is_set<C: Caller>() {
+fn attempt_timeout_limits_the_wait_for_a_slow_server<C: Caller>() {
     let emulator = start(&[], HOUR);
     emulator.script(iter::repeat_n(
         Reply::token().delay(Duration::from_secs(2)),
@@ -375,35 +381,35 @@ fn a_slow_server_is_waited_for_as_long_as_is_set<C: Caller>() {
     assert!(begun.elapsed() < Duration::from_millis(1300));
 
     let token = C::build(&emulator, Config::default()).token().unwrap();
-    // Its life is counted from before it was asked for.
-    let left = life_left(&token);
+    // The lifetime counts from before the request.
+    let left = time_left(&token);
     assert!(left + Duration::from_secs(2) <= HOUR, "{left:?}");
     assert_eq!(emulator.requests(), 2);
 }
 
-/// Every other request fails, the first one not.
+/// Replies of which every second one fails.
 fn flapping() -> impl Iterator<Item = Reply> {
     let failed = Reply::status(StatusCode::INTERNAL_SERVER_ERROR);
     [Reply::token(), failed].into_iter().cycle().take(100)
 }
 
-fn no_caller_notices_a_server_that_fails_every_other_time<C: Caller>() {
+fn alternating_failures_are_hidden_from_callers<C: Caller>() {
     let emulator = start(&[], Duration::from_secs(2));
     emulator.script(flapping());
     let client = C::build(&emulator, Config::default());
     let mut longest = Duration::ZERO;
-    for_a_time(Duration::from_millis(3500), || {
+    repeat_for(Duration::from_millis(3500), || {
         let begun = Instant::now();
         client.token().unwrap();
         longest = longest.max(begun.elapsed());
     });
-    // A refresh ahead that fails is followed by an acquisition at the token's end.
+    // After a failed refresh ahead, an acquisition follows when the token expires.
     assert!(longest < Duration::from_secs(1), "{longest:?}");
     let (requests, grants) = (emulator.requests(), emulator.grants());
     assert!((3..=6).contains(&requests), "{requests}");
     assert_eq!(grants, requests.div_ceil(2));
 
-    // And where the first one fails, the next attempt does not.
+    // If the first attempt fails, the second succeeds.
     let emulator = start(&[], HOUR);
     emulator.script(flapping());
     let clients = [(); 2].map(|()| C::build(&emulator, Config::default()));
@@ -413,7 +419,7 @@ fn no_caller_notices_a_server_that_fails_every_other_time<C: Caller>() {
     assert_eq!((emulator.requests(), emulator.grants()), (3, 2));
 }
 
-/// A refusal is not affected by a mode, so that a test of wrong credentials stays one.
+/// No mode changes how the emulator refuses wrong credentials.
 #[test]
 fn wrong_credentials_are_refused_in_every_mode() {
     let check = |mode| {
@@ -434,10 +440,10 @@ fn wrong_credentials_are_refused_in_every_mode() {
     });
 }
 
-/// One flag is all it takes, and the program says what it does.
+/// The program prints one line per mode.
 #[cfg(feature = "cli")]
 #[test]
-fn the_program_starts_in_each_mode_and_in_several_at_once() {
+fn program_starts_in_each_mode_and_in_all_at_once() {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
@@ -451,7 +457,7 @@ fn the_program_starts_in_each_mode_and_in_several_at_once() {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let lines = stderr.lines().map_while(Result::ok);
-        let told: Vec<String> = lines
+        let printed: Vec<String> = lines
             .skip(1)
             .take_while(|line| line.starts_with("mode "))
             .collect();
@@ -460,6 +466,6 @@ fn the_program_starts_in_each_mode_and_in_several_at_once() {
         let expected = modes
             .iter()
             .map(|mode| format!("mode {mode}: {}", mode.summary()));
-        assert!(told.iter().cloned().eq(expected), "{told:?}");
+        assert!(printed.iter().cloned().eq(expected), "{printed:?}");
     }
 }

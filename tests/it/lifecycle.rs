@@ -1,6 +1,7 @@
-//! The life of a token over real sockets, the same for both transports: many callers and one
-//! request, one failure for all, refreshes that nobody notices. What needs no socket is in the
-//! core's scenarios, on virtual time; what is here takes the time that it is about.
+//! The lifecycle of a token over real sockets, for both transports: one request for many callers,
+//! one error for all of them, refresh ahead without a wait.
+//!
+//! The core's scenarios cover the same on virtual time. These tests run in real time.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, mpsc};
@@ -19,23 +20,23 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 for_both! { Tasks, Threads:
-    a_cold_client_sends_one_request_for_all,
-    a_failure_is_one_for_all,
-    a_failing_server_is_asked_three_times_for_all,
-    the_last_attempt_has_what_is_left_and_no_more,
-    short_lived_tokens_never_run_out,
-    nobody_waits_for_a_refresh_ahead,
-    nobody_notices_a_server_that_fails_until_the_token_ends,
-    a_downstream_that_refuses_everything_costs_a_request_per_hold,
-    a_token_is_kept_until_another_is_wanted,
-    rotation_goes_on_with_the_new_secret,
-    a_token_is_handed_on,
-    the_status_follows_the_token,
-    the_observer_is_told,
-    a_source_of_tokens_is_an_object,
+    concurrent_callers_share_one_request,
+    concurrent_callers_share_one_error,
+    concurrent_callers_share_three_attempts,
+    acquisition_timeout_limits_the_last_attempt,
+    short_lived_tokens_are_refreshed_in_time,
+    callers_do_not_wait_for_a_refresh_ahead,
+    failed_refreshes_are_hidden_until_the_token_expires,
+    rejected_tokens_cost_one_request_per_cooldown,
+    token_is_cached_until_refresh_or_rejection,
+    new_credentials_take_effect_and_end_cooldowns,
+    initial_token_is_used_unless_expired,
+    status_reports_the_token,
+    observer_receives_events_in_order,
+    token_source_is_dyn_compatible,
 }
 
-/// A client with its callers, be they tasks or threads.
+/// A client and its callers, which are tasks or threads.
 trait Callers: Sized {
     const COUNT: usize;
 
@@ -50,11 +51,11 @@ trait Callers: Sized {
     fn source(&self) -> Result<Token, Error>;
     fn source_rejects(&self, token: &Token) -> bool;
 
-    /// All callers at once, once each.
-    fn all_at_once(&self) -> Vec<Result<Token, Error>>;
+    /// Calls `token` once from each caller, all at the same time.
+    fn call_concurrently(&self) -> Vec<Result<Token, Error>>;
 
-    /// This many callers, each again and again, until `end`.
-    fn until(&self, end: Instant, callers: usize) -> Vec<Result<Token, Error>>;
+    /// Calls `token` repeatedly from `callers` callers until `end`.
+    fn call_until(&self, end: Instant, callers: usize) -> Vec<Result<Token, Error>>;
 }
 
 #[derive(Default)]
@@ -73,7 +74,8 @@ impl Setup {
     }
 }
 
-/// Builds a client of this type; the two builders have the same names.
+/// Builds a client of the given type. A macro, because the builders share method names but no
+/// trait.
 macro_rules! build {
     ($client:ty, $emulator:expr, $setup:expr) => {{
         let (emulator, setup): (&Emulator, Setup) = ($emulator, $setup);
@@ -142,7 +144,7 @@ impl Callers for Tasks {
         TokenSource::reject(&self.client, token)
     }
 
-    fn all_at_once(&self) -> Vec<Result<Token, Error>> {
+    fn call_concurrently(&self) -> Vec<Result<Token, Error>> {
         self.runtime.block_on(async {
             let calls: Vec<_> = (0..Self::COUNT)
                 .map(|_| {
@@ -158,7 +160,7 @@ impl Callers for Tasks {
         })
     }
 
-    fn until(&self, end: Instant, callers: usize) -> Vec<Result<Token, Error>> {
+    fn call_until(&self, end: Instant, callers: usize) -> Vec<Result<Token, Error>> {
         self.runtime.block_on(async {
             let calls: Vec<_> = (0..callers)
                 .map(|_| {
@@ -228,7 +230,7 @@ impl Callers for Threads {
         BlockingTokenSource::reject(&self.0, token)
     }
 
-    fn all_at_once(&self) -> Vec<Result<Token, Error>> {
+    fn call_concurrently(&self) -> Vec<Result<Token, Error>> {
         thread::scope(|scope| {
             let calls: Vec<_> = (0..Self::COUNT)
                 .map(|_| scope.spawn(|| self.0.token()))
@@ -238,7 +240,7 @@ impl Callers for Threads {
         })
     }
 
-    fn until(&self, end: Instant, callers: usize) -> Vec<Result<Token, Error>> {
+    fn call_until(&self, end: Instant, callers: usize) -> Vec<Result<Token, Error>> {
         thread::scope(|scope| {
             let calls: Vec<_> = (0..callers)
                 .map(|_| {
@@ -281,17 +283,18 @@ fn failing() -> Reply {
     Reply::status(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-fn a_cold_client_sends_one_request_for_all<C: Callers>() {
+fn concurrent_callers_share_one_request<C: Callers>() {
     let emulator = emulator(HOUR);
     emulator.script([Reply::token().delay(LATE)]);
     let client = C::build(&emulator, Setup::default());
     let begun = Instant::now();
     let tokens: Vec<_> = client
-        .all_at_once()
+        .call_concurrently()
         .into_iter()
         .map(Result::unwrap)
         .collect();
-    // They are woken; what would happen at the flight's deadline, after 10 s, comes too late.
+    // The result wakes the callers. Without a wake-up they would wait for the attempt's deadline,
+    // 10 s.
     assert!(
         begun.elapsed() < Duration::from_secs(8),
         "{:?}",
@@ -302,11 +305,11 @@ fn a_cold_client_sends_one_request_for_all<C: Callers>() {
     assert_eq!(emulator.requests(), 1);
 }
 
-fn a_failure_is_one_for_all<C: Callers>() {
+fn concurrent_callers_share_one_error<C: Callers>() {
     let emulator = emulator(HOUR);
     emulator.script([Reply::status(StatusCode::FORBIDDEN).delay(LATE)]);
     let client = C::build(&emulator, Setup::default());
-    for result in client.all_at_once() {
+    for result in client.call_concurrently() {
         let error = result.unwrap_err();
         assert_eq!(error.http_status(), Some(StatusCode::FORBIDDEN));
         assert_eq!(error.attempts(), 1);
@@ -315,13 +318,13 @@ fn a_failure_is_one_for_all<C: Callers>() {
     assert!(client.status().cooldown_left.is_some());
 }
 
-fn a_failing_server_is_asked_three_times_for_all<C: Callers>() {
+fn concurrent_callers_share_three_attempts<C: Callers>() {
     let emulator = emulator(HOUR);
     emulator.script((0..9).map(|_| failing().delay(LATE / 3)));
     let mut config = Config::default();
     config.backoff = Duration::from_millis(50);
     let client = C::build(&emulator, Setup::config(config));
-    for result in client.all_at_once() {
+    for result in client.call_concurrently() {
         let error = result.unwrap_err();
         assert_eq!(error.http_status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
         assert_eq!(error.attempts(), 3);
@@ -329,8 +332,8 @@ fn a_failing_server_is_asked_three_times_for_all<C: Callers>() {
     assert_eq!(emulator.requests(), 3);
 }
 
-/// Of an acquisition of 2 s, the first attempt takes nearly half.
-fn the_last_attempt_has_what_is_left_and_no_more<C: Callers>() {
+/// The first attempt takes nearly half of the acquisition's 2 s.
+fn acquisition_timeout_limits_the_last_attempt<C: Callers>() {
     let emulator = emulator(HOUR);
     emulator.script([
         failing().delay(Duration::from_millis(900)),
@@ -355,17 +358,18 @@ fn the_last_attempt_has_what_is_left_and_no_more<C: Callers>() {
     assert_eq!(emulator.requests(), 2);
 }
 
-fn short_lived_tokens_never_run_out<C: Callers>() {
+fn short_lived_tokens_are_refreshed_in_time<C: Callers>() {
     let emulator = emulator(Duration::from_secs(2));
     let client = C::build(&emulator, Setup::default());
     let time = Duration::from_secs(10);
-    let results = client.until(Instant::now() + time, 50);
+    let results = client.call_until(Instant::now() + time, 50);
     assert!(results.len() > 50 * 100, "only {} calls", results.len());
     let tokens: HashSet<_> = results
         .into_iter()
         .map(|result| result.unwrap().id_token().to_owned())
         .collect();
-    // A token of 2 s is refreshed after 1.3 s at the earliest; the last may have come unseen.
+    // A token of 2 s is refreshed after 1.3 s at the earliest. The last one may not have been
+    // returned to a caller.
     let (tokens, requests) = (tokens.len() as u64, emulator.requests());
     assert!((5..=9).contains(&tokens), "{tokens}");
     assert!(
@@ -374,8 +378,8 @@ fn short_lived_tokens_never_run_out<C: Callers>() {
     );
 }
 
-/// With a refresh that takes its time, every call is still a hit: of `token`, and of `token_for`.
-fn nobody_waits_for_a_refresh_ahead<C: Callers>() {
+/// During a slow refresh, every call of `token` and `token_for` still returns the cached token.
+fn callers_do_not_wait_for_a_refresh_ahead<C: Callers>() {
     let emulator = emulator(Duration::from_secs(4));
     let slow = Duration::from_millis(400);
     let client = C::build(&emulator, Setup::default());
@@ -392,32 +396,35 @@ fn nobody_waits_for_a_refresh_ahead<C: Callers>() {
         };
         good.unwrap();
         slowest = slowest.max(begun.elapsed());
-        // The life of a token passes in real time; this only keeps the calls from being millions.
+        // The sleep limits the number of calls.
         thread::sleep(Duration::from_millis(5));
     }
-    assert!(client.token().unwrap() != first, "it was never refreshed");
+    assert!(
+        client.token().unwrap() != first,
+        "the token was never refreshed"
+    );
     assert!(slowest < slow / 2, "{slowest:?}");
 }
 
-fn nobody_notices_a_server_that_fails_until_the_token_ends<C: Callers>() {
+fn failed_refreshes_are_hidden_until_the_token_expires<C: Callers>() {
     let emulator = emulator(Duration::from_secs(4));
     let client = C::build(&emulator, Setup::default());
     let first = client.token().unwrap();
     let minted = Instant::now();
     emulator.script((0..100).map(|_| failing()));
-    // Until the margin of 0.4 s before its end, with something to spare.
-    for result in client.until(minted + Duration::from_millis(3400), 5) {
+    // The token is usable until 0.4 s before it expires. The rest is tolerance.
+    for result in client.call_until(minted + Duration::from_millis(3400), 5) {
         assert!(result.unwrap() == first);
     }
-    let asked = emulator.requests();
-    assert!((2..=4).contains(&asked), "{asked} requests");
-    // The token's real end, over a real server: the scenarios have the same in virtual time.
+    let requests = emulator.requests();
+    assert!((2..=4).contains(&requests), "{requests} requests");
+    // Waits until the token expires. The core's scenarios cover the same on virtual time.
     thread::sleep((minted + Duration::from_secs(4)).saturating_duration_since(Instant::now()));
     let error = client.token().unwrap_err();
     assert_eq!(error.http_status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
 }
 
-fn a_downstream_that_refuses_everything_costs_a_request_per_hold<C: Callers>() {
+fn rejected_tokens_cost_one_request_per_cooldown<C: Callers>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let end = Instant::now() + Duration::from_secs(4);
@@ -426,7 +433,7 @@ fn a_downstream_that_refuses_everything_costs_a_request_per_hold<C: Callers>() {
         match client.token() {
             Ok(token) => {
                 assert!(client.reject(&token));
-                assert!(!client.reject(&token), "it was cached no more");
+                assert!(!client.reject(&token), "the token is still cached");
                 tokens += 1;
             }
             Err(error) => {
@@ -434,16 +441,16 @@ fn a_downstream_that_refuses_everything_costs_a_request_per_hold<C: Callers>() {
                 errors += 1;
             }
         }
-        // As above: the cooldowns pass in real time.
+        // The sleep limits the number of calls.
         thread::sleep(Duration::from_millis(1));
     }
-    // Two at once, then cooldowns of 1 s, of 1 to 2 s and of 2 to 4 s.
+    // Two tokens without a wait, then cooldowns of 1 s, of 1 to 2 s and of 2 to 4 s.
     assert!((3..=5).contains(&tokens), "{tokens}");
     assert_eq!(emulator.requests(), tokens);
     assert!(errors > 100, "{errors}");
 }
 
-fn a_token_is_kept_until_another_is_wanted<C: Callers>() {
+fn token_is_cached_until_refresh_or_rejection<C: Callers>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let first = client.token().unwrap();
@@ -453,17 +460,17 @@ fn a_token_is_kept_until_another_is_wanted<C: Callers>() {
     let second = client.refresh().unwrap();
     assert!(second != first && client.token().unwrap() == second);
     assert_eq!(emulator.requests(), 2);
-    // Nothing lives for two hours, and of a token that came with less nothing else is expected.
+    // No token lives for two hours, and the client knows it from the lifetime of the last one.
     let too_long = |client: &C| client.token_for(HOUR * 2).unwrap_err().kind();
     assert_eq!(too_long(&client), ErrorKind::LifetimeTooShort);
     assert_eq!(emulator.requests(), 2);
-    assert!(!client.reject(&first), "it was not cached any more");
+    assert!(!client.reject(&first), "the first token is still cached");
     assert!(client.reject(&second));
     assert!(client.token().unwrap() != second);
     assert_eq!(emulator.requests(), 3);
 }
 
-fn rotation_goes_on_with_the_new_secret<C: Callers>() {
+fn new_credentials_take_effect_and_end_cooldowns<C: Callers>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let id = credentials().client_id().as_str().to_owned();
@@ -471,23 +478,23 @@ fn rotation_goes_on_with_the_new_secret<C: Callers>() {
     client.set_credentials(Credentials::new(&id, "a wrong secret").unwrap());
     assert!(
         client.token().unwrap() == first,
-        "the same client: the token stays"
+        "a new secret of the same client discarded the token"
     );
     let refused = client.refresh().unwrap_err();
     assert_eq!(refused.http_status(), Some(StatusCode::FORBIDDEN));
     assert!(
         client.token().unwrap() == first,
-        "a failure displaces no usable token"
+        "an error discarded a usable token"
     );
     client.set_credentials(credentials());
     assert!(
         client.refresh().unwrap() != first,
-        "no cooldown is left of the old ones"
+        "new credentials did not end the cooldown"
     );
     client.set_credentials(Credentials::new("another", "a wrong secret").unwrap());
     assert!(
         client.cached_token().is_none(),
-        "another client: its token is not ours"
+        "another client's token is still cached"
     );
     assert_eq!(
         client.token().unwrap_err().http_status(),
@@ -495,7 +502,7 @@ fn rotation_goes_on_with_the_new_secret<C: Callers>() {
     );
 }
 
-fn a_token_is_handed_on<C: Callers>() {
+fn initial_token_is_used_unless_expired<C: Callers>() {
     let emulator = emulator(HOUR);
     let token = C::build(&emulator, Setup::default());
     let token = {
@@ -525,7 +532,7 @@ fn a_token_is_handed_on<C: Callers>() {
     assert_eq!(emulator.requests(), 2);
 }
 
-fn the_status_follows_the_token<C: Callers>() {
+fn status_reports_the_token<C: Callers>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let token = client.token().unwrap();
@@ -535,13 +542,13 @@ fn the_status_follows_the_token<C: Callers>() {
     assert!(client.status().token_left.is_none());
 }
 
-fn the_observer_is_told<C: Callers>() {
+fn observer_receives_events_in_order<C: Callers>() {
     let emulator = emulator(HOUR);
     emulator.script([failing()]);
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::new(Mutex::new(Vec::new()));
     let observer = {
-        let told = Arc::clone(&told);
-        move |event: &Event| told.lock().unwrap().push(event.clone())
+        let events = Arc::clone(&events);
+        move |event: &Event| events.lock().unwrap().push(event.clone())
     };
     let mut config = Config::default();
     config.backoff = Duration::from_millis(10);
@@ -552,16 +559,16 @@ fn the_observer_is_told<C: Callers>() {
     };
     let client = C::build(&emulator, setup);
     let token = client.token().unwrap();
-    // Callers are woken first, and the observer is told then.
-    let patient = Instant::now() + Duration::from_secs(10);
-    while told.lock().unwrap().len() < 4 && Instant::now() < patient {
+    // The observer runs after the callers are woken.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while events.lock().unwrap().len() < 4 && Instant::now() < deadline {
         thread::yield_now();
     }
     assert!(client.reject(&token));
-    let told = told.lock().unwrap();
+    let events = events.lock().unwrap();
     assert!(
         matches!(
-            told[..],
+            events[..],
             [
                 Event::Attempt {
                     number: 1,
@@ -574,14 +581,14 @@ fn the_observer_is_told<C: Callers>() {
                 Event::Rejected { in_a_row: 1, .. },
             ]
         ),
-        "{told:?}"
+        "{events:?}"
     );
-    let retry = &told[1];
+    let retry = &events[1];
     assert_eq!(retry.error().unwrap().http_status().unwrap().as_u16(), 500);
     assert!(retry.delay().unwrap() <= Duration::from_millis(10));
 }
 
-fn a_source_of_tokens_is_an_object<C: Callers>() {
+fn token_source_is_dyn_compatible<C: Callers>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let token = client.source().unwrap();
@@ -592,7 +599,7 @@ fn a_source_of_tokens_is_an_object<C: Callers>() {
 }
 
 #[test]
-fn a_cancelled_caller_takes_nothing_from_the_others() {
+fn cancelled_callers_do_not_cancel_the_request() {
     let emulator = emulator(HOUR);
     emulator.script([Reply::token().delay(LATE)]);
     let Tasks { client, runtime } = Tasks::build(&emulator, Setup::default());
@@ -603,11 +610,11 @@ fn a_cancelled_caller_takes_nothing_from_the_others() {
                 tokio::spawn(async move { client.token().await })
             })
             .collect();
-        // Of a request, nothing tells but the count.
+        // The test polls because the emulator only counts requests.
         while emulator.requests() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Whoever of these sent the request, it is not theirs.
+        // The request outlives the caller that started it.
         calls[..9].iter().for_each(tokio::task::JoinHandle::abort);
         let last = calls.into_iter().next_back().unwrap();
         last.await.unwrap().unwrap();
@@ -616,17 +623,17 @@ fn a_cancelled_caller_takes_nothing_from_the_others() {
 }
 
 #[test]
-fn impatient_callers_of_a_slow_server_are_served_from_the_third_on() {
+fn request_outlives_callers_with_short_timeouts() {
     let emulator = emulator(HOUR);
     emulator.script([Reply::token().delay(Duration::from_millis(100))]);
     let Tasks { client, runtime } = Tasks::build(&emulator, Setup::default());
-    let cooldown = Duration::from_millis(50);
+    let limit = Duration::from_millis(50);
     let served: Vec<_> = runtime.block_on(async {
         let mut served = Vec::new();
         for _ in 0..10 {
             let begun = tokio::time::Instant::now();
-            served.push(timeout(cooldown, client.token()).await.is_ok());
-            tokio::time::sleep_until(begun + cooldown).await;
+            served.push(timeout(limit, client.token()).await.is_ok());
+            tokio::time::sleep_until(begun + limit).await;
         }
         served
     });
@@ -638,15 +645,15 @@ fn impatient_callers_of_a_slow_server_are_served_from_the_third_on() {
 }
 
 #[test]
-fn a_runtime_that_ends_in_mid_flight_leaves_the_next_caller_served() {
+fn next_caller_succeeds_after_runtime_shutdown_in_flight() {
     let emulator = emulator(HOUR);
     emulator.script([Reply::stalled()]);
     let Tasks {
         client,
         runtime: first,
     } = Tasks::build(&emulator, Setup::default());
-    let impatient = async { timeout(Duration::from_millis(50), client.token()).await };
-    assert!(first.block_on(impatient).is_err());
+    let cancelled = async { timeout(Duration::from_millis(50), client.token()).await };
+    assert!(first.block_on(cancelled).is_err());
     first.shutdown_background();
     let begun = Instant::now();
     runtime().block_on(client.token()).unwrap();
@@ -658,9 +665,9 @@ fn a_runtime_that_ends_in_mid_flight_leaves_the_next_caller_served() {
     assert_eq!(emulator.requests(), 2);
 }
 
-/// A hit needs no runtime; nor does it wait for anything, so its future is ready at once.
+/// Returning a cached token needs no runtime and no wait, so the future is ready immediately.
 #[test]
-fn a_hit_is_ready_on_its_first_poll_outside_of_any_runtime() {
+fn cached_token_is_ready_on_first_poll_without_a_runtime() {
     let emulator = emulator(HOUR);
     let Tasks { client, runtime } = Tasks::build(&emulator, Setup::default());
     runtime.block_on(client.token()).unwrap();
@@ -674,7 +681,7 @@ fn a_hit_is_ready_on_its_first_poll_outside_of_any_runtime() {
 }
 
 #[test]
-fn a_runtime_that_has_ended_is_an_error() {
+fn call_on_a_shut_down_runtime_is_an_error() {
     let emulator = emulator(HOUR);
     let Tasks { client, runtime } = Tasks::build(&emulator, Setup::default());
     let handle = runtime.handle().clone();
@@ -684,24 +691,24 @@ fn a_runtime_that_has_ended_is_an_error() {
     assert_eq!(emulator.requests(), 0);
 }
 
-/// With the only thread for what blocks busy for as long as it runs.
+/// Runs a call on a runtime whose only blocking thread is busy.
 fn busy<T>(call: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
         .build()
         .unwrap();
-    let (_until_dropped, cached) = mpsc::channel::<()>();
-    runtime.spawn_blocking(move || cached.recv());
+    let (_until_dropped, blocked) = mpsc::channel::<()>();
+    runtime.spawn_blocking(move || blocked.recv());
     let result = runtime.block_on(call);
     runtime.shutdown_background();
     result
 }
 
-/// A platform's certificates are read from files, which would hold up all else on this thread; of
-/// plain http there are none to be read.
+/// Reading the platform's certificates from files would block the runtime's thread. Plain http
+/// needs no certificates.
 #[test]
-fn only_certificates_need_a_thread_for_what_blocks() {
+fn only_platform_certificates_need_a_blocking_thread() {
     let emulator = emulator(HOUR);
     let mut config = Config::default();
     config.attempt_timeout = Duration::from_secs(2);
@@ -709,13 +716,13 @@ fn only_certificates_need_a_thread_for_what_blocks() {
     let Tasks { client, .. } = Tasks::build(&emulator, Setup::config(config.clone()));
     busy(client.token()).unwrap();
 
-    let nobody = Endpoint::parse("https://127.0.0.1:1").unwrap();
+    let closed_port = Endpoint::parse("https://127.0.0.1:1").unwrap();
     for (trusting_the_platform, expected) in [
         (true, TransportErrorKind::Timeout),
         (false, TransportErrorKind::Connect),
     ] {
         let builder = Client::builder(emulator.credentials().clone());
-        let mut builder = builder.endpoint(nobody.clone()).config(config.clone());
+        let mut builder = builder.endpoint(closed_port.clone()).config(config.clone());
         if !trusting_the_platform {
             builder = builder.root_certificate_der(Ca::new().der);
         }
@@ -725,24 +732,24 @@ fn only_certificates_need_a_thread_for_what_blocks() {
     }
 }
 
-/// Without its drivers tokio panics in the middle of reqwest, or where a timer is made; a caller
-/// gets an error.
+/// Without its drivers tokio panics inside reqwest or where a timer is created. The caller gets an
+/// error instead.
 #[test]
-fn a_runtime_without_drivers_is_an_error() {
+fn call_on_a_runtime_without_drivers_is_an_error() {
     let emulator = emulator(HOUR);
     let Tasks { client, .. } = Tasks::build(&emulator, Setup::default());
-    for lame in [
+    for runtime in [
         Builder::new_current_thread().enable_time().build().unwrap(),
         Builder::new_current_thread().enable_io().build().unwrap(),
         Builder::new_current_thread().build().unwrap(),
     ] {
-        let error = lame.block_on(client.token()).unwrap_err();
+        let error = runtime.block_on(client.token()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoRuntime);
     }
 }
 
 #[test]
-fn an_acquisition_ends_in_time_whatever_the_server_does() {
+fn stalled_acquisition_ends_within_its_timeout() {
     let emulator = emulator(HOUR);
     emulator.script((0..9).map(|_| Reply::stalled()));
     let mut config = Config::default();

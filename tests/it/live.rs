@@ -1,11 +1,11 @@
-//! Against the real service, with one's own credentials; never run unless asked for:
+//! Tests against the real service with real credentials. Ignored by default:
 //!
 //! ```sh
 //! MESHCONNECT_CLIENT_ID=… MESHCONNECT_CLIENT_SECRET=… \
 //!     cargo test --all-features --test it live:: -- --ignored
 //! ```
 //!
-//! `MESHCONNECT_BASE_URL` sends it elsewhere.
+//! `MESHCONNECT_BASE_URL` selects another server.
 
 use std::env;
 use std::time::SystemTime;
@@ -35,8 +35,8 @@ fn check(result: Result<Token, Error>) {
 }
 
 #[test]
-#[ignore = "asks the real service; needs credentials"]
-fn the_async_client_gets_a_token() {
+#[ignore = "calls the real service and needs credentials"]
+fn async_client_gets_a_token() {
     let client = Client::builder(credentials())
         .endpoint(endpoint())
         .build()
@@ -48,8 +48,8 @@ fn the_async_client_gets_a_token() {
 }
 
 #[test]
-#[ignore = "asks the real service; needs credentials"]
-fn the_blocking_client_gets_a_token() {
+#[ignore = "calls the real service and needs credentials"]
+fn blocking_client_gets_a_token() {
     let client = blocking::Client::builder(credentials())
         .endpoint(endpoint())
         .build();

@@ -1,12 +1,11 @@
-//! The canary harness: a secret and a token go through every public type, every kind of failure
-//! and every log line of every crate in the tree, over both transports; then all that was said is
-//! searched for them, whole or in part, as they are or encoded. The core has a harness of its own
-//! for what it makes of a server's words; this one is about the whole.
+//! Searches everything that the crates expose for a secret and a token: `Debug` of every public
+//! type, the errors of every kind of failure, and every log line of every crate in the tree, over
+//! both transports. The search finds parts of the canaries, plain or encoded. The core has a
+//! similar test for its own errors.
 //!
-//! That the buffers are wiped when the last reference goes is shown by the core's own tests, which
-//! can watch the drop of their owner (`core/src/protocol/secret.rs`): no public API lets one see
-//! that, and to look at the memory afterwards is to read what was freed. What can be seen from here
-//! is that there is one buffer, and not several.
+//! The core's unit tests (`core/src/protocol/secret.rs`) show that buffers are wiped when the last
+//! reference is dropped. No public API can observe that, and reading the memory afterwards would
+//! read freed memory. The tests here show that there is only one buffer.
 
 use std::collections::{BTreeSet, HashSet};
 use std::error::Error as _;
@@ -41,8 +40,7 @@ const ID: &str = "canary-client";
 const SECRET: &str = "s3cr3t-Canary+7/\" \u{fc}\\&q-XkT90dLmEw2";
 const TOKEN: &str = "t0k3n-Canary.b8Rn~Vq/4+ZsYh-2JcGxPo6==";
 
-/// The crates that are not ours and log secrets at `TRACE`. Each is named in the documentation of
-/// the transport that brings it.
+/// Third-party crates that log secrets at `TRACE`. The documentation of the transport names each.
 const LEAKS: [(&str, &str); 1] = [("ureq_proto", "transport-ureq/src/lib.rs")];
 
 static SEARCH: LazyLock<Search> = LazyLock::new(|| Search::new(&[SECRET, TOKEN]));
@@ -52,7 +50,7 @@ fn revealed(text: &str) -> Option<String> {
 }
 
 #[track_caller]
-fn hides(what: &str, text: &str) {
+fn assert_hidden(what: &str, text: &str) {
     if let Some(piece) = revealed(text) {
         panic!("{what} shows {piece:?}: {text}");
     }
@@ -67,7 +65,7 @@ fn token() -> Token {
     Token::new(TOKEN, in_an_hour).unwrap()
 }
 
-/// An answer that grants the canary.
+/// Returns the body of a response that grants the canary token.
 fn granted() -> String {
     format!(r#"{{"status":"ok","content":{{"id_token":"{TOKEN}","expires_in":3600}}}}"#)
 }
@@ -78,7 +76,7 @@ fn emulator() -> Emulator {
 }
 
 #[test]
-fn the_search_finds_each_encoding_within_a_text() {
+fn search_finds_every_encoding() {
     for canary in [SECRET, TOKEN] {
         for (encoded, _) in encodings(canary) {
             assert!(revealed(&format!("<{encoded}>")).is_some(), "{encoded}");
@@ -94,89 +92,92 @@ fn the_search_finds_each_encoding_within_a_text() {
     assert_eq!(revealed("s3cr3t-Cana t0k3n-Cana"), None);
 }
 
-/// What was formatted, by the name of its type.
+/// The names of the types that were formatted.
 #[derive(Default)]
-struct Gallery(BTreeSet<&'static str>);
+struct Formatted(BTreeSet<&'static str>);
 
-impl Gallery {
+impl Formatted {
     fn show(&mut self, name: &'static str, value: &dyn Debug) {
-        hides(name, &format!("{value:?} {value:#?}"));
+        assert_hidden(name, &format!("{value:?} {value:#?}"));
         self.0.insert(name);
     }
 }
 
 #[test]
-fn no_public_type_shows_a_secret() {
-    let mut gallery = Gallery::default();
-    values(&mut gallery);
-    machines(&mut gallery);
-    clients(&mut gallery);
+fn debug_of_public_types_shows_no_secret() {
+    let mut formatted = Formatted::default();
+    values(&mut formatted);
+    machines(&mut formatted);
+    clients(&mut formatted);
 
     let Some(exported) = exported() else {
-        eprintln!("skipped: a published package comes without the other crates' sources");
+        eprintln!("skipped: a published package does not contain the sources of the other crates");
         return;
     };
-    // Traits have no values.
+    // Traits have no values to format.
     let no_values = ["TokenSource", "BlockingTokenSource"];
     let missing: Vec<_> = exported
         .iter()
-        .filter(|name| !gallery.0.contains(name.as_str()) && !no_values.contains(&name.as_str()))
+        .filter(|name| !formatted.0.contains(name.as_str()) && !no_values.contains(&name.as_str()))
         .collect();
-    assert!(missing.is_empty(), "nobody has looked at {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "types that were not formatted: {missing:?}"
+    );
 }
 
-fn values(gallery: &mut Gallery) {
+fn values(formatted: &mut Formatted) {
     let bearer = token();
     let exchange = Exchange::new(Endpoint::default(), credentials()).with_bearer(&bearer);
-    gallery.show("ClientId", credentials().client_id());
-    gallery.show("ClientSecret", credentials().client_secret());
-    gallery.show("Credentials", &credentials());
-    gallery.show("Endpoint", exchange.endpoint());
-    gallery.show("Exchange", &exchange);
-    gallery.show("RequestBody", exchange.request().body());
-    gallery.show("http::Request", &exchange.request());
-    gallery.show(
+    formatted.show("ClientId", credentials().client_id());
+    formatted.show("ClientSecret", credentials().client_secret());
+    formatted.show("Credentials", &credentials());
+    formatted.show("Endpoint", exchange.endpoint());
+    formatted.show("Exchange", &exchange);
+    formatted.show("RequestBody", exchange.request().body());
+    formatted.show("http::Request", &exchange.request());
+    formatted.show(
         "MediaType",
         &MediaType::application_suffix("vnd.x").unwrap(),
     );
-    gallery.show("Token", &bearer);
-    gallery.show("http::HeaderValue", bearer.header_value());
-    gallery.show("StaticToken", &StaticToken::new(bearer.clone()));
-    gallery.show("Config", &Config::default());
-    gallery.show("Moment", &now());
-    gallery.show("Need", &Need::Usable);
+    formatted.show("Token", &bearer);
+    formatted.show("http::HeaderValue", bearer.header_value());
+    formatted.show("StaticToken", &StaticToken::new(bearer.clone()));
+    formatted.show("Config", &Config::default());
+    formatted.show("Moment", &now());
+    formatted.show("Need", &Need::Usable);
 
     let grant = exchange.parse(Response::new(granted().into_bytes()), now());
-    gallery.show("Grant", &grant.unwrap());
+    formatted.show("Grant", &grant.unwrap());
     let mut body = BodyBuffer::new(999, &HeaderMap::new());
     assert!(body.push(granted().as_bytes()) && body.push(SECRET.as_bytes()));
-    gallery.show("BodyBuffer", &body);
-    gallery.show("http::Response", &Response::new(body));
+    formatted.show("BodyBuffer", &body);
+    formatted.show("http::Response", &Response::new(body));
 
     let mut content = OAuthTokenResponse::default();
     content.id_token = Some(TOKEN.to_owned());
     content.status = Some(AuthenticationStatus::Available);
-    gallery.show("OAuthTokenResponse", &content);
-    gallery.show("AuthenticationStatus", &content.status);
+    formatted.show("OAuthTokenResponse", &content);
+    formatted.show("AuthenticationStatus", &content.status);
     let mut envelope = ApiResult::default();
     envelope.content = Some(content);
     envelope.status = Some(ApiResultStatus::Ok);
-    gallery.show("ApiResult", &envelope);
-    gallery.show("ApiResultStatus", &envelope.status);
+    formatted.show("ApiResult", &envelope);
+    formatted.show("ApiResultStatus", &envelope.status);
 
     let refusal = format!(r#"{{"status":"badRequest","message":"{}"}}"#, json(SECRET));
     let error = exchange.parse(Response::new(refusal.into_bytes()), now());
     let error = error.unwrap_err();
-    gallery.show("Error", &error);
-    gallery.show("ErrorKind", &error.kind());
-    gallery.show("Blame", &error.kind().blame());
-    gallery.show("Rejection", error.rejection().unwrap());
-    gallery.show("TransportErrorKind", &TransportErrorKind::Broken);
+    formatted.show("Error", &error);
+    formatted.show("ErrorKind", &error.kind());
+    formatted.show("Blame", &error.kind().blame());
+    formatted.show("Rejection", error.rejection().unwrap());
+    formatted.show("TransportErrorKind", &TransportErrorKind::Broken);
     let transport = TransportError::with_detail(TransportErrorKind::Broken, "broken");
-    gallery.show("TransportError", &transport);
+    formatted.show("TransportError", &transport);
 }
 
-fn machines(gallery: &mut Gallery) {
+fn machines(formatted: &mut Formatted) {
     let now = |seconds| Moment {
         mono: Duration::from_secs(seconds),
         wall: SystemTime::now()
@@ -186,54 +187,54 @@ fn machines(gallery: &mut Gallery) {
     let exchange = Exchange::new(Endpoint::default(), credentials());
     let mut machine = Machine::new(Config::default(), exchange.clone(), 1);
     let ticket = machine.ticket(Need::Usable);
-    gallery.show("Ticket", &ticket);
+    formatted.show("Ticket", &ticket);
     let step = machine.poll(now(0), &ticket);
-    gallery.show("Step", &step);
+    formatted.show("Step", &step);
     let Step::Send(transmit) = step else {
         panic!("nothing is cached")
     };
-    gallery.show("Transmit", &transmit);
-    gallery.show("Flight", &transmit.flight);
-    gallery.show("Phase", &machine.status(now(0)).phase);
+    formatted.show("Transmit", &transmit);
+    formatted.show("Flight", &transmit.flight);
+    formatted.show("Phase", &machine.status(now(0)).phase);
     let grant = transmit
         .flight
         .parse(Response::new(granted().into_bytes()), now(0));
     machine.handle_outcome(now(0), transmit.flight, grant);
-    gallery.show("Step", &machine.poll(now(0), &ticket));
-    gallery.show("CachedToken", machine.cached_token().unwrap());
-    gallery.show("Status", &machine.status(now(0)));
-    gallery.show("Machine", &machine);
+    formatted.show("Step", &machine.poll(now(0), &ticket));
+    formatted.show("CachedToken", machine.cached_token().unwrap());
+    formatted.show("Status", &machine.status(now(0)));
+    formatted.show("Machine", &machine);
     while let Some(event) = machine.poll_event() {
-        gallery.show("Event", &event);
-        hides("Event", &event.to_string());
+        formatted.show("Event", &event);
+        assert_hidden("Event", &event.to_string());
     }
 
     let mut machine = Machine::new(Config::default(), exchange, 1);
     machine.handle_token(now(0), token());
     let shared = Shared::new(machine, None);
-    gallery.show("Shared", &shared);
+    formatted.show("Shared", &shared);
     let ticket = shared.ticket(Need::Newer);
     let next = shared.poll(now(0), &ticket);
-    gallery.show("SharedStep", &next);
+    formatted.show("SharedStep", &next);
     let SharedStep::Send(attempt) = next else {
         panic!("nothing is newer")
     };
-    gallery.show("Attempt", &attempt);
+    formatted.show("Attempt", &attempt);
     let next = shared.poll(now(0), &ticket);
-    gallery.show("SharedStep", &next);
+    formatted.show("SharedStep", &next);
     let SharedStep::Wait(waiter) = next else {
         panic!("another attempts")
     };
-    gallery.show("Waiter", &waiter);
+    formatted.show("Waiter", &waiter);
     attempt.finish(
         now(0),
         Ok::<_, Error>(Response::new(granted().into_bytes())),
     );
-    gallery.show("SharedStep", &shared.poll(now(0), &ticket));
-    gallery.show("Shared", &shared);
+    formatted.show("SharedStep", &shared.poll(now(0), &ticket));
+    formatted.show("Shared", &shared);
 }
 
-fn clients(gallery: &mut Gallery) {
+fn clients(formatted: &mut Formatted) {
     let emulator = emulator();
     emulator.script(vec![Reply::status(StatusCode::OK).body(granted()); 2]);
     let endpoint = emulator.endpoint();
@@ -241,18 +242,18 @@ fn clients(gallery: &mut Gallery) {
     let builder = Client::builder(credentials())
         .endpoint(endpoint.clone())
         .initial_token(token());
-    gallery.show("ClientBuilder", &builder);
+    formatted.show("ClientBuilder", &builder);
     let client = builder.build().unwrap();
     runtime().block_on(client.refresh()).unwrap();
-    gallery.show("Client", &client);
+    formatted.show("Client", &client);
 
     let builder = blocking::Client::builder(credentials())
         .endpoint(endpoint)
         .initial_token(token());
-    gallery.show("ClientBuilder", &builder);
+    formatted.show("ClientBuilder", &builder);
     let client = builder.build().unwrap();
     client.refresh().unwrap();
-    gallery.show("Client", &client);
+    formatted.show("Client", &client);
 
     let password: Vec<_> = SECRET.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let url = format!("http://user:{}@proxy:1", password.concat());
@@ -261,20 +262,20 @@ fn clients(gallery: &mut Gallery) {
         .unwrap()
         .unwrap();
     assert_eq!(proxy.credentials(), Some(("user", SECRET)));
-    gallery.show("Proxy", &proxy);
-    gallery.show("http::HeaderValue", &proxy.authorization().unwrap());
+    formatted.show("Proxy", &proxy);
+    formatted.show("http::HeaderValue", &proxy.authorization().unwrap());
 
     let builder = Emulator::builder().credentials(credentials());
-    gallery.show("EmulatorBuilder", &builder);
-    gallery.show("Emulator", &emulator);
-    gallery.show("Issuer", &Issuer::new(credentials()));
-    gallery.show("Mode", &Mode::ALL);
+    formatted.show("EmulatorBuilder", &builder);
+    formatted.show("Emulator", &emulator);
+    formatted.show("Issuer", &Issuer::new(credentials()));
+    formatted.show("Mode", &Mode::ALL);
     let reply = Reply::token().body(granted());
     let reply = reply.header(AUTHORIZATION, token().header_value().clone());
-    gallery.show("Reply", &reply);
+    formatted.show("Reply", &reply);
 }
 
-/// The names of all types that the crates export, as their sources say.
+/// Returns the names of all types that the crates export, read from their sources.
 fn exported() -> Option<BTreeSet<String>> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names = BTreeSet::new();
@@ -298,12 +299,12 @@ fn exported() -> Option<BTreeSet<String>> {
     Some(names)
 }
 
-/// Everything that an error says to anyone.
-fn words(error: &Error) -> String {
-    let mut words = format!("{error}\n{}\n{error:?}\n{error:#?}", error.report());
+/// Returns all text that an error exposes.
+fn all_text(error: &Error) -> String {
+    let mut all = format!("{error}\n{}\n{error:?}\n{error:#?}", error.report());
     let mut source = error.source();
     while let Some(error) = source {
-        write!(words, "\n{error}\n{error:?}\n{error:#?}").unwrap();
+        write!(all, "\n{error}\n{error:?}\n{error:#?}").unwrap();
         source = error.source();
     }
     let texts = [
@@ -315,15 +316,15 @@ fn words(error: &Error) -> String {
             .and_then(|rejection| rejection.error_data()),
     ];
     for text in texts.into_iter().flatten() {
-        write!(words, "\n{text}").unwrap();
+        write!(all, "\n{text}").unwrap();
     }
     for (name, value) in error.trace_ids() {
-        write!(words, "\n{name}: {value}").unwrap();
+        write!(all, "\n{name}: {value}").unwrap();
     }
-    words
+    all
 }
 
-/// One transport, asked once.
+/// Requests one token over one transport.
 type Ask = fn(&Endpoint, Option<&Ca>) -> Result<Token, Error>;
 
 const TRANSPORTS: [(&str, Ask); 2] = [("reqwest", over_reqwest), ("ureq", over_ureq)];
@@ -356,8 +357,8 @@ fn over_ureq(endpoint: &Endpoint, ca: Option<&Ca>) -> Result<Token, Error> {
     builder.build()?.token()
 }
 
-/// The secret in every encoding that is masked when a server repeats it, outside of JSON and as the
-/// text of a JSON string: encodings within encodings are not searched.
+/// Returns the secret in every encoding that is masked, as plain text and as the text of a JSON
+/// string. Nested encodings are not masked.
 fn echo() -> (String, String) {
     let percent = |hex: fn(u8) -> String| SECRET.bytes().map(hex).collect::<String>();
     let mut echoes = vec![
@@ -376,14 +377,14 @@ fn echo() -> (String, String) {
     (echo, json(&echoes.join(" <> ")))
 }
 
-/// Replies that are all wrong, and that repeat the secret wherever they can, and the token where
-/// a client knows it for one or has to take anything of its length for one.
+/// Returns faulty replies that repeat the secret in every place. They repeat the token only where
+/// the client can recognize it or masks anything of its length.
 fn bad_replies() -> Vec<Reply> {
     let status = |status: u16| Reply::status(status.try_into().unwrap());
-    let (echo, word) = echo();
+    let (echo, echo_in_json) = echo();
     let envelope = |rest: &str| {
         format!(
-            r#"{{"status":"badRequest","message":"{word}","displayMessage":"{word}","errorHash":"{word}","errorType":"{word}","errorData":["{word}"],{rest}"teamCode":"{word}"}}"#
+            r#"{{"status":"badRequest","message":"{echo_in_json}","displayMessage":"{echo_in_json}","errorHash":"{echo_in_json}","errorType":"{echo_in_json}","errorData":["{echo_in_json}"],{rest}"teamCode":"{echo_in_json}"}}"#
         )
     };
     let with_token = envelope(&format!(r#""content":{{"id_token":"{TOKEN}"}},"#));
@@ -404,9 +405,9 @@ fn bad_replies() -> Vec<Reply> {
         status(200).body(with_token),
         status(200).body(format!("{echo} {TOKEN}")),
         status(200).body(granted().replace("ok", "conflict")),
-        status(200).body(granted().replace("ok", &word)),
+        status(200).body(granted().replace("ok", &echo_in_json)),
         status(200).body(granted().replace("3600", "0")),
-        status(200).body(granted().replace("3600", &format!("\"{word}\""))),
+        status(200).body(granted().replace("3600", &format!("\"{echo_in_json}\""))),
         status(200).body(granted().replace("==", "==\\u0000")),
         status(200).body(format!("{} {echo}", granted())),
         status(200).body(echo.repeat(200)),
@@ -418,14 +419,14 @@ fn bad_replies() -> Vec<Reply> {
 }
 
 #[test]
-fn no_error_of_any_fault_shows_a_secret() {
+fn errors_show_no_secret() {
     let ca = Ca::new();
     let (mut kinds, mut masked) = (HashSet::new(), 0);
     let mut check = |what: &str, result: Result<Token, Error>| {
         let error = result.unwrap_err();
-        let words = words(&error);
-        hides(what, &words);
-        masked += u32::from(words.contains("[masked]"));
+        let text = all_text(&error);
+        assert_hidden(what, &text);
+        masked += u32::from(text.contains("[masked]"));
         kinds.insert(error.kind());
     };
     for (name, ask) in TRANSPORTS {
@@ -453,11 +454,11 @@ fn no_error_of_any_fault_shows_a_secret() {
                 ask(&endpoint, Some(&ca)),
             );
         }
-        // A certificate for a name that is a canary, and not the one that was asked for.
+        // A certificate for the wrong name, which contains a canary.
         let server = Server::respond_over_tls(ca.server("t0k3n-canary-of-a-host"), "");
         let endpoint = Endpoint::parse(&server.https()).unwrap();
         check(name, ask(&endpoint, Some(&ca)));
-        // Nobody listens on the port of the service multiplexer, and only root could.
+        // Nothing listens on port 1, and only root could bind it.
         let refused = Endpoint::parse("http://127.0.0.1:1").unwrap();
         check(name, ask(&refused, None));
         let nowhere = Endpoint::parse("https://nowhere.invalid").unwrap();
@@ -465,7 +466,7 @@ fn no_error_of_any_fault_shows_a_secret() {
     }
     assert!(
         masked > 20,
-        "only {masked} errors repeat what a server said"
+        "only {masked} errors contain text of the server"
     );
     for kind in [
         ErrorKind::Rejected,
@@ -476,55 +477,51 @@ fn no_error_of_any_fault_shows_a_secret() {
         ErrorKind::Transport(TransportErrorKind::NotHttp),
         ErrorKind::Transport(TransportErrorKind::Timeout),
     ] {
-        assert!(kinds.contains(&kind), "{kind:?} was not tried");
+        assert!(kinds.contains(&kind), "no fault caused {kind:?}");
     }
 }
 
-/// Every line of the `log` and `tracing` crates, of every crate at every level, from when
-/// [`listen`] was called.
-static SAID: Mutex<Vec<Said>> = Mutex::new(Vec::new());
+/// All lines of the `log` and `tracing` crates, of every crate at every level, since [`listen`] was
+/// called.
+static LINES: Mutex<Vec<LogLine>> = Mutex::new(Vec::new());
 
-struct Said {
+struct LogLine {
     krate: String,
     level: log::Level,
-    words: String,
+    text: String,
 }
 
 fn listen() {
     static LISTENING: Once = Once::new();
     LISTENING.call_once(|| {
-        log::set_logger(&Ear).unwrap();
+        log::set_logger(&Recorder).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
-        tracing::subscriber::set_global_default(Ear).unwrap();
+        tracing::subscriber::set_global_default(Recorder).unwrap();
     });
 }
 
-struct Ear;
+struct Recorder;
 
-impl Ear {
-    fn hear(target: &str, level: log::Level, words: String) {
+impl Recorder {
+    fn record_line(target: &str, level: log::Level, text: String) {
         let krate = target.split("::").next().unwrap_or_default().to_owned();
-        SAID.lock().unwrap().push(Said {
-            krate,
-            level,
-            words,
-        });
+        LINES.lock().unwrap().push(LogLine { krate, level, text });
     }
 
-    fn hear_of(metadata: &tracing::Metadata<'_>, line: Line) {
+    fn record_event(metadata: &tracing::Metadata<'_>, line: Line) {
         let level = metadata.level().as_str().parse().unwrap();
-        Self::hear(metadata.target(), level, line.0);
+        Self::record_line(metadata.target(), level, line.0);
     }
 }
 
-impl log::Log for Ear {
+impl log::Log for Recorder {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
         true
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        let words = record.args().to_string();
-        Self::hear(record.target(), record.level(), words);
+        let text = record.args().to_string();
+        Self::record_line(record.target(), record.level(), text);
     }
 
     fn flush(&self) {}
@@ -538,7 +535,7 @@ impl tracing::field::Visit for Line {
     }
 }
 
-impl tracing::Subscriber for Ear {
+impl tracing::Subscriber for Recorder {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
         true
     }
@@ -546,14 +543,14 @@ impl tracing::Subscriber for Ear {
     fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
         let mut line = Line(span.metadata().name().to_owned());
         span.record(&mut line);
-        Self::hear_of(span.metadata(), line);
+        Self::record_event(span.metadata(), line);
         tracing::span::Id::from_u64(1)
     }
 
     fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
         let mut line = Line(String::new());
         values.record(&mut line);
-        Self::hear("a span", log::Level::Error, line.0);
+        Self::record_line("a span", log::Level::Error, line.0);
     }
 
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
@@ -561,7 +558,7 @@ impl tracing::Subscriber for Ear {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        Self::hear_of(event.metadata(), line);
+        Self::record_event(event.metadata(), line);
     }
 
     fn enter(&self, _: &tracing::span::Id) {}
@@ -570,8 +567,8 @@ impl tracing::Subscriber for Ear {
 }
 
 #[test]
-fn no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it() {
-    if !in_own_process(no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it) {
+fn only_known_crates_log_secrets() {
+    if !in_own_process(only_known_crates_log_secrets) {
         return;
     }
     listen();
@@ -588,15 +585,15 @@ fn no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it() {
         let refusal = json(&format!("{SECRET} {TOKEN}"));
         let refusal = format!(r#"{{"status":"badRequest","message":"{refusal}"}}"#);
         for (status, body, granted) in [("200 OK", granted(), true), ("400 No", refusal, false)] {
-            let said = response(status, "", &body);
-            let server = Server::respond_over_tls(ca.server("localhost"), said);
+            let reply = response(status, "", &body);
+            let server = Server::respond_over_tls(ca.server("localhost"), reply);
             let endpoint = Endpoint::parse(&server.https()).unwrap();
             assert_eq!(ask(&endpoint, Some(&ca)).is_ok(), granted);
         }
     }
 
-    let said = SAID.lock().unwrap();
-    let heard: BTreeSet<&str> = said.iter().map(|said| said.krate.as_str()).collect();
+    let lines = LINES.lock().unwrap();
+    let crates: BTreeSet<&str> = lines.iter().map(|line| line.krate.as_str()).collect();
     for krate in [
         "meshconnect_auth_core",
         "reqwest",
@@ -604,12 +601,12 @@ fn no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it() {
         "ureq",
         "ureq_proto",
     ] {
-        assert!(heard.contains(krate), "{krate} is not among {heard:?}");
+        assert!(crates.contains(krate), "{krate} is not among {crates:?}");
     }
-    let leaks: BTreeSet<(&str, log::Level)> = said
+    let leaks: BTreeSet<(&str, log::Level)> = lines
         .iter()
-        .filter(|said| revealed(&said.words).is_some())
-        .map(|said| (said.krate.as_str(), said.level))
+        .filter(|line| revealed(&line.text).is_some())
+        .map(|line| (line.krate.as_str(), line.level))
         .collect();
     let known = LEAKS.map(|(krate, _)| (krate, log::Level::Trace));
     assert_eq!(leaks, known.into());
@@ -618,15 +615,16 @@ fn no_log_line_shows_a_secret_but_those_of_the_crates_that_are_known_for_it() {
         if let Ok(text) = fs::read_to_string(documentation) {
             assert!(
                 text.replace('-', "_").contains(krate),
-                "{krate} is not warned of"
+                "the documentation does not name {krate}"
             );
         }
     }
 }
 
-/// As `unwrap`, `expect` and `assert_eq` print what they find; run by the next test.
+/// Panics through `unwrap`, `unwrap_err` and assertions. The next test runs it and reads its
+/// output.
 #[test]
-#[ignore = "it panics; the next test runs it and reads what it says"]
+#[ignore = "panics on purpose; another test runs it and reads its output"]
 fn panics() {
     let emulator = emulator();
     emulator.script([
@@ -636,7 +634,7 @@ fn panics() {
     let client = blocking::Client::builder(credentials())
         .endpoint(emulator.endpoint())
         .config(config())
-        .observer(|event: &Event| panic!("an observer has seen {event:?}"))
+        .observer(|event: &Event| panic!("the observer received {event:?}"))
         .build()
         .unwrap();
     let panics: [Box<dyn FnOnce() + Send>; 5] = [
@@ -652,7 +650,7 @@ fn panics() {
 }
 
 #[test]
-fn no_panic_shows_a_secret() {
+fn panics_show_no_secret() {
     let output = own_process(panics)
         .env("RUST_BACKTRACE", "full")
         .output()
@@ -660,15 +658,15 @@ fn no_panic_shows_a_secret() {
     assert!(output.status.success(), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr.matches("panicked at").count(), 5, "{stderr}");
-    assert!(stderr.contains("an observer has seen Attempt"), "{stderr}");
-    hides("a panic", &stderr);
-    hides("the test", &String::from_utf8(output.stdout).unwrap());
+    assert!(stderr.contains("the observer received Attempt"), "{stderr}");
+    assert_hidden("a panic", &stderr);
+    assert_hidden("the test", &String::from_utf8(output.stdout).unwrap());
 }
 
-/// It installs no logger, so that no environment variable makes it talk.
+/// The program installs no logger, so `RUST_LOG` has no effect.
 #[cfg(feature = "cli")]
 #[test]
-fn the_program_shows_no_secret_but_the_token_on_stdout() {
+fn program_shows_only_the_token_and_only_on_stdout() {
     let run = |transport: &str, args: [&str; 2], replies: Vec<Reply>| {
         let emulator = emulator();
         emulator.script(replies);
@@ -688,7 +686,7 @@ fn the_program_shows_no_secret_but_the_token_on_stdout() {
             stderr.starts_with("requesting a token, attempt 1"),
             "{stderr}"
         );
-        hides("the program", &stderr);
+        assert_hidden("the program", &stderr);
         let stdout = String::from_utf8(output.stdout).unwrap();
         (output.status.code(), stdout)
     };
@@ -708,7 +706,7 @@ fn the_program_shows_no_secret_but_the_token_on_stdout() {
 }
 
 #[test]
-fn all_references_share_one_buffer() {
+fn clones_share_one_buffer() {
     let exchange = Exchange::new(Endpoint::default(), credentials());
     let [first, second] = [(); 2].map(|()| exchange.clone().request().into_body());
     let address = first.as_ref().as_ptr();
@@ -726,9 +724,10 @@ fn all_references_share_one_buffer() {
     assert_eq!(secret.expose().as_ptr(), secret.clone().expose().as_ptr());
 }
 
-/// HTTP clients log and compress by that flag (HPACK), so it must survive their own types.
+/// HTTP clients decide by the sensitive flag what to log and to compress (HPACK), so their own
+/// request types must keep it.
 #[test]
-fn the_header_is_sensitive_still_in_each_clients_own_request() {
+fn header_stays_sensitive_in_each_http_client() {
     let bearer = token();
     let exchange = Exchange::new(Endpoint::default(), credentials()).with_bearer(&bearer);
     let is_sensitive = |headers: &HeaderMap| {
@@ -740,8 +739,8 @@ fn the_header_is_sensitive_still_in_each_clients_own_request() {
     let request = exchange.request().map(RequestBody::into_bytes);
     let request = reqwest::Request::try_from(request).unwrap();
     assert!(is_sensitive(request.headers()));
-    hides("reqwest::Request", &format!("{request:?}"));
-    // Where a caller puts it into a request of their own.
+    assert_hidden("reqwest::Request", &format!("{request:?}"));
+    // A request that the caller builds with the header.
     let builder = reqwest_builder()
         .build()
         .unwrap()
@@ -749,9 +748,9 @@ fn the_header_is_sensitive_still_in_each_clients_own_request() {
         .header(AUTHORIZATION, bearer.header_value().clone());
     let request = builder.build().unwrap();
     assert!(is_sensitive(request.headers()));
-    hides("reqwest::Request", &format!("{request:?}"));
+    assert_hidden("reqwest::Request", &format!("{request:?}"));
 
-    // ureq's own request is what its middleware gets to see.
+    // ureq passes its own request type only to middleware.
     let emulator = emulator();
     let seen = Arc::new(Mutex::new(None));
     let agent = {
@@ -770,5 +769,5 @@ fn the_header_is_sensitive_still_in_each_clients_own_request() {
     assert_eq!(agent.run(request).unwrap().status(), StatusCode::OK);
     let seen = seen.lock().unwrap().take().unwrap();
     assert!(is_sensitive(&seen));
-    hides("ureq's headers", &format!("{seen:?}"));
+    assert_hidden("ureq's headers", &format!("{seen:?}"));
 }

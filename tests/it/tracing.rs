@@ -1,5 +1,5 @@
-//! What the `tracing` feature tells: a span per acquisition, an event per attempt, retry and
-//! failure with its kind, status, hash and delay, and never a secret.
+//! The `tracing` feature: a span per acquisition, an event per attempt, retry and failure with
+//! kind, status, error hash and delay, and no secrets.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
@@ -15,16 +15,16 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Writes down everything, of every crate, at every level, with the span that it happens in.
+/// Records all spans and events of every crate at every level, each event with its current span.
 #[derive(Clone, Default)]
-struct Notebook {
+struct Recorder {
     lines: Arc<Mutex<Vec<String>>>,
     spans: Arc<Mutex<Vec<&'static str>>>,
 }
 
 thread_local! {
-    /// The spans that this thread is in, innermost last.
-    static WITHIN: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    /// The spans that this thread has entered, innermost last.
+    static ENTERED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Line(String);
@@ -35,23 +35,23 @@ impl Visit for Line {
     }
 }
 
-impl Notebook {
+impl Recorder {
     fn write(&self, what: &str, metadata: &Metadata<'_>, record: impl FnOnce(&mut Line)) {
         let mut line = Line(format!("{what} {} {}", metadata.target(), metadata.level()));
         record(&mut line);
         self.lines.lock().unwrap().push(line.0);
     }
 
-    fn of_ours(&self) -> Vec<String> {
+    fn own_lines(&self) -> Vec<String> {
         let lines = self.lines.lock().unwrap();
-        let ours = lines
+        let own_lines = lines
             .iter()
             .filter(|line| line.contains(" meshconnect_auth"));
-        ours.cloned().collect()
+        own_lines.cloned().collect()
     }
 }
 
-impl Subscriber for Notebook {
+impl Subscriber for Recorder {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -71,23 +71,23 @@ impl Subscriber for Notebook {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let within = WITHIN.with_borrow(|within| within.last().copied());
-        let what = format!("event in {}:", within.unwrap_or("-"));
+        let entered = ENTERED.with_borrow(|entered| entered.last().copied());
+        let what = format!("event in {}:", entered.unwrap_or("-"));
         self.write(&what, event.metadata(), |line| event.record(line));
     }
 
     fn enter(&self, span: &Id) {
         let index = usize::try_from(span.into_u64() - 1).unwrap();
         let name = self.spans.lock().unwrap()[index];
-        WITHIN.with_borrow_mut(|within| within.push(name));
+        ENTERED.with_borrow_mut(|entered| entered.push(name));
     }
 
     fn exit(&self, _: &Id) {
-        WITHIN.with_borrow_mut(Vec::pop);
+        ENTERED.with_borrow_mut(Vec::pop);
     }
 }
 
-fn told_by(call: impl FnOnce(&Emulator, Config) -> Result<Token, Error>) -> Notebook {
+fn recorded(call: impl FnOnce(&Emulator, Config) -> Result<Token, Error>) -> Recorder {
     let emulator = Emulator::builder()
         .credentials(credentials())
         .start()
@@ -96,30 +96,30 @@ fn told_by(call: impl FnOnce(&Emulator, Config) -> Result<Token, Error>) -> Note
     emulator.script([Reply::status(StatusCode::SERVICE_UNAVAILABLE).body(envelope)]);
     let mut config = Config::default();
     config.throttled_backoff = Duration::from_millis(10);
-    let notebook = Notebook::default();
-    let token = tracing::subscriber::with_default(notebook.clone(), || call(&emulator, config));
+    let recorder = Recorder::default();
+    let token = tracing::subscriber::with_default(recorder.clone(), || call(&emulator, config));
     let token = token.unwrap();
-    let all = notebook.lines.lock().unwrap().join("\n");
-    let ours = notebook.of_ours().join("\n");
+    let all = recorder.lines.lock().unwrap().join("\n");
+    let own_lines = recorder.own_lines().join("\n");
     for canary in [SECRET, token.id_token()] {
         for piece in canary.as_bytes().windows(12) {
             let piece = std::str::from_utf8(piece).unwrap();
-            assert!(!ours.contains(piece), "{piece}: {ours}");
+            assert!(!own_lines.contains(piece), "{piece}: {own_lines}");
         }
         assert!(!all.contains(canary), "{all}");
     }
-    notebook
+    recorder
 }
 
-fn check(notebook: &Notebook) {
-    let ours = notebook.of_ours();
-    let with = |words: &[&str]| {
+fn check(recorder: &Recorder) {
+    let own_lines = recorder.own_lines();
+    let count = |words: &[&str]| {
         let fits = |line: &&String| words.iter().all(|word| line.contains(word));
-        ours.iter().filter(fits).count()
+        own_lines.iter().filter(fits).count()
     };
-    assert_eq!(with(&["span acquire_token"]), 1, "{ours:#?}");
-    assert_eq!(with(&["event", "DEBUG", "attempt 1"]), 1, "{ours:#?}");
-    assert_eq!(with(&["event", "DEBUG", "attempt 2"]), 1, "{ours:#?}");
+    assert_eq!(count(&["span acquire_token"]), 1, "{own_lines:#?}");
+    assert_eq!(count(&["event", "DEBUG", "attempt 1"]), 1, "{own_lines:#?}");
+    assert_eq!(count(&["event", "DEBUG", "attempt 2"]), 1, "{own_lines:#?}");
     let retry = [
         "event",
         "WARN",
@@ -128,12 +128,12 @@ fn check(notebook: &Notebook) {
         "cd59bd31",
         "delay=0.0",
     ];
-    assert_eq!(with(&retry), 1, "{ours:#?}");
-    assert_eq!(with(&["obtained a token"]), 1, "{ours:#?}");
-    assert_eq!(with(&["words"]), 0, "{ours:#?}");
+    assert_eq!(count(&retry), 1, "{own_lines:#?}");
+    assert_eq!(count(&["obtained a token"]), 1, "{own_lines:#?}");
+    assert_eq!(count(&["words"]), 0, "{own_lines:#?}");
 
-    // What the HTTP client tells, it tells within the span of the attempt that it is for.
-    let all = notebook.lines.lock().unwrap();
+    // The HTTP client's events are inside the span of the acquisition.
+    let all = recorder.lines.lock().unwrap();
     let sends = all
         .iter()
         .filter(|line| line.contains("a request goes out"));
@@ -144,11 +144,11 @@ fn check(notebook: &Notebook) {
     }
 }
 
-/// However many ask, and whoever of them sends: one acquisition is one span. Its failure is told
-/// with what a support ticket needs.
+/// An acquisition is one span, however many callers wait for it. Its failure event has what a
+/// support ticket needs.
 #[test]
-fn an_acquisition_is_one_span_and_its_failure_is_told() {
-    if !in_own_process(an_acquisition_is_one_span_and_its_failure_is_told) {
+fn acquisition_is_one_span_and_its_failure_one_event() {
+    if !in_own_process(acquisition_is_one_span_and_its_failure_one_event) {
         return;
     }
     let emulator = Emulator::builder()
@@ -158,8 +158,8 @@ fn an_acquisition_is_one_span_and_its_failure_is_told() {
     let envelope = r#"{"status":"permissionDenied","errorHash":"cd59bd31"}"#;
     let refusal = Reply::status(StatusCode::FORBIDDEN).body(envelope);
     emulator.script([refusal.delay(Duration::from_millis(200))]);
-    let notebook = Notebook::default();
-    tracing::subscriber::with_default(notebook.clone(), || {
+    let recorder = Recorder::default();
+    tracing::subscriber::with_default(recorder.clone(), || {
         let client = Client::builder(credentials())
             .endpoint(emulator.endpoint())
             .build()
@@ -176,26 +176,27 @@ fn an_acquisition_is_one_span_and_its_failure_is_told() {
             }
         });
     });
-    let ours = notebook.of_ours();
-    let with = |words: &[&str]| {
+    let own_lines = recorder.own_lines();
+    let count = |words: &[&str]| {
         let fits = |line: &&String| words.iter().all(|word| line.contains(word));
-        ours.iter().filter(fits).count()
+        own_lines.iter().filter(fits).count()
     };
-    assert_eq!(with(&["span acquire_token"]), 1, "{ours:#?}");
+    assert_eq!(count(&["span acquire_token"]), 1, "{own_lines:#?}");
     let failure = ["WARN", "kind=Rejected", "status=403", "cd59bd31", "delay="];
     assert_eq!(
-        with(&[&failure[..], &["failed to obtain a token"]].concat()),
+        count(&[&failure[..], &["failed to obtain a token"]].concat()),
         1,
-        "{ours:#?}"
+        "{own_lines:#?}"
     );
     assert_eq!(
-        with(&[&failure[..], &["cooldown started"]].concat()),
+        count(&[&failure[..], &["cooldown started"]].concat()),
         1,
-        "{ours:#?}"
+        "{own_lines:#?}"
     );
 }
 
-/// The emulator by a name, for which a resolver is asked.
+/// Returns the emulator's endpoint with a host name instead of an address, so that the resolver is
+/// called.
 fn localhost(emulator: &Emulator) -> Endpoint {
     let port = emulator.endpoint().token_uri().port_u16().unwrap();
     Endpoint::parse(&format!("http://localhost:{port}")).unwrap()
@@ -214,11 +215,11 @@ impl reqwest::dns::Resolve for Resolver {
 }
 
 #[test]
-fn the_async_client_tells() {
-    if !in_own_process(the_async_client_tells) {
+fn async_client_emits_spans_and_events() {
+    if !in_own_process(async_client_emits_spans_and_events) {
         return;
     }
-    check(&told_by(|emulator, config| {
+    check(&recorded(|emulator, config| {
         let http = reqwest_builder()
             .pool_max_idle_per_host(0)
             .dns_resolver(Resolver);
@@ -233,11 +234,11 @@ fn the_async_client_tells() {
 }
 
 #[test]
-fn the_blocking_client_tells() {
-    if !in_own_process(the_blocking_client_tells) {
+fn blocking_client_emits_spans_and_events() {
+    if !in_own_process(blocking_client_emits_spans_and_events) {
         return;
     }
-    check(&told_by(|emulator, config| {
+    check(&recorded(|emulator, config| {
         let agent = ureq::Agent::config_builder().middleware(
             |request: http::Request<ureq::SendBody<'_>>,
              next: ureq::middleware::MiddlewareNext<'_>| {

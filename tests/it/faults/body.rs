@@ -5,7 +5,7 @@ use std::time::Duration;
 use meshconnect_auth::ErrorKind;
 
 use crate::faults::row::Library::Ureq;
-use crate::faults::row::{GRANTED, MALFORMED, Outcome, Row, STALLED, TORN, rejected};
+use crate::faults::row::{GRANTED, MALFORMED, Outcome, Row, STALLED, TORN, refused};
 use crate::support::EXAMPLE_200;
 use crate::support::server::response;
 use crate::support::{SECRET, TOKEN};
@@ -160,7 +160,7 @@ fn documents() -> Vec<Row> {
         ok_body(
             "a refusal within a 200",
             r#"{"status":"badRequest","message":"no"}"#,
-            rejected(200),
+            refused(200),
         )
         .reporting("badRequest"),
         ok_body(
@@ -168,7 +168,7 @@ fn documents() -> Vec<Row> {
             &format!(
                 r#"{{"status":"{TOKEN}","message":"{TOKEN}","content":{{"id_token":"{TOKEN}"}}}}"#
             ),
-            rejected(200),
+            refused(200),
         )
         .reporting("[masked]"),
     ]
@@ -330,7 +330,7 @@ fn sizes() -> Vec<Row> {
             peer.flood(TOKEN)
         }))
         .checks_memory(),
-        Row::after_request("an endless error body", rejected(500), |peer| {
+        Row::after_request("an endless error body", refused(500), |peer| {
             peer.send("HTTP/1.1 500 Internal Server Error\r\n\r\n")?;
             peer.flood(SECRET)
         })
@@ -341,7 +341,7 @@ fn sizes() -> Vec<Row> {
                 r#"{{"status":"badRequest","message":"{}"}}"#,
                 "m".repeat(60_000)
             ),
-            rejected(200),
+            refused(200),
         )
         .checks_memory(),
         ok_body(
@@ -350,7 +350,7 @@ fn sizes() -> Vec<Row> {
                 r#"{{"status":"badRequest","message":"{}"}}"#,
                 r"\u001b".repeat(10_000)
             ),
-            rejected(200),
+            refused(200),
         )
         .checks_memory(),
         // The largest limit that can be set. Memory stays bounded, and the token is read.
@@ -434,10 +434,10 @@ fn paces() -> Vec<Row> {
             ))?;
             peer.reset()
         }),
-        Row::responds("half of an error, then a close", unavailable, rejected(503)),
+        Row::responds("half of an error, then a close", unavailable, refused(503)),
         Row::serves(
             "half of an error, then a reset",
-            rejected(503),
+            refused(503),
             move |mut peer| {
                 peer.request()?;
                 peer.send(&late)?;
@@ -446,7 +446,7 @@ fn paces() -> Vec<Row> {
         ),
         Row::after_request(
             "half of an error, then a stall",
-            rejected(503),
+            refused(503),
             move |peer| {
                 peer.send(half.replace("200 OK", "503 Unavailable"))?;
                 peer.stall()

@@ -1,7 +1,7 @@
 //! Compressed responses, none of which is accepted.
 
 use crate::faults::body::{bytes, with_bytes};
-use crate::faults::row::{GRANTED, MALFORMED, Row, rejected};
+use crate::faults::row::{GRANTED, MALFORMED, Row, refused};
 use crate::support::EXAMPLE_200;
 use crate::support::SECRET;
 
@@ -69,7 +69,7 @@ pub fn rows() -> Vec<Row> {
         .checks_memory(),
         Row::after_request(
             "a decompression bomb as an error",
-            rejected(502),
+            refused(502),
             move |peer| {
                 let head = "502 Bad Gateway\r\nContent-Encoding: gzip";
                 let response = with_bytes("", &bomb());

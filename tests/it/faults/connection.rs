@@ -6,7 +6,7 @@ use std::time::Duration;
 use meshconnect_auth::{ErrorKind, TransportErrorKind};
 
 use crate::faults::peer::Peer;
-use crate::faults::row::{BROKEN, GRANTED, NOT_HTTP, Outcome, Row, TIMEOUT, rejected};
+use crate::faults::row::{BROKEN, GRANTED, NOT_HTTP, Outcome, Row, TIMEOUT, refused};
 use crate::support::EXAMPLE_200;
 use crate::support::server::response;
 
@@ -86,7 +86,7 @@ pub fn rows() -> Vec<Row> {
         }),
         Row::serves(
             "refusal before the body was read",
-            rejected(413),
+            refused(413),
             |mut peer| {
                 read_head(&mut peer)?;
                 peer.send(response(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::faults::row::Library::{Reqwest, Ureq};
 use crate::faults::row::{
-    GRANTED, MALFORMED, MISFRAMED, NOT_HTTP, Outcome, Row, STALLED, TIMEOUT, TORN, rejected,
+    GRANTED, MALFORMED, MISFRAMED, NOT_HTTP, Outcome, Row, STALLED, TIMEOUT, TORN, refused,
 };
 use crate::support::EXAMPLE_200;
 use crate::support::{SECRET, TOKEN};
@@ -302,7 +302,7 @@ fn chunks() -> Vec<Row> {
             format!(
                 "HTTP/1.1 503 Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n{SECRET}\r\n{SECRET}"
             ),
-            rejected(503),
+            refused(503),
         ),
     ]
 }

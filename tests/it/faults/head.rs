@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::faults::row::Library::{Reqwest, Ureq};
-use crate::faults::row::{BROKEN, GRANTED, NOT_HTTP, Row, TIMEOUT, rejected};
+use crate::faults::row::{BROKEN, GRANTED, NOT_HTTP, Row, TIMEOUT, refused};
 use crate::support::EXAMPLE_200;
 use crate::support::server::response;
 use crate::support::{SECRET, TOKEN};
@@ -229,14 +229,14 @@ fn meanings() -> Vec<Row> {
         Row::responds(
             "an error whose headers echo secrets",
             response("403 Forbidden", &echo, EXAMPLE_200),
-            rejected(403),
+            refused(403),
         )
         .reporting("[masked]"),
         Row::responds("a token whose headers echo secrets", with(&echo), GRANTED),
         Row::responds(
             "an error whose Content-Type echoes the secret",
             response("403 Forbidden", "", SECRET).replace("application/json", SECRET),
-            rejected(403),
+            refused(403),
         )
         .reporting("[masked]"),
         Row::responds(

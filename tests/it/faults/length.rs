@@ -1,7 +1,7 @@
 //! Content-Length: wrong, repeated, overflowing or malformed, and bytes after the body.
 
 use crate::faults::row::Library::Reqwest;
-use crate::faults::row::{GRANTED, MALFORMED, NOT_HTTP, Row, STALLED, TORN, rejected};
+use crate::faults::row::{GRANTED, MALFORMED, NOT_HTTP, Row, STALLED, TORN, refused};
 use crate::support::EXAMPLE_200;
 use crate::support::SECRET;
 use crate::support::server::response;
@@ -154,17 +154,17 @@ fn mismatches() -> Vec<Row> {
         Row::responds(
             "an error shorter than its length",
             error("503 Unavailable", length as u64 + 1),
-            rejected(503),
+            refused(503),
         ),
         Row::responds(
             "an error with a length of 2^64 - 1",
             error("403 Forbidden", u64::MAX),
-            rejected(403),
+            refused(403),
         )
         .except(Reqwest, NOT_HTTP, RESERVED),
         Row::after_request(
             "an error that stalls before its end",
-            rejected(403),
+            refused(403),
             move |peer| {
                 peer.send(error("403 Forbidden", length as u64 + 1))?;
                 peer.stall()

@@ -8,7 +8,7 @@ use meshconnect_auth::Config;
 use crate::faults::peer::Peer;
 use crate::faults::row::{
     BROKEN, CERTIFICATE, GRANTED, MALFORMED, MISFRAMED, NOT_HTTP, Outcome, Row, STALLED, TIMEOUT,
-    TLS, TORN, malformed, rejected,
+    TLS, TORN, malformed, refused,
 };
 use crate::support::EXAMPLE_200;
 use crate::support::server::response;
@@ -48,7 +48,7 @@ fn by_status() -> Vec<Row> {
         Row::responds(
             format!("{}: {code}", in_words(times)),
             response,
-            rejected(code),
+            refused(code),
         )
         .attempts(times)
     };
@@ -73,7 +73,7 @@ fn by_envelope() -> Vec<Row> {
         Row::responds(
             name,
             response(&format!("{http} Said"), "", &body),
-            rejected(http),
+            refused(http),
         )
         .attempts(attempts)
     };
@@ -124,14 +124,10 @@ fn by_wire() -> Vec<Row> {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n",
             MISFRAMED,
         ),
-        Row::after_request(
-            "1 attempt: a 403 whose body stalls",
-            rejected(403),
-            |peer| {
-                peer.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n")?;
-                peer.stall()
-            },
-        )
+        Row::after_request("1 attempt: a 403 whose body stalls", refused(403), |peer| {
+            peer.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\n\r\n")?;
+            peer.stall()
+        })
         .short_timeout(),
         once("not HTTP", "SSH-2.0-OpenSSH_9.6\r\n", NOT_HTTP),
         once("a malformed body", &response("200 OK", "", "{}"), MALFORMED),
@@ -187,7 +183,7 @@ fn by_retry_after() -> Vec<Row> {
     let row = |seconds: &str, attempts| {
         let headers = format!("Retry-After: {seconds}\r\n");
         let name = format!("{}: a 503 with Retry-After {seconds}", in_words(attempts));
-        Row::responds(name, response("503 No", &headers, ""), rejected(503)).attempts(attempts)
+        Row::responds(name, response("503 No", &headers, ""), refused(503)).attempts(attempts)
     };
     vec![
         // Jitter adds up to a second to each wait.

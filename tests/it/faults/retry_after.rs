@@ -1,7 +1,7 @@
 //! `Retry-After` in valid and malformed forms.
 
 use crate::faults::row::Library::Ureq;
-use crate::faults::row::{GRANTED, NOT_HTTP, Row, rejected};
+use crate::faults::row::{GRANTED, NOT_HTTP, Row, refused};
 use crate::support::EXAMPLE_200;
 use crate::support::server::response;
 use crate::support::{SECRET, TOKEN};
@@ -12,7 +12,7 @@ const DATE: &str = "Date: Tue, 24 Nov 2026 00:00:00 GMT\r\n";
 
 pub fn rows() -> Vec<Row> {
     let with = |headers: &str| response("429 Too Many Requests", headers, EXAMPLE_200);
-    let row = |name: &str, headers: &str| Row::responds(name, with(headers), rejected(429));
+    let row = |name: &str, headers: &str| Row::responds(name, with(headers), refused(429));
     let ignored =
         |name: &str, value: &str| row(name, &format!("Retry-After: {value}\r\n")).no_retry_after();
     let until = |date: &str| format!("{DATE}Retry-After: {date}\r\n");
@@ -74,12 +74,12 @@ pub fn rows() -> Vec<Row> {
         row("an invalid day", &until("Tue, 32 Nov 2026 00:00:00 GMT")).no_retry_after(),
         row("a date without a zone", &until("Tue, 24 Nov 2026 00:02:00")).no_retry_after(),
         row("an ISO 8601 date", &until("2026-11-24T00:02:00Z")).no_retry_after(),
-        Row::responds("a delay of 60,000 digits", digits(60_000), rejected(429))
+        Row::responds("a delay of 60,000 digits", digits(60_000), refused(429))
             .retry_after_secs(capped.clone()),
         Row::responds(
             "a delay of 64 KiB of digits",
             digits(64 * 1024),
-            rejected(429),
+            refused(429),
         )
         .retry_after_secs(capped)
         .except(
@@ -90,7 +90,7 @@ pub fn rows() -> Vec<Row> {
         Row::responds(
             "64 KiB of garbage",
             with(&format!("Retry-After: {}\r\n", "x".repeat(64 * 1024))),
-            rejected(429),
+            refused(429),
         )
         .no_retry_after()
         .except(
@@ -106,7 +106,7 @@ pub fn rows() -> Vec<Row> {
         Row::responds(
             "a redirect with Retry-After",
             response("307 Moved", "Retry-After: 7\r\nLocation: /x\r\n", ""),
-            rejected(307),
+            refused(307),
         )
         .retry_after_secs(6..10),
     ]

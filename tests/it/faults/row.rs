@@ -131,7 +131,7 @@ pub const fn malformed(status: u16) -> Outcome {
     Outcome::Error(ErrorKind::Malformed, Some(status))
 }
 
-pub const fn rejected(status: u16) -> Outcome {
+pub const fn refused(status: u16) -> Outcome {
     Outcome::Error(ErrorKind::Rejected, Some(status))
 }
 

@@ -1,7 +1,7 @@
 //! Status lines: every class of status, redirects, versions, and malformed status lines.
 
 use crate::faults::row::Library::Ureq;
-use crate::faults::row::{BROKEN, GRANTED, MALFORMED, NOT_HTTP, Row, malformed, rejected};
+use crate::faults::row::{BROKEN, GRANTED, MALFORMED, NOT_HTTP, Row, malformed, refused};
 use crate::support::EXAMPLE_200;
 use crate::support::SECRET;
 use crate::support::server::response;
@@ -66,7 +66,7 @@ fn informational() -> Vec<Row> {
         Row::responds(
             "a 101 without a request for it",
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
-            rejected(101),
+            refused(101),
         ),
     ]
 }
@@ -121,7 +121,7 @@ fn redirects() -> Vec<Row> {
         .map(|code| {
             Row::after_request(
                 format!("{code} to another path"),
-                rejected(code),
+                refused(code),
                 move |peer| {
                     let location = format!("Location: http://{}/elsewhere\r\n", peer.address());
                     peer.send(response(
@@ -138,7 +138,7 @@ fn redirects() -> Vec<Row> {
         Row::responds(
             name,
             response("307 Temporary Redirect", headers, ""),
-            rejected(307),
+            refused(307),
         )
         .reporting("a redirect, which is never followed")
     };
@@ -170,22 +170,22 @@ fn redirects() -> Vec<Row> {
         Row::responds(
             "304",
             "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n",
-            rejected(304),
+            refused(304),
         ),
         Row::responds(
             "304 with a Content-Length",
             "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n",
-            rejected(304),
+            refused(304),
         ),
         Row::responds(
             "304 with a body",
             response("304 Not Modified", "", EXAMPLE_200),
-            rejected(304),
+            refused(304),
         ),
         Row::responds(
             "the obsolete 306",
             response("306 Switch Proxy", "", EXAMPLE_200),
-            rejected(306),
+            refused(306),
         ),
     ]);
     rows
@@ -198,7 +198,7 @@ fn refusals() -> Vec<Row> {
     let mut rows: Vec<_> = codes
         .map(|code| {
             let response = response(&format!("{code} {SECRET}"), "", EXAMPLE_200);
-            Row::responds(format!("{code} with a token"), response, rejected(code))
+            Row::responds(format!("{code} with a token"), response, refused(code))
         })
         .collect();
     let echo = format!("WWW-Authenticate: Basic realm=\"{SECRET}\"\r\nX-Request-Id: {SECRET}\r\n");
@@ -206,19 +206,19 @@ fn refusals() -> Vec<Row> {
         Row::responds(
             "401 that echoes the secret",
             response("401 Unauthorized", &echo, SECRET),
-            rejected(401),
+            refused(401),
         )
         .reporting("[masked]"),
         Row::responds(
             "407 that echoes the secret",
             response("407 Proxy Authentication Required", &echo, SECRET),
-            rejected(407),
+            refused(407),
         )
         .reporting("[masked]"),
         Row::responds(
             "500 without headers and body",
             "HTTP/1.1 500 Internal Server Error\r\n\r\n",
-            rejected(500),
+            refused(500),
         ),
     ]);
     rows
@@ -271,7 +271,7 @@ fn versions() -> Vec<Row> {
         Row::responds(
             "a reason phrase in Latin-1",
             [&b"HTTP/1.1 403 Zur\xfcck\r\nContent-Length: 0\r\n\r\n"[..]].concat(),
-            rejected(403),
+            refused(403),
         ),
         Row::responds(
             "a reason phrase of 8 KiB",

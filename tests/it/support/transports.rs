@@ -21,7 +21,7 @@ pub struct Settings {
     pub pem: Option<String>,
     pub der: Option<Vec<u8>>,
     pub webpki_roots: bool,
-    pub own_client: bool,
+    pub custom_client: bool,
 }
 
 impl Settings {
@@ -36,7 +36,7 @@ impl Settings {
             pem: None,
             der: None,
             webpki_roots: false,
-            own_client: false,
+            custom_client: false,
         }
     }
 
@@ -97,7 +97,7 @@ macro_rules! build {
         if settings.webpki_roots {
             builder = builder.webpki_roots();
         }
-        if settings.own_client {
+        if settings.custom_client {
             builder = builder.http_client($own());
         }
         builder.build()
@@ -106,12 +106,12 @@ macro_rules! build {
 
 impl Transport for Async {
     fn run(settings: &Settings) -> Result<Token, Error> {
-        let client = build!(Client, settings, own_reqwest)?;
+        let client = build!(Client, settings, custom_reqwest)?;
         runtime().block_on(client.token())
     }
 
     fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
-        let client = build!(Client, settings, own_reqwest).unwrap();
+        let client = build!(Client, settings, custom_reqwest).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -125,7 +125,7 @@ impl Transport for Async {
         runtime().block_on(async {
             let request = exchange.request().map(RequestBody::into_bytes);
             let request = reqwest::Request::try_from(request).unwrap();
-            let received = own_reqwest().execute(request).await.unwrap();
+            let received = custom_reqwest().execute(request).await.unwrap();
             let mut response = Response::new(());
             *response.status_mut() = received.status();
             response.headers_mut().clone_from(received.headers());
@@ -149,7 +149,7 @@ impl Transport for AsyncMultiThread {
             .enable_all()
             .build()
             .unwrap();
-        let client = build!(Client, settings, own_reqwest)?;
+        let client = build!(Client, settings, custom_reqwest)?;
         let call = runtime.spawn(async move { client.token().await });
         let result = runtime.block_on(call).unwrap();
         runtime.shutdown_background();
@@ -163,11 +163,11 @@ impl Transport for AsyncMultiThread {
 
 impl Transport for Blocking {
     fn run(settings: &Settings) -> Result<Token, Error> {
-        build!(blocking::Client, settings, own_ureq)?.token()
+        build!(blocking::Client, settings, custom_ureq)?.token()
     }
 
     fn token_then<R>(settings: &Settings, then: impl FnOnce() -> R) -> R {
-        let client = build!(blocking::Client, settings, own_ureq).unwrap();
+        let client = build!(blocking::Client, settings, custom_ureq).unwrap();
         client.token().unwrap_err();
         then()
     }
@@ -196,7 +196,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Returns a `reqwest::Client` with the settings that the builder's documentation requires.
-fn own_reqwest() -> reqwest::Client {
+fn custom_reqwest() -> reqwest::Client {
     reqwest_builder().build().unwrap()
 }
 
@@ -214,7 +214,7 @@ pub fn reqwest_builder() -> reqwest::ClientBuilder {
 }
 
 /// Returns an agent with ureq's defaults, on which the transport must not rely.
-fn own_ureq() -> ureq::Agent {
+fn custom_ureq() -> ureq::Agent {
     ureq::Agent::new_with_defaults()
 }
 
