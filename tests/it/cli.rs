@@ -1,4 +1,4 @@
-//! The program as a child process with an environment of its own, against the emulator.
+//! Runs the program as a child process with an empty environment against the emulator.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -34,8 +34,8 @@ fn emulator() -> Emulator {
         .unwrap()
 }
 
-/// Long enough a script that no retry ever gets past it.
-fn answering(reply: Reply) -> Emulator {
+/// Starts an emulator that repeats `reply` more often than the program retries.
+fn serving(reply: Reply) -> Emulator {
     let emulator = emulator();
     emulator.script(vec![reply; 8]);
     emulator
@@ -45,7 +45,7 @@ fn reply(status: u16, body: &str) -> Reply {
     Reply::status(status.try_into().unwrap()).body(body.to_owned())
 }
 
-fn granted() -> Reply {
+fn grant_reply() -> Reply {
     let content = json!({ "id_token": TOKEN, "expires_in": 60 });
     reply(
         200,
@@ -53,7 +53,7 @@ fn granted() -> Reply {
     )
 }
 
-/// `meshconnect-auth token`, with all that it takes to get one from `emulator`.
+/// Returns a `meshconnect-auth token` command that succeeds against `emulator`.
 fn token(emulator: &Emulator, args: &[&str]) -> Command {
     let mut command = program(&["token"]);
     command
@@ -75,7 +75,7 @@ fn run(command: &mut Command) -> Ended {
 }
 
 impl Ended {
-    /// Whatever a test is about, no run may show a secret.
+    /// Asserts for every run that no secret shows and nothing panicked.
     fn new(output: Output) -> Self {
         let ended = Self {
             code: output.status.code(),
@@ -97,7 +97,7 @@ impl Ended {
         assert_eq!(self.stdout, "", "{stderr}");
         assert!(stderr.contains("error: "), "{stderr}");
         for word in words {
-            assert!(stderr.contains(word), "no {word:?} in: {stderr}");
+            assert!(stderr.contains(word), "{word:?} is missing: {stderr}");
         }
     }
 
@@ -108,8 +108,8 @@ impl Ended {
 }
 
 #[test]
-fn every_format_over_every_transport() {
-    let emulator = answering(granted());
+fn prints_every_format_over_every_transport() {
+    let emulator = serving(grant_reply());
     for transport in TRANSPORTS {
         let formatted = |format| {
             let args = ["--transport", transport, "--format", format];
@@ -139,7 +139,7 @@ fn every_format_over_every_transport() {
 }
 
 #[test]
-fn the_default_is_the_bare_token_of_a_granted_request() {
+fn prints_the_bare_token_by_default() {
     let emulator = emulator();
     let ended = run(&mut token(&emulator, &[]));
     ended.succeeded();
@@ -151,10 +151,10 @@ fn the_default_is_the_bare_token_of_a_granted_request() {
     assert_eq!(object["status"], "available");
 }
 
-/// What one mistake does to a command that would work.
-type Break = fn(&mut Command) -> &mut Command;
-/// Each with what the message has to say, so that people know what to do.
-const BREAKS: &[(Break, &[&str])] = &[
+/// Introduces one mistake into a valid command.
+type Mistake = fn(&mut Command) -> &mut Command;
+/// Mistakes, with the words that the error message must contain.
+const MISTAKES: &[(Mistake, &[&str])] = &[
     // Credentials.
     (
         |c| c.env_remove(CLIENT_ID).env_remove(CLIENT_SECRET),
@@ -216,7 +216,7 @@ const BREAKS: &[(Break, &[&str])] = &[
         |c| c.args(["--emulator", "--base-url", "https://u:canary-secret@h"]),
         &["--emulator", "--base-url", "cannot be used"],
     ),
-    // The rest.
+    // Other options.
     (
         |c| c.args(["--timeout", "soon"]),
         &["--timeout", "good ones are 30s"],
@@ -242,16 +242,16 @@ const BREAKS: &[(Break, &[&str])] = &[
 ];
 
 #[test]
-fn what_cannot_work_exits_with_2_and_sends_nothing() {
+fn invalid_usage_exits_with_2_and_sends_nothing() {
     let emulator = emulator();
-    for (break_it, words) in BREAKS {
-        run(break_it(&mut token(&emulator, &[]))).failed_with(2, words);
+    for (introduce, words) in MISTAKES {
+        run(introduce(&mut token(&emulator, &[]))).failed_with(2, words);
     }
     assert_eq!(emulator.requests(), 0);
 }
 
 #[test]
-fn a_file_that_holds_no_secret_exits_with_2_and_sends_nothing() {
+fn file_without_a_secret_exits_with_2_and_sends_nothing() {
     let directory = Directory::new("no-secret");
     directory.file("empty", "");
     directory.file("newline", "\r\n");
@@ -284,7 +284,7 @@ fn a_file_that_holds_no_secret_exits_with_2_and_sends_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn what_unix_alone_can_get_wrong_exits_with_2_too() {
+fn invalid_unix_values_exit_with_2() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
 
@@ -300,7 +300,7 @@ fn what_unix_alone_can_get_wrong_exits_with_2_too() {
 }
 
 #[test]
-fn a_secret_comes_from_a_file_or_stdin_and_goes_before_the_variable() {
+fn secret_from_file_or_stdin_takes_precedence_over_the_variable() {
     let directory = Directory::new("secret");
     let emulator = emulator();
     for (name, ending) in [("bare", ""), ("lf", "\n"), ("crlf", "\r\n")] {
@@ -328,7 +328,7 @@ fn a_secret_comes_from_a_file_or_stdin_and_goes_before_the_variable() {
 }
 
 #[test]
-fn every_answer_has_its_exit_code() {
+fn responses_map_to_exit_codes() {
     let refused = json!({ "status": "permissionDenied", "message": "no such client" }).to_string();
     let conflict = json!({ "status": "conflict" }).to_string();
     let content = |status| json!({ "status": "ok", "content": { "status": status } }).to_string();
@@ -343,18 +343,18 @@ fn every_answer_has_its_exit_code() {
         (reply(200, "<html>"), 5, "html"),
         (reply(200, &content("available")), 5, "id_token"),
         (reply(200, &bad_token), 5, "id_token"),
-        (granted().torn_after(20), 4, "broke off"),
+        (grant_reply().torn_after(20), 4, "broke off"),
         (Reply::hung_up(), 4, "broke off"),
         (Reply::stalled(), 4, "in time"),
     ];
     for (reply, code, word) in cases {
-        let emulator = answering(reply);
+        let emulator = serving(reply);
         for transport in TRANSPORTS {
             let args = ["--transport", transport, "--timeout", "1s"];
             run(&mut token(&emulator, &args)).failed_with(code, &[word]);
         }
     }
-    // Nobody listens on the port of the service multiplexer, and only root could.
+    // Nothing listens on port 1, and only root could bind it.
     for transport in TRANSPORTS {
         let args = ["--transport", transport, "--base-url", "http://127.0.0.1:1"];
         run(&mut token(&emulator(), &args)).failed_with(4, &["no connection"]);
@@ -362,7 +362,7 @@ fn every_answer_has_its_exit_code() {
 }
 
 #[test]
-fn a_retry_is_told_and_can_be_forbidden() {
+fn retries_are_reported_and_can_be_disabled() {
     for transport in TRANSPORTS {
         let run_with = |args: &[&str]| {
             let emulator = emulator();
@@ -374,8 +374,8 @@ fn a_retry_is_told_and_can_be_forbidden() {
         let (ended, requests) = run_with(&[]);
         ended.succeeded();
         assert_eq!(requests, 2);
-        let told = "attempt 1 failed, next attempt in ";
-        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+        let first_line = "attempt 1 failed, next attempt in ";
+        assert!(ended.stderr.starts_with(first_line), "{}", ended.stderr);
         assert!(ended.stderr.contains("503 Service Unavailable"));
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 
@@ -385,31 +385,31 @@ fn a_retry_is_told_and_can_be_forbidden() {
 
         let (ended, _) = run_with(&["-v"]);
         ended.succeeded();
-        let first_words = [
+        let expected_lines = [
             "requesting a token, attempt 1",
-            told,
+            first_line,
             "requesting a token, attempt 2",
             "obtained a token",
         ];
         let lines: Vec<_> = ended.stderr.lines().collect();
-        assert_eq!(lines.len(), first_words.len(), "{lines:?}");
-        for (line, words) in lines.iter().zip(first_words) {
+        assert_eq!(lines.len(), expected_lines.len(), "{lines:?}");
+        for (line, words) in lines.iter().zip(expected_lines) {
             assert!(line.starts_with(words), "{lines:?}");
         }
     }
 }
 
 #[test]
-fn what_the_server_says_is_escaped_and_masked() {
+fn server_messages_are_escaped_and_masked() {
     let message = format!("a\u{1b}[2J\nerror: b\u{202e}c {SECRET}");
     let envelope = json!({ "status": "badRequest", "message": message, "errorType": message });
     for body in [envelope.to_string(), format!("<p>{message}")] {
-        let emulator = answering(reply(400, &body));
+        let emulator = serving(reply(400, &body));
         for transport in TRANSPORTS {
             let ended = run(&mut token(&emulator, &["--transport", transport]));
             ended.failed_with(3, &[r"\u{1b}[2J\nerror: b\u{202e}c"]);
-            let odd = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
-            assert!(!ended.stderr.contains(odd), "{}", ended.stderr);
+            let forbidden = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+            assert!(!ended.stderr.contains(forbidden), "{}", ended.stderr);
             assert_eq!(
                 ended.stderr.matches("\nerror:").count(),
                 0,
@@ -420,10 +420,9 @@ fn what_the_server_says_is_escaped_and_masked() {
     }
 }
 
-/// hyper reads such responses for seconds on end without giving way to another task, be it the
-/// timer of its runtime.
+/// hyper reads such responses for seconds without yielding, so the runtime's timer does not fire.
 #[test]
-fn a_flood_of_informational_responses_does_not_outlast_the_time_out() {
+fn flood_of_informational_responses_times_out() {
     for transport in TRANSPORTS {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
@@ -453,7 +452,7 @@ fn a_flood_of_informational_responses_does_not_outlast_the_time_out() {
 }
 
 #[test]
-fn the_embedded_emulator_needs_nothing_and_takes_what_is_given() {
+fn embedded_emulator_works_with_and_without_credentials() {
     for transport in TRANSPORTS {
         let mut command = program(&["token", "--emulator", "--transport", transport]);
         run(&mut command).succeeded();
@@ -490,7 +489,7 @@ fn help_and_version_go_to_stdout() {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_exits_with_1() {
+fn closed_pipe_exits_with_1() {
     for args in [&["token", "--emulator", "--format=json"][..], &["--help"]] {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
@@ -501,7 +500,7 @@ fn a_pipe_that_nobody_reads_exits_with_1() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_exits_with_1() {
+fn full_disk_exits_with_1() {
     for format in ["text", "header", "json"] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let ended = run(program(&["token", "--emulator", "--format", format]).stdout(full));
@@ -509,10 +508,10 @@ fn a_full_disk_exits_with_1() {
     }
 }
 
-/// On Linux every address of this kind reaches this machine, and yet it is no loopback address.
+/// On Linux 0.0.0.0 reaches this machine but is not a loopback address.
 #[cfg(target_os = "linux")]
 #[test]
-fn plain_http_elsewhere_takes_a_flag_and_gives_a_warning() {
+fn plain_http_to_other_hosts_needs_a_flag_and_warns() {
     let emulator = emulator();
     let base_url = format!("http://0.0.0.0:{}", emulator.address().port());
     for transport in TRANSPORTS {
@@ -536,7 +535,7 @@ fn plain_http_elsewhere_takes_a_flag_and_gives_a_warning() {
     assert_eq!(run(&mut token(&emulator, &args)).stderr, "");
 }
 
-/// What an emulator announced, and the emulator itself.
+/// A running emulator and what it printed at its start.
 struct Serving {
     child: Child,
     announced: String,
@@ -553,8 +552,8 @@ impl Serving {
         Self { child, announced }
     }
 
-    /// Runs the announced command with the announced variables.
-    fn use_it(&self) -> Command {
+    /// Returns the announced command with the announced variables.
+    fn announced_command(&self) -> Command {
         let mut lines = self.announced.lines();
         let command = lines
             .rfind(|line| line.starts_with("meshconnect-auth "))
@@ -580,9 +579,9 @@ impl Drop for Serving {
 }
 
 #[test]
-fn an_emulator_tells_how_to_use_it() {
+fn emulator_announces_a_working_command() {
     let serving = Serving::start(&mut program(&["emulator", "--listen", "127.0.0.1:0"]));
-    run(&mut serving.use_it()).succeeded();
+    run(&mut serving.announced_command()).succeeded();
 
     let mut own = program(&["emulator", "--listen=127.0.0.1:0", "--expires-in=2m"]);
     let serving = Serving::start(own.env(CLIENT_ID, ID).env(CLIENT_SECRET, SECRET));
@@ -596,13 +595,14 @@ fn an_emulator_tells_how_to_use_it() {
         "{}",
         serving.announced
     );
-    run(serving.use_it().env(CLIENT_SECRET, SECRET)).succeeded();
-    run(serving.use_it().env(CLIENT_SECRET, "wrong")).failed_with(3, &["permissionDenied"]);
+    run(serving.announced_command().env(CLIENT_SECRET, SECRET)).succeeded();
+    run(serving.announced_command().env(CLIENT_SECRET, "wrong"))
+        .failed_with(3, &["permissionDenied"]);
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_emulator_for_others_takes_a_flag_and_gives_a_warning() {
+fn emulator_on_a_public_address_needs_a_flag_and_warns() {
     let others = ["emulator", "--listen", "0.0.0.0:0"];
     run(&mut program(&others)).failed_with(2, &["0.0.0.0", "--dangerously-allow-non-loopback"]);
 
@@ -613,11 +613,11 @@ fn an_emulator_for_others_takes_a_flag_and_gives_a_warning() {
         "{}",
         serving.announced
     );
-    run(&mut serving.use_it()).succeeded();
+    run(&mut serving.announced_command()).succeeded();
 }
 
 #[test]
-fn an_emulator_that_cannot_work_exits_with_2() {
+fn emulator_with_invalid_options_exits_with_2() {
     let emulator = emulator();
     let taken = emulator.address().to_string();
     for (args, words) in [
@@ -645,12 +645,12 @@ mod signals {
     use super::*;
 
     #[test]
-    fn a_signal_ends_a_request() {
-        let dripping = granted().drip(1, Duration::from_secs(10));
+    fn signal_ends_a_request() {
+        let dripping = grant_reply().drip(1, Duration::from_secs(10));
         for reply in [Reply::stalled(), dripping] {
             for transport in TRANSPORTS {
                 for (signal, code, name) in SIGNALS {
-                    let emulator = answering(reply.clone());
+                    let emulator = serving(reply.clone());
                     let child = start(&mut token(&emulator, &["--transport", transport]));
                     wait_until(|| emulator.requests() > 0);
                     kill(&child, signal);
@@ -662,14 +662,14 @@ mod signals {
     }
 
     #[test]
-    fn a_signal_ends_the_wait_for_a_secret() {
+    fn signal_ends_the_wait_for_a_secret() {
         let directory = Directory::new("fifo");
         let fifo = directory.fifo();
         for subcommand in ["token", "emulator"] {
             for (signal, code, name) in SIGNALS {
                 let mut command = program(&[subcommand, "--client-id=me"]);
                 let child = start(command.arg("--client-secret-file").arg(&fifo));
-                // Opens once the program has opened it too.
+                // The open returns once the program has opened the other end.
                 let writer = File::options().write(true).open(&fifo).unwrap();
                 kill(&child, signal);
                 let ended = Ended::new(child.wait_with_output().unwrap());
@@ -679,9 +679,9 @@ mod signals {
         }
     }
 
-    /// The pipe is full, so the token cannot be written, and the program waits.
+    /// The pipe is full, so the program blocks when it writes the token.
     #[test]
-    fn a_signal_ends_the_wait_for_a_reader() {
+    fn signal_ends_the_wait_for_a_reader() {
         let (reader, writer) = io::pipe().unwrap();
         let mut filler = writer.try_clone().unwrap();
         let (progress, filling) = std::sync::mpsc::channel();
@@ -690,7 +690,7 @@ mod signals {
                 while filler.write_all(&[0; 4096]).is_ok() && progress.send(()).is_ok() {}
             },
         );
-        // It is full when the filler gets no further.
+        // The pipe is full once the filler makes no progress.
         while filling.recv_timeout(Duration::from_millis(500)).is_ok() {}
         let emulator = emulator();
         let mut command = token(&emulator, &[]);
@@ -704,13 +704,14 @@ mod signals {
     }
 
     #[test]
-    fn a_signal_is_how_an_emulator_ends_well() {
+    fn signal_ends_an_emulator_with_0() {
         for (signal, ..) in SIGNALS {
             let mut serving = Serving::start(&mut program(&["emulator", "--listen=127.0.0.1:0"]));
             kill(&serving.child, signal);
             assert_eq!(serving.child.wait().unwrap().code(), Some(0));
-            // A second attempt might find another server on that port.
-            run(serving.use_it().arg("--max-attempts=1")).failed_with(4, &["no connection"]);
+            // A second attempt could reach another server on that port.
+            run(serving.announced_command().arg("--max-attempts=1"))
+                .failed_with(4, &["no connection"]);
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The program among everything that a Unix system can do to it: streams that are closed, full or
-//! given up, signals at any moment, secret files that are none. Whatever it is, the program ends
-//! in time with a clear line and the right exit code, and writes a token whole or not at all.
+//! The program under faults of a Unix system: closed, full or abandoned streams, signals at any
+//! time, and unusable secret files. In each case the program ends in time, with a clear line and
+//! the right exit code, and writes either a whole token or none.
 //!
-//! What it cannot help, and what is pinned here all the same:
+//! The tests also pin these limitations:
 //!
-//! - With a closed stdout (`>&-`) it exits with 0, and the token is gone: before `main`, Rust's
-//!   runtime opens `/dev/null` where one of the first three descriptors is closed. It is what
-//!   keeps the token from being written into a socket that got the number 1.
-//! - A token longer than `PIPE_BUF` (4,096 bytes on Linux) can be cut by a signal while a pipe's
-//!   reader is slow. It then lacks the line break at its end, and the exit code is not 0.
-//! - A file-size limit (`ulimit -f`) ends any process by SIGXFSZ.
+//! - With a closed stdout (`>&-`) the program exits with 0 and the token is lost: before `main`,
+//!   Rust's runtime opens `/dev/null` for a closed standard descriptor. That keeps the token from
+//!   being written to a socket that got descriptor 1.
+//! - A signal can cut a token longer than `PIPE_BUF` (4,096 bytes on Linux) if the reader of the
+//!   pipe is slow. Such a token lacks its final line break, and the exit code is not 0.
+//! - A file-size limit (`ulimit -f`) kills any process with SIGXFSZ.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -37,8 +37,8 @@ use crate::support::program::{PROGRAM, SIGNALS, TRANSPORTS, program, start};
 const ID: &str = "me";
 const SECRET: &str = "canary-secret-0123456789";
 
-/// The program's own time-outs are far longer; what ends within this did not wait for one.
-const SOON: Duration = Duration::from_secs(4);
+/// A limit far below the program's own time-outs, to show that it did not wait for one.
+const PROMPT_LIMIT: Duration = Duration::from_secs(4);
 
 fn emulator() -> Emulator {
     builder().start().unwrap()
@@ -48,7 +48,7 @@ fn builder() -> meshconnect_auth::emulator::EmulatorBuilder {
     Emulator::builder().credentials(Credentials::new(ID, SECRET).unwrap())
 }
 
-/// `meshconnect-auth token` against `base_url`, with good credentials.
+/// Returns a `meshconnect-auth token` command against `base_url` with valid credentials.
 fn token(base_url: &str, transport: &str) -> Command {
     let mut command = program(&["token", "--transport", transport]);
     command
@@ -58,7 +58,7 @@ fn token(base_url: &str, transport: &str) -> Command {
     command
 }
 
-/// `meshconnect-auth token` with a secret from this file.
+/// Returns a `meshconnect-auth token` command that reads its secret from `file`.
 fn token_with_file(emulator: &Emulator, file: impl AsRef<OsStr>) -> Command {
     let mut command = token(&emulator.endpoint().to_string(), "async");
     command.arg("--client-secret-file").arg(file);
@@ -76,7 +76,7 @@ fn run(command: &mut Command) -> Ended {
 }
 
 impl Ended {
-    /// Whatever a test is about: stdout has one whole line or nothing, no secret shows, and
+    /// Asserts for every run that stdout has one whole line or nothing, no secret shows, and
     /// nothing panicked.
     #[track_caller]
     fn new(output: Output) -> Self {
@@ -88,7 +88,7 @@ impl Ended {
         let (stdout, stderr) = (&ended.stdout, &ended.stderr);
         assert!(
             stdout.is_empty() || stdout.find('\n') == Some(stdout.len().saturating_sub(1)),
-            "half a token: {stdout:?}"
+            "partial token: {stdout:?}"
         );
         for canary in ["canary-secret", "eyJ", "panicked"] {
             assert!(!stderr.contains(canary), "{stderr}");
@@ -97,7 +97,8 @@ impl Ended {
         ended
     }
 
-    /// It failed, wrote no token, and said why in one line without a control character.
+    /// Asserts that the program failed, wrote no token, and printed one line without control
+    /// characters.
     #[track_caller]
     fn failed_with(&self, code: i32, words: &[&str]) {
         let stderr = &self.stderr;
@@ -105,9 +106,9 @@ impl Ended {
         assert_eq!(self.stdout, "", "{stderr}");
         let line = stderr.strip_suffix('\n').unwrap_or_default();
         assert!(line.starts_with("error: "), "{stderr:?}");
-        assert!(!line.contains(drives_a_terminal), "{stderr:?}");
+        assert!(!line.contains(is_terminal_control), "{stderr:?}");
         for word in words {
-            assert!(line.contains(word), "no {word:?} in: {stderr}");
+            assert!(line.contains(word), "{word:?} is missing: {stderr}");
         }
     }
 
@@ -117,8 +118,8 @@ impl Ended {
     }
 }
 
-/// Control characters, and those that turn the direction of text around.
-fn drives_a_terminal(c: char) -> bool {
+/// Returns whether a character is a control character or changes the text direction.
+fn is_terminal_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -126,7 +127,7 @@ fn drives_a_terminal(c: char) -> bool {
 mod streams {
     use super::*;
 
-    /// The program with streams that the shell closes or attempts elsewhere.
+    /// Returns a command that runs the program in a shell with `redirections`.
     fn redirected(emulator: &Emulator, redirections: &str, transport: &str) -> Command {
         let token = token(&emulator.endpoint().to_string(), transport);
         let mut command = Command::new("sh");
@@ -142,10 +143,10 @@ mod streams {
         command
     }
 
-    /// See the top of this file. That no socket ever gets the number 1 shows in the emulator's
-    /// view: one good request, and no connection that got a token sent to it.
+    /// See the top of this file. The emulator sees one valid request and no other connection, so
+    /// the token was not written to a socket.
     #[test]
-    fn a_closed_stdout_is_dev_null_and_the_token_is_gone() {
+    fn closed_stdout_loses_the_token_and_exits_with_0() {
         for transport in TRANSPORTS {
             let emulator = emulator();
             let ended = run(&mut redirected(&emulator, ">&-", transport));
@@ -156,7 +157,7 @@ mod streams {
     }
 
     #[test]
-    fn closed_streams_that_carry_no_token_are_not_missed() {
+    fn closed_stdin_and_stderr_do_not_matter() {
         let emulator = emulator();
         for redirections in ["2>&-", "<&-", "<&- 2>&-", "2>/dev/full"] {
             if redirections.contains("full") && !Path::new("/dev/full").exists() {
@@ -165,9 +166,9 @@ mod streams {
             let ended = run(&mut redirected(&emulator, redirections, "async"));
             ended.succeeded();
             assert_eq!(ended.stdout.matches('.').count(), 2, "{redirections}");
-            // It fails as it should, too, where nobody can be told.
-            let gone = format!("--base-url http://127.0.0.1:1 --max-attempts 1 {redirections}");
-            let ended = run(&mut redirected(&emulator, &gone, "async"));
+            // The exit code is the same if stderr is closed.
+            let failing = format!("--base-url http://127.0.0.1:1 --max-attempts 1 {redirections}");
+            let ended = run(&mut redirected(&emulator, &failing, "async"));
             assert_eq!(ended.code, Some(4), "{redirections}");
         }
         let ended = run(&mut redirected(
@@ -180,7 +181,7 @@ mod streams {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_told_for_whatever_is_written() {
+    fn full_disk_is_reported_for_every_output() {
         let emulator = emulator();
         let full = || File::options().write(true).open("/dev/full").unwrap();
         let words = ["stdout could not be written to", "No space left"];
@@ -196,16 +197,16 @@ mod streams {
         }
     }
 
-    /// As in `meshconnect-auth token | head -c0`: nobody reads any more when the token is there.
+    /// As in `meshconnect-auth token | head -c0`: the reader is gone before the token arrives.
     #[test]
-    fn a_reader_that_goes_away_in_mid_request_is_told_and_no_sigpipe_kills() {
+    fn closed_stdout_reader_is_reported_without_sigpipe() {
         for transport in TRANSPORTS {
             let emulator = emulator();
             emulator.script([Reply::token().delay(Duration::from_millis(200))]);
             let (reader, writer) = io::pipe().unwrap();
             let mut command = token(&emulator.endpoint().to_string(), transport);
             let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
-            // The command would hold the writer open.
+            // The command keeps the writer open until it is dropped.
             drop(command);
             let child = child.unwrap();
             wait_until(|| emulator.requests() == 1);
@@ -216,7 +217,7 @@ mod streams {
     }
 
     #[test]
-    fn a_reader_of_stderr_that_goes_away_costs_no_token() {
+    fn closed_stderr_reader_does_not_lose_the_token() {
         for transport in TRANSPORTS {
             let emulator = emulator();
             emulator.script([Reply::status(StatusCode::SERVICE_UNAVAILABLE)]);
@@ -229,9 +230,9 @@ mod streams {
         }
     }
 
-    /// An emulator is there for others; it goes on where nobody listens to what it says.
+    /// An emulator keeps serving even if nothing reads its output.
     #[test]
-    fn an_emulator_serves_with_all_of_its_streams_closed() {
+    fn emulator_serves_with_all_streams_closed() {
         let port = free_port();
         let mut command = Command::new("sh");
         let mut child = command
@@ -261,8 +262,8 @@ mod streams {
 mod signals {
     use super::*;
 
-    /// Sends each signal, to each transport, once `begun` says that it is in the middle of it.
-    fn ends_at_once(base_url: &str, mut begun: impl FnMut(&mut Child)) {
+    /// Sends each signal to the program over each transport, once `begun` returns.
+    fn ends_promptly(base_url: &str, mut begun: impl FnMut(&mut Child)) {
         for transport in TRANSPORTS {
             for (signal, code, name) in SIGNALS {
                 let mut child = start(&mut token(base_url, transport));
@@ -270,7 +271,7 @@ mod signals {
                 let sent = Instant::now();
                 kill(&child, signal);
                 let ended = Ended::new(child.wait_with_output().unwrap());
-                assert!(sent.elapsed() < SOON, "{transport} {signal}");
+                assert!(sent.elapsed() < PROMPT_LIMIT, "{transport} {signal}");
                 assert_eq!(ended.code, Some(code), "{transport}: {}", ended.stderr);
                 assert_eq!(ended.stdout, "");
                 let last = ended.stderr.lines().last();
@@ -280,81 +281,78 @@ mod signals {
     }
 
     #[test]
-    fn a_signal_ends_a_request_that_nobody_answers() {
+    fn signal_ends_a_stalled_request() {
         let emulator = emulator();
         emulator.script(vec![Reply::stalled(); 4]);
-        let mut asked = 0;
-        ends_at_once(&emulator.endpoint().to_string(), |_| {
-            asked += 1;
-            wait_until(|| emulator.requests() == asked);
+        let mut requests = 0;
+        ends_promptly(&emulator.endpoint().to_string(), |_| {
+            requests += 1;
+            wait_until(|| emulator.requests() == requests);
         });
-        assert_eq!(
-            emulator.requests(),
-            4,
-            "a signal attempts to no other request"
-        );
+        assert_eq!(emulator.requests(), 4, "a signal caused another request");
     }
 
-    /// The token is there but for its last byte.
+    /// The body arrives except for its last byte.
     #[test]
-    fn a_signal_in_mid_answer_leaves_no_half_token() {
+    fn signal_during_the_response_writes_no_partial_token() {
         let emulator = emulator();
         let length = r#"{"status":"ok","content":{"id_token":"abc","expires_in":60}}"#.len();
         let reply = Reply::status(StatusCode::OK)
             .body(r#"{"status":"ok","content":{"id_token":"abc","expires_in":60}}"#)
             .drip(length.saturating_sub(1), Duration::from_secs(60));
         emulator.script(vec![reply; 4]);
-        let mut asked = 0;
-        ends_at_once(&emulator.endpoint().to_string(), |_| {
-            asked += 1;
-            wait_until(|| emulator.requests() == asked);
-            // Nothing tells when the first piece of the body has reached the program.
+        let mut requests = 0;
+        ends_promptly(&emulator.endpoint().to_string(), |_| {
+            requests += 1;
+            wait_until(|| emulator.requests() == requests);
+            // The test cannot observe when the first piece of the body reaches the program.
             thread::sleep(Duration::from_millis(100));
         });
     }
 
     #[test]
-    fn a_signal_ends_the_wait_before_a_retry() {
+    fn signal_ends_the_wait_before_a_retry() {
         let emulator = emulator();
         let busy = Reply::status(StatusCode::SERVICE_UNAVAILABLE).header(RETRY_AFTER, 20);
         emulator.script(vec![busy; 4]);
-        ends_at_once(&emulator.endpoint().to_string(), |child| {
-            // Told before the wait begins. What was read of it is not read again below.
-            let mut told = [0; 16];
+        ends_promptly(&emulator.endpoint().to_string(), |child| {
+            // The program prints this before the wait. `Ended` does not see the bytes read here.
+            let mut start_of_stderr = [0; 16];
             child
                 .stderr
                 .as_mut()
                 .unwrap()
-                .read_exact(&mut told)
+                .read_exact(&mut start_of_stderr)
                 .unwrap();
-            assert_eq!(&told, b"attempt 1 failed");
+            assert_eq!(&start_of_stderr, b"attempt 1 failed");
         });
         assert_eq!(emulator.requests(), 4);
     }
 
-    /// hyper reads such a flood without giving way to anything else in its runtime, so that what
-    /// listens for signals must not be there.
+    /// hyper reads such a flood without yielding, so the signal handler must not run in its
+    /// runtime.
     #[test]
-    fn a_signal_ends_a_flood_of_informational_answers() {
-        let (flooding, floods) = mpsc::channel();
-        let base_url = flood(1000, Duration::ZERO, flooding);
+    fn signal_ends_a_flood_of_informational_responses() {
+        let (sender, floods) = mpsc::channel();
+        let base_url = flood(1000, Duration::ZERO, sender);
         for (signal, code, name) in SIGNALS {
-            // ureq ends it by itself, at its limit for headers.
+            // ureq stops the flood at its limit for headers.
             let child = start(&mut token(&base_url, "async"));
             floods.recv().unwrap();
             let sent = Instant::now();
             kill(&child, signal);
             let ended = Ended::new(child.wait_with_output().unwrap());
-            assert!(sent.elapsed() < SOON, "{signal}");
+            assert!(sent.elapsed() < PROMPT_LIMIT, "{signal}");
             ended.failed_with(code, &[name]);
         }
-        let (flooding, floods) = mpsc::channel();
-        let base_url = flood(1, Duration::from_millis(20), flooding);
-        ends_at_once(&base_url, |_| floods.recv().unwrap());
+        let (sender, floods) = mpsc::channel();
+        let base_url = flood(1, Duration::from_millis(20), sender);
+        ends_promptly(&base_url, |_| floods.recv().unwrap());
     }
 
-    /// So many informational answers at once, with a pause between; tells when the third time was.
-    fn flood(count: usize, pause: Duration, flooding: mpsc::Sender<()>) -> String {
+    /// Starts a server that sends `count` informational responses at a time, with a pause in
+    /// between, and reports the third round.
+    fn flood(count: usize, pause: Duration, sender: mpsc::Sender<()>) -> String {
         let flood = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(count);
         serve(move |mut stream| {
             read_request(&mut stream);
@@ -363,36 +361,36 @@ mod signals {
                     break;
                 }
                 if round == 3 {
-                    let _ = flooding.send(());
+                    let _ = sender.send(());
                 }
-                // How fast it comes is what the test is about.
+                // The test depends on the rate of the flood.
                 thread::sleep(pause);
             }
         })
     }
 
     #[test]
-    fn a_signal_ends_a_handshake_that_stalls() {
-        let (shaking, handshakes) = mpsc::channel();
+    fn signal_ends_a_stalled_handshake() {
+        let (sender, handshakes) = mpsc::channel();
         let base_url = serve(move |mut stream| {
             let mut hello = [0; 5];
             stream.read_exact(&mut hello).unwrap();
             assert_eq!(hello[0], 22, "a TLS handshake record");
-            shaking.send(()).unwrap();
+            sender.send(()).unwrap();
             let _ = io::copy(&mut stream, &mut io::sink());
         });
         let base_url = base_url.replace("http:", "https:");
-        ends_at_once(&base_url, |_| handshakes.recv().unwrap());
+        ends_promptly(&base_url, |_| handshakes.recv().unwrap());
     }
 
-    /// Nobody has opened the other end, so that the program hangs in opening it.
+    /// Without a writer the program blocks when it opens the FIFO.
     #[test]
-    fn a_signal_ends_the_wait_for_a_fifo_without_a_writer() {
+    fn signal_ends_the_wait_for_a_fifo_without_a_writer() {
         let directory = Directory::new("signal-fifo");
         let (emulator, fifo) = (emulator(), directory.fifo());
         for (signal, code, name) in SIGNALS {
             let child = start(&mut token_with_file(&emulator, &fifo));
-            listens_for_signals(&child);
+            wait_for_signal_handlers(&child);
             kill(&child, signal);
             Ended::new(child.wait_with_output().unwrap()).failed_with(code, &[name]);
         }
@@ -400,7 +398,7 @@ mod signals {
     }
 
     #[test]
-    fn a_signal_cuts_an_emulators_connections() {
+    fn signal_closes_the_connections_of_an_emulator() {
         let mut child = start(&mut program(&[
             "emulator",
             "--listen=127.0.0.1:0",
@@ -417,7 +415,7 @@ mod signals {
         let (_, address) = announced.split_once("http://").unwrap();
         let address = address.split_once('\n').unwrap().0;
         let mut waiting = TcpStream::connect(address).unwrap();
-        // The head is answered only after the body, which does not come.
+        // The emulator responds only after the body, which is never sent.
         write!(waiting, "GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\n").unwrap();
         kill(&child, "-INT");
         let cut = waiting.read(&mut [0]);
@@ -425,7 +423,7 @@ mod signals {
         assert_eq!(child.wait().unwrap().code(), Some(0));
     }
 
-    /// Serves each connection on a thread, for as long as the tests run, and gives the base URL.
+    /// Serves each connection on its own thread until the process ends, and returns the base URL.
     fn serve(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
@@ -452,7 +450,7 @@ mod secret_files {
     use super::*;
 
     #[test]
-    fn a_file_that_holds_no_secret_is_refused_in_one_line() {
+    fn file_without_a_secret_is_refused_in_one_line() {
         let directory = Directory::new("contents");
         let emulator = emulator();
         for (content, words) in [
@@ -480,12 +478,12 @@ mod secret_files {
     }
 
     #[test]
-    fn the_line_ends_of_windows_are_dropped_with_the_last_line() {
+    fn final_crlf_is_stripped() {
         let directory = Directory::new("crlf");
         let emulator = emulator();
         let file = directory.file("secret", format!("{SECRET}\r\n"));
         run(&mut token_with_file(&emulator, file)).succeeded();
-        // Within a secret they are a part of it, and the server gets to see them.
+        // Other line ends are part of the secret, and the server sees them.
         for content in [format!("{SECRET}\r\n\r\n"), format!("{SECRET}\r")] {
             let file = directory.file("secret", content);
             let ended = run(&mut token_with_file(&emulator, file));
@@ -494,7 +492,7 @@ mod secret_files {
     }
 
     #[test]
-    fn a_name_that_is_no_file_is_refused_in_one_line() {
+    fn unusable_path_is_refused_in_one_line() {
         let directory = Directory::new("names");
         let emulator = emulator();
         let file = directory.file("file", SECRET);
@@ -519,14 +517,14 @@ mod secret_files {
         assert_eq!(emulator.requests(), 0);
     }
 
-    /// A socket's path has 107 bytes at most.
+    /// A socket's path has at most 107 bytes.
     fn short_path(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("meshconnect-auth-{}-{name}", std::process::id()))
     }
 
-    /// Whatever is in a name stays in its quotes, on its line, in its direction.
+    /// A file name is escaped, so it cannot start a new line or change the text direction.
     #[test]
-    fn a_name_cannot_forge_a_line_or_drive_a_terminal() {
+    fn file_name_is_escaped_in_messages() {
         let directory = Directory::new("controls");
         let emulator = emulator();
         for (name, shown) in [
@@ -543,15 +541,15 @@ mod secret_files {
                 .failed_with(2, &[shown, "does not exist"]);
             let empty = directory.file(name, "");
             run(&mut token_with_file(&emulator, empty)).failed_with(2, &[shown, "is empty"]);
-            // And of course such a file can be used.
+            // Such a file can be used.
             let good = directory.file(name, SECRET);
             run(&mut token_with_file(&emulator, good)).succeeded();
         }
     }
 
-    /// Root may read everything, and so is somebody else for this one.
+    /// Root can read every file, so as root the test runs the program as another user.
     #[test]
-    fn a_file_that_may_not_be_read_is_refused_in_one_line() {
+    fn unreadable_file_is_refused_in_one_line() {
         const NOBODY: u32 = 65534;
 
         let directory = Directory::new("unreadable");
@@ -569,14 +567,14 @@ mod secret_files {
                 assert_eq!(emulator.requests(), 0);
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                eprintln!("skipped: root, and nobody else may run {PROGRAM}: {error}");
+                eprintln!("skipped: another user may not run {PROGRAM}: {error}");
             }
             Err(error) => panic!("{error}"),
         }
     }
 
     #[test]
-    fn a_fifo_is_read_to_its_end_and_no_further_than_a_secret_goes() {
+    fn fifo_is_read_to_its_end_or_the_size_limit() {
         let directory = Directory::new("fifo");
         let (emulator, fifo) = (emulator(), directory.fifo());
         let read = |write: &(dyn Fn(File) + Sync)| {
@@ -588,22 +586,22 @@ mod secret_files {
         read(&|mut fifo| {
             for byte in format!("{SECRET}\n").bytes() {
                 fifo.write_all(&[byte]).unwrap();
-                // So that most of them are read one by one.
+                // The pause makes the program read most bytes one by one.
                 thread::sleep(Duration::from_millis(1));
             }
         })
         .succeeded();
         read(&drop).failed_with(2, &["fifo\" is empty"]);
-        // The writer has a pipe's buffer more to give than is read, and then nobody reads.
+        // The writer sends a pipe's buffer more than the program reads, then gets an error.
         read(&|mut fifo| while fifo.write_all(&[b'x'; 4096]).is_ok() {})
             .failed_with(2, &["has more than 64 KiB"]);
         assert_eq!(emulator.requests(), 1);
     }
 
-    /// What a run has read, and how much memory it had at most, at the moment at which it tells
-    /// of its failure: stderr is a pipe that is full, so that it can be looked at.
+    /// Returns the bytes that a run has read and its peak memory when it reports its failure. A
+    /// full pipe as stderr keeps the process alive for the measurement.
     #[cfg(target_os = "linux")]
-    fn watched(command: &mut Command) -> (u64, u64, Ended) {
+    fn run_and_measure(command: &mut Command) -> (u64, u64, Ended) {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut filler = writer.try_clone().unwrap();
         let filling = thread::spawn(move || filler.write_all(&vec![b' '; 64 * 1024]).unwrap());
@@ -617,11 +615,11 @@ mod secret_files {
             let number = line.unwrap().trim().trim_end_matches(" kB").parse();
             number.unwrap()
         };
-        listens_for_signals(&child);
+        wait_for_signal_handlers(&child);
         let read = || number("io", "rchar:");
         let (mut before, mut quiet_since) = (0, Instant::now());
         while quiet_since.elapsed() < Duration::from_millis(500) {
-            // Nothing tells that a program reads no more but that its count stands still.
+            // The program has stopped reading when its count does not change for a while.
             thread::sleep(Duration::from_millis(10));
             let now = read();
             if now != before {
@@ -639,7 +637,7 @@ mod secret_files {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn of_ten_gibibytes_no_more_is_read_than_shows_that_they_are_no_secret() {
+    fn large_file_is_read_only_up_to_the_size_limit() {
         let directory = Directory::new("sparse");
         let emulator = emulator();
         let empty = directory.file("empty", "");
@@ -651,10 +649,10 @@ mod secret_files {
             .unwrap()
             .set_len(size)
             .unwrap();
-        let (usual, usual_peak, ended) = watched(&mut token_with_file(&emulator, empty));
+        let (usual, usual_peak, ended) = run_and_measure(&mut token_with_file(&emulator, empty));
         ended.failed_with(2, &["is empty"]);
         for endless in [sparse, PathBuf::from("/dev/zero")] {
-            let (read, peak, ended) = watched(&mut token_with_file(&emulator, &endless));
+            let (read, peak, ended) = run_and_measure(&mut token_with_file(&emulator, &endless));
             ended.failed_with(2, &["has more than 64 KiB"]);
             let more = read.saturating_sub(usual);
             assert!(more <= 66 * 1024, "{endless:?}: {more} bytes were read");
@@ -665,35 +663,35 @@ mod secret_files {
     }
 }
 
-/// What a person or a script typed is repeated where it is wrong, and then it could hold anything.
+/// Invalid arguments are repeated in messages and may contain anything.
 #[test]
-fn an_argument_that_is_repeated_cannot_forge_a_line_or_drive_a_terminal() {
-    let odd = "\u{202e}x\u{1b}[2J\nerror: forged";
+fn arguments_are_escaped_in_messages() {
+    let forged = "\u{202e}x\u{1b}[2J\nerror: forged";
     for args in [
-        &["token", "--format", odd][..],
-        &["token", "--timeout", odd],
-        &["token", "--max-attempts", odd],
-        &["token", "--base-url", odd],
-        &["token", "--transport", odd],
-        &["emulator", "--listen", odd],
-        &["emulator", "--mode", odd],
-        &["emulator", "--expires-in", odd],
-        &["token", odd],
-        &[odd],
-        &[&format!("--{odd}")],
+        &["token", "--format", forged][..],
+        &["token", "--timeout", forged],
+        &["token", "--max-attempts", forged],
+        &["token", "--base-url", forged],
+        &["token", "--transport", forged],
+        &["emulator", "--listen", forged],
+        &["emulator", "--mode", forged],
+        &["emulator", "--expires-in", forged],
+        &["token", forged],
+        &[forged],
+        &[&format!("--{forged}")],
     ] {
         let ended = run(&mut program(args));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
         let stderr = &ended.stderr;
         assert!(!stderr.contains("\nerror: "), "{args:?}: {stderr:?}");
-        let odd = |c| c != '\n' && drives_a_terminal(c);
-        assert!(!stderr.contains(odd), "{args:?}: {stderr:?}");
+        let forbidden = |c| c != '\n' && is_terminal_control(c);
+        assert!(!stderr.contains(forbidden), "{args:?}: {stderr:?}");
     }
 }
 
-/// An answer that comes too late is none, and nothing of it is written.
+/// A response after the time-out is discarded.
 #[test]
-fn a_slow_server_is_given_up_in_time_with_nothing_written() {
+fn slow_server_times_out_with_nothing_written() {
     let emulator = emulator();
     for transport in TRANSPORTS {
         emulator.script([Reply::token().delay(Duration::from_secs(2))]);
@@ -705,13 +703,13 @@ fn a_slow_server_is_given_up_in_time_with_nothing_written() {
     }
 }
 
-/// Waits until a signal does not simply kill it.
-fn listens_for_signals(child: &Child) {
+/// Waits until the program has installed its signal handlers.
+fn wait_for_signal_handlers(child: &Child) {
     const TERM: u64 = 1 << 14;
 
     let status = format!("/proc/{}/status", child.id());
     if !Path::new(&status).exists() {
-        // Without /proc nothing tells, and a program is long up by then.
+        // Without /proc the test cannot observe it. A second is ample.
         thread::sleep(Duration::from_secs(1));
         return;
     }

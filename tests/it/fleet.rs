@@ -1,5 +1,5 @@
-//! The four days of `examples/fleet` with a fleet that is small enough for every test run, held
-//! to the same goals. How its bounds follow from its size is derived in `examples/fleet/goals.rs`.
+//! Runs the simulation of `examples/fleet` with a small fleet and checks it against the same goals.
+//! `examples/fleet/goals.rs` derives how the bounds follow from the size of the fleet.
 
 #[path = "../../examples/fleet/goals.rs"]
 mod goals;
@@ -9,13 +9,13 @@ mod simulation;
 use goals::QUIET;
 use meshconnect_auth::Config;
 
-/// Enough for a fleet without jitter to stand out from chance.
+/// Large enough that the effect of jitter is not masked by chance.
 const INSTANCES: u32 = 200;
-/// Any other will do: of a million, a few may miss a bound.
+/// An arbitrary seed. About one in a million seeds would miss a bound.
 const SEED: u64 = 1;
 
 #[test]
-fn a_fleet_keeps_to_the_goals_and_its_callers_notice_only_the_disturbances() {
+fn default_fleet_meets_the_goals_without_errors_in_quiet_times() {
     let record = simulation::run(INSTANCES, &Config::default(), SEED).unwrap();
     for goal in goals::judge(&record) {
         assert!(goal.is_met(), "{goal}");
@@ -26,10 +26,10 @@ fn a_fleet_keeps_to_the_goals_and_its_callers_notice_only_the_disturbances() {
     }
 }
 
-/// Only the goals for quiet times are about this jitter. Those for the outage are kept by that of
-/// holds and back-offs, which stays.
+/// This jitter matters only for the goals of quiet times. The jitter of cooldowns and back-offs
+/// meets the goals of the outage.
 #[test]
-fn without_jitter_the_same_bounds_are_missed() {
+fn fleet_without_refresh_jitter_misses_the_goals_of_quiet_times() {
     let mut config = Config::default();
     config.refresh_jitter_percent = 0;
     let record = simulation::run(INSTANCES, &config, SEED).unwrap();
@@ -42,10 +42,10 @@ fn without_jitter_the_same_bounds_are_missed() {
     }
 }
 
-/// Nor would the outage be quiet by itself. (Of the busiest second, no setting makes a bad one: the
-/// jitter of cooldowns is not for users to switch off, and has its tests in the core.)
+/// Without growing cooldowns, the outage's goal is missed. No setting makes the busiest second miss
+/// its goal, because users cannot disable the jitter of cooldowns. The core tests that jitter.
 #[test]
-fn with_holds_that_do_not_grow_the_outage_is_a_hammer() {
+fn fleet_with_constant_cooldowns_misses_the_goal_of_the_outage() {
     let mut config = Config::default();
     config.max_cooldown = config.first_cooldown;
     let record = simulation::run(INSTANCES, &config, SEED).unwrap();
