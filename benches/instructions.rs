@@ -1,5 +1,6 @@
-//! What callgrind counts: each operation as a function of its own, called as often as the second
-//! argument says. `.ci/instructions` runs it; by itself it only shows that it works.
+//! The operations that callgrind counts, each in a function of its own, repeated as often as the
+//! second argument says. `.ci/instructions` runs them. Without valgrind the program only runs the
+//! operation.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +25,7 @@ use meshconnect_auth::{
     RequestBody, Token,
 };
 
-/// The contract's example, as a server writes it.
+/// The contract's example response as one line.
 const BODY: &[u8] = br#"{"content":{"id_token":"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWUsImlhdCI6MTUxNjIzOTAyMn0.KMUFsIDTnFmyG3nMiGM6H9FNFUROf3wh7SmqJp-QV30","expires_in":3600,"status":"available"},"status":"ok","message":"","errorHash":"e47df370","errorType":""}"#;
 
 const NOW: Moment = Moment {
@@ -44,14 +45,14 @@ fn shared() -> Shared {
     Shared::new(Machine::new(Config::default(), exchange(), 1), None)
 }
 
-/// It holds a token that is fresh [`NOW`].
-fn holding() -> Shared {
+/// Returns a machine with a cached token that is fresh at [`NOW`].
+fn with_token() -> Shared {
     let shared = shared();
     attempt(&shared).finish(NOW, Ok(response(BODY)));
     shared
 }
 
-/// It holds a token that is good for so long that nobody refreshes it here.
+/// Returns a client with a cached token that needs no refresh during the run.
 fn client() -> Client {
     let expiry = SystemTime::now() + Duration::from_secs(12 * 60 * 60);
     let builder = Client::builder(exchange().credentials().clone());
@@ -81,19 +82,19 @@ fn response(bytes: &[u8]) -> Response<BodyBuffer> {
     response
 }
 
-/// Both clocks included, as far as they are read in user space; valgrind has no vDSO.
+/// Includes reading both clocks in user space. Valgrind has no vDSO.
 #[inline(never)]
 fn measured_hit(client: &Client) -> HeaderValue {
     match pin!(client.token()).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(token) => token.unwrap().header_value().clone(),
-        Poll::Pending => panic!("a hit waits for nobody"),
+        Poll::Pending => panic!("the cached token was not ready"),
     }
 }
 
-/// The same, told what time it is.
+/// The same without reading the clocks.
 #[inline(never)]
 fn measured_timed_hit(shared: &Shared) -> HeaderValue {
-    let token = shared.ready(NOW, Need::Usable, || panic!("it is fresh"));
+    let token = shared.ready(NOW, Need::Usable, || panic!("the token is fresh"));
     token.unwrap().header_value().clone()
 }
 
@@ -107,7 +108,7 @@ fn measured_parse(exchange: &Exchange, response: Response<BodyBuffer>) -> Token 
     exchange.parse(response, NOW).unwrap().into_token(NOW)
 }
 
-/// The floor: what serde alone needs for a typed struct, unchecked and unjudged.
+/// The floor: serde alone into a typed struct, without checks.
 #[derive(serde::Deserialize)]
 struct Bare<'a> {
     status: &'a str,
@@ -128,7 +129,7 @@ fn measured_bare(body: &[u8]) -> usize {
         + usize::try_from(bare.content.expires_in).unwrap()
 }
 
-/// Nor is anything checked here; the end of the tree is included.
+/// Also without checks. Includes dropping the tree.
 #[inline(never)]
 fn measured_value(body: &[u8]) -> usize {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap();
@@ -140,7 +141,7 @@ fn measured_finish(attempt: Attempt, response: Response<BodyBuffer>) {
     attempt.finish(NOW, Ok(response));
 }
 
-/// The same answer with a field that is skipped: arrays, 100 deep, up to 64 KiB.
+/// Returns the example response with an unknown field: arrays, 100 deep, up to 64 KiB.
 fn nested() -> Vec<u8> {
     let one = format!("{}{}", "[".repeat(99), "]".repeat(99));
     let many = vec![one; (64 * 1024 - BODY.len() - 20) / 199].join(",");
@@ -155,7 +156,7 @@ fn main() {
     let operation = arguments.next().unwrap_or_default();
     let times: u32 = arguments.next().map_or(1, |times| times.parse().unwrap());
     let shared = shared();
-    let holding = holding();
+    let with_token = with_token();
     let exchange = exchange();
     let client = client();
     let (operation, body) = match operation.strip_prefix("nested-") {
@@ -165,7 +166,7 @@ fn main() {
     for _ in 0..times {
         match operation {
             "hit" => drop(black_box(measured_hit(&client))),
-            "timed_hit" => drop(black_box(measured_timed_hit(&holding))),
+            "timed_hit" => drop(black_box(measured_timed_hit(&with_token))),
             "request" => drop(black_box(measured_request(&exchange))),
             "parse" => drop(black_box(measured_parse(&exchange, response(&body)))),
             "bare" => drop(black_box(measured_bare(&body))),
@@ -173,8 +174,8 @@ fn main() {
             "finish" => measured_finish(attempt(&shared), response(&body)),
             _ => {
                 println!(
-                    "name one of hit, timed_hit, request, parse, finish, bare, value, nested-parse, \
-                     nested-bare, nested-value, and how often"
+                    "usage: hit|timed_hit|request|parse|finish|bare|value|nested-parse|nested-bare|\
+                     nested-value [TIMES]"
                 );
             }
         }

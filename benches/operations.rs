@@ -1,11 +1,11 @@
-//! How long each operation takes, beside the least that it could take.
+//! The time of each operation, next to the minimum that it could take.
 //!
 //! ```sh
-//! cargo bench --features blocking --bench operations           # all of them
-//! cargo bench --features blocking --bench operations -- parse  # those with this in their name
+//! cargo bench --features blocking --bench operations           # all
+//! cargo bench --features blocking --bench operations -- parse  # those whose name contains "parse"
 //! ```
 //!
-//! On a machine that does other work, compare the fastest runs, and ratios rather than times.
+//! On a busy machine, compare the fastest samples, and ratios instead of times.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ const NOW: Moment = Moment {
     wall: Duration::from_secs(1_800_000_000),
 };
 
-/// The contract's example of a token.
+/// The token of the contract's example.
 const ID_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWUsImlhdCI6MTUxNjIzOTAyMn0.KMUFsIDTnFmyG3nMiGM6H9FNFUROf3wh7SmqJp-QV30";
 
 const CLIENT_ID: &str = "11111111-2222-3333-4444-555555555555";
@@ -43,15 +43,15 @@ fn exchange() -> Exchange {
     Exchange::new(Endpoint::default(), credentials())
 }
 
-/// Good for so long that nobody refreshes it while it is measured.
+/// Returns a token that needs no refresh during the run.
 fn token() -> Token {
     let expiry = SystemTime::now().checked_add(Duration::from_secs(12 * 60 * 60));
     Token::new(ID_TOKEN, expiry.unwrap()).unwrap()
 }
 
-/// From "a header is needed now" to a header of one's own, while a token is cached; and its end, or
-/// headers would pile up in memory. The samples are so large because two threads begin them apart,
-/// and small ones would be over before they meet.
+/// From a call to an owned header while a token is cached. Includes dropping the header. The
+/// samples are large because two threads start at different times and would not overlap in small
+/// samples.
 #[divan::bench_group(sample_count = 20, sample_size = 1_000_000, threads = [1, 2])]
 mod hit {
     use std::pin::pin;
@@ -79,7 +79,7 @@ mod hit {
             let mut context = Context::from_waker(Waker::noop());
             match pin!(client.token()).poll(&mut context) {
                 Poll::Ready(token) => black_box_drop(token.unwrap().header_value().clone()),
-                Poll::Pending => panic!("a hit waits for nobody"),
+                Poll::Pending => panic!("the cached token was not ready"),
             }
         });
     }
@@ -92,7 +92,7 @@ mod hit {
     }
 }
 
-/// From the bytes of an answer to a token.
+/// From the bytes of a response to a token.
 #[divan::bench_group(sample_size = 10, max_time = 2)]
 mod parse {
     use http::Response;
@@ -120,7 +120,7 @@ mod parse {
             let body = match self {
                 Self::Contract => with(""),
                 Self::Nested => {
-                    // The hundredth is the array around them.
+                    // The outer array is the hundredth level.
                     let one = format!("{}{}", "[".repeat(99), "]".repeat(99));
                     let room = BodyBuffer::DEFAULT_LIMIT.saturating_sub(details(&[]).len());
                     details(&vec![one; room / 199])
@@ -131,9 +131,9 @@ mod parse {
         }
     }
 
-    /// What serde needs for a typed struct, unchecked and unjudged.
+    /// serde into a typed struct, without checks.
     #[derive(serde::Deserialize)]
-    #[allow(dead_code, reason = "what is read is not looked at")]
+    #[allow(dead_code, reason = "the fields are deserialized but not used")]
     struct Bare<'a> {
         status: &'a str,
         #[serde(borrow)]
@@ -141,7 +141,7 @@ mod parse {
     }
 
     #[derive(serde::Deserialize)]
-    #[allow(dead_code, reason = "what is read is not looked at")]
+    #[allow(dead_code, reason = "the fields are deserialized but not used")]
     struct BareContent<'a> {
         id_token: &'a str,
         expires_in: u64,
@@ -155,7 +155,7 @@ mod parse {
             .bench(|| serde_json::from_slice::<Bare<'_>>(black_box(&body)).unwrap());
     }
 
-    /// Its end included: once the token is taken out, it is of no use.
+    /// Includes dropping the tree, which is useless once the token is extracted.
     #[divan::bench(args = BODIES)]
     fn json_value(bencher: Bencher, body: Body) {
         let body = body.bytes();
@@ -165,7 +165,7 @@ mod parse {
         });
     }
 
-    /// The wiping of the body included.
+    /// Includes wiping the body.
     #[divan::bench(args = BODIES)]
     fn exchange_parse(bencher: Bencher, body: Body) {
         let (exchange, body) = (exchange(), body.bytes());
@@ -183,7 +183,7 @@ mod parse {
     }
 }
 
-/// From credentials that were set up long ago to a request that can be sent.
+/// From existing credentials to a request that can be sent.
 #[divan::bench_group(sample_size = 100)]
 mod request {
     use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
@@ -198,7 +198,7 @@ mod request {
     }
 
     #[divan::bench]
-    fn floor_copy_of_the_body(bencher: Bencher) {
+    fn floor_copy_body(bencher: Bencher) {
         let request = exchange().request();
         let body = request.body().as_ref();
         let mut copy = vec![0; body.len()];
@@ -214,7 +214,7 @@ mod request {
         bencher.bench(|| exchange.request());
     }
 
-    /// As our transport makes it.
+    /// As the async transport builds it.
     #[divan::bench]
     fn exchange_to_reqwest(bencher: Bencher) {
         let (exchange, url) = (exchange(), url());
@@ -255,16 +255,16 @@ mod request {
         bencher.bench(|| built(client.post(black_box(url.as_str()))));
     }
 
-    /// For who does not let it read the URL anew each time.
+    /// With a URL that is parsed once.
     #[divan::bench]
-    fn reqwest_builder_with_a_read_url(bencher: Bencher) {
+    fn reqwest_builder_parsed_url(bencher: Bencher) {
         let (client, url) = (super::construction::bare_reqwest(), url());
         bencher.bench(|| built(client.post(url.clone())));
     }
 
-    /// For who keeps the body as well.
+    /// With a URL that is parsed once and a body that is serialized once.
     #[divan::bench]
-    fn reqwest_builder_with_a_ready_body(bencher: Bencher) {
+    fn reqwest_builder_parsed_url_and_body(bencher: Bencher) {
         let (client, url) = (super::construction::bare_reqwest(), url());
         let body = exchange().request().into_body().into_bytes();
         bencher.bench(|| {
@@ -280,7 +280,7 @@ mod request {
     }
 }
 
-/// From credentials to a client that can be asked. Nobody's certificates are loaded.
+/// From credentials to a client. No certificates are loaded.
 #[divan::bench_group(sample_size = 100)]
 mod construction {
     use std::sync::{Arc, LazyLock};
@@ -291,7 +291,7 @@ mod construction {
 
     use super::{Bencher, credentials};
 
-    /// Left alone, reqwest would set up TLS, which is most of what it then does.
+    /// reqwest would otherwise build a TLS configuration, which takes most of its time.
     static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -300,7 +300,7 @@ mod construction {
             .with_no_client_auth()
     });
 
-    /// With the proxies of the environment, as ours has them.
+    /// Reads the proxies of the environment, as the async client does.
     pub(super) fn bare_reqwest() -> reqwest::Client {
         let client = reqwest::Client::builder().tls_backend_preconfigured(TLS.clone());
         client.build().unwrap()
@@ -312,7 +312,7 @@ mod construction {
         bencher.bench(bare_reqwest);
     }
 
-    /// It makes its `reqwest::Client` when that is first needed.
+    /// The client builds its `reqwest::Client` on first use.
     #[divan::bench]
     fn build(bencher: Bencher) {
         let credentials = credentials();

@@ -1,5 +1,5 @@
-//! How long it takes until everyone who waits for one flight has its token. Per waiter it should
-//! cost the same, however many they are: the items a second are what to read.
+//! The time until all callers that wait for one request have its token. The time per waiter should
+//! not depend on the number of waiters: compare the items per second.
 //!
 //! ```sh
 //! cargo bench --bench waiters
@@ -28,7 +28,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-const CROWDS: [usize; 5] = [1, 10, 100, 1000, 10_000];
+const COUNTS: [usize; 5] = [1, 10, 100, 1000, 10_000];
 
 const NOW: Moment = Moment {
     mono: Duration::from_secs(1000),
@@ -39,8 +39,8 @@ fn main() {
     divan::main();
 }
 
-/// One request that is in flight.
-fn flight() -> (Shared, Attempt) {
+/// Returns a machine with an attempt in in_flight.
+fn in_flight() -> (Shared, Attempt) {
     let credentials = Credentials::new("a-client-id", "a-client-secret").unwrap();
     let exchange = Exchange::new(Endpoint::default(), credentials);
     let shared = Shared::new(Machine::new(Config::default(), exchange, 1), None);
@@ -50,12 +50,12 @@ fn flight() -> (Shared, Attempt) {
     }
 }
 
-fn land(attempt: Attempt) {
+fn finish(attempt: Attempt) {
     const BODY: &[u8] = br#"{"status":"ok","content":{"id_token":"a.b.c","expires_in":3600}}"#;
     attempt.finish(NOW, Ok(Response::new(BODY)));
 }
 
-/// What a call does that needs to wait.
+/// Waits for the token as a call of the async client does.
 async fn wait(shared: Shared) -> Token {
     let ticket = shared.ticket(Need::Usable);
     loop {
@@ -67,7 +67,7 @@ async fn wait(shared: Shared) -> Token {
     }
 }
 
-/// So many tasks of one thread, each of which has begun to wait.
+/// Tasks on one thread, all of which wait.
 struct Tasks<T> {
     runtime: Runtime,
     tasks: Vec<JoinHandle<T>>,
@@ -80,7 +80,7 @@ impl<T: Send + 'static> Tasks<T> {
     {
         let runtime = Builder::new_current_thread().build().unwrap();
         let tasks = (0..count).map(|_| runtime.spawn(wait())).collect();
-        // The last to be spawned is the last to be polled.
+        // The task spawned last is polled last.
         runtime.block_on(runtime.spawn(async {})).unwrap();
         Self { runtime, tasks }
     }
@@ -95,8 +95,8 @@ impl<T: Send + 'static> Tasks<T> {
     }
 }
 
-/// What tokio needs by itself in order to wake so many and give each a clone.
-#[divan::bench(args = CROWDS)]
+/// The floor: tokio wakes as many tasks and clones a token for each.
+#[divan::bench(args = COUNTS)]
 fn floor_watch(bencher: Bencher, count: usize) {
     bencher
         .counter(ItemsCount::new(count))
@@ -118,23 +118,23 @@ fn floor_watch(bencher: Bencher, count: usize) {
         });
 }
 
-#[divan::bench(args = CROWDS)]
+#[divan::bench(args = COUNTS)]
 fn tasks(bencher: Bencher, count: usize) {
     bencher
         .counter(ItemsCount::new(count))
         .with_inputs(|| {
-            let (shared, attempt) = flight();
+            let (shared, attempt) = in_flight();
             (attempt, Tasks::waiting(count, || wait(shared.clone())))
         })
         .bench_local_values(|(attempt, tasks)| {
-            land(attempt);
+            finish(attempt);
             tasks.served()
         });
 }
 
-/// So many threads that are blocked, or about to be.
+/// Threads that are blocked or about to block.
 struct Threads {
-    /// How many have no token yet.
+    /// The number of threads without a token.
     left: Arc<AtomicUsize>,
 }
 
@@ -158,7 +158,7 @@ impl Threads {
         while begun.load(Ordering::Acquire) < count {
             thread::yield_now();
         }
-        // From having begun to being asleep.
+        // The threads have counted themselves but may not be asleep yet.
         thread::sleep(Duration::from_millis(2));
         Self { left }
     }
@@ -183,17 +183,17 @@ impl Threads {
     }
 }
 
-/// The system's share is nearly all of it.
+/// The operating system takes most of this time.
 #[divan::bench(args = [1, 10, 100, 1000], sample_count = 20, sample_size = 1)]
 fn threads(bencher: Bencher, count: usize) {
     bencher
         .counter(ItemsCount::new(count))
         .with_inputs(|| {
-            let (shared, attempt) = flight();
+            let (shared, attempt) = in_flight();
             (attempt, Threads::waiting(count, &shared))
         })
         .bench_local_values(|(attempt, threads)| {
-            land(attempt);
+            finish(attempt);
             threads.served();
         });
 }

@@ -1,5 +1,5 @@
-//! `build()` for an https endpoint that the platform's CAs vouch for, beside an HTTP client that
-//! has no TLS compiled in; and whether it reads a file.
+//! Measures `build()` for an https endpoint with the platform's trust, next to an HTTP client
+//! without TLS, and counts the files that it opens.
 
 use std::env;
 use std::fs;
@@ -12,10 +12,11 @@ use meshconnect_auth::{Client, Credentials, blocking};
 use crate::programs;
 use crate::rounds::{Row, measure};
 
-/// How many a child constructs: what is reported of them is the first, and their median.
+/// The number of constructions in a child process, which reports the first one and the median.
 const CONSTRUCTIONS: &str = "200";
 
-/// Paths that do not exist; that they are looked up can be seen in a trace of system calls.
+/// Paths that do not exist. Accesses to them mark the start and the end of `build()` in a trace of
+/// system calls.
 const MARKERS: [&str; 2] = ["/marker-before-build", "/marker-after-build"];
 
 pub fn table(rounds: usize) {
@@ -23,7 +24,7 @@ pub fn table(rounds: usize) {
     let plain = programs::build("plain");
     let own = env::current_exe().unwrap();
     println!("| which | row | median | middle half | ours / bare |\n|---|---|--:|--:|--:|");
-    // A child of this very program: see `child`.
+    // The commands start this program as a child; see `child`.
     let commands = [
         ("meshconnect-auth", &own, ["construct", "async"]),
         ("reqwest without TLS", &plain, ["reqwest", CONSTRUCTIONS]),
@@ -71,10 +72,10 @@ pub fn table(rounds: usize) {
     println!();
 }
 
-/// What the children of `table` do.
+/// Runs in the children of `table`.
 pub fn child(which: &str) {
     let credentials = || Credentials::new("id", "secret").unwrap();
-    // Credentials are what the caller has; the settings are part of the construction.
+    // The credentials exist before the construction. The settings are part of it.
     let construct: &dyn Fn(Credentials) = match which {
         "async" => &|it| drop(black_box(Client::builder(it).build().unwrap())),
         _ => &|it| drop(black_box(blocking::Client::builder(it).build().unwrap())),
@@ -92,7 +93,7 @@ pub fn child(which: &str) {
     println!("{first} {}", times[times.len() / 2]);
 }
 
-/// What the children of `files_opened` do.
+/// Runs in the children of `files_opened`.
 pub fn traced(which: &str) {
     let credentials = Credentials::new("id", "secret").unwrap();
     let _ = fs::metadata(MARKERS[0]);
@@ -106,11 +107,12 @@ pub fn traced(which: &str) {
     let _ = fs::metadata(MARKERS[1]);
 }
 
-/// How many files the first `build()` of a process opened.
+/// Returns the number of files that the first `build()` of a process opens, or `None` without
+/// strace.
 fn files_opened(which: &str) -> Option<usize> {
     let own = env::current_exe().unwrap();
     let mut strace = programs::clean(Path::new("strace"));
-    // A file is not only opened by path: all calls that take one are looked at.
+    // Traces all calls that take a path or a file handle.
     strace.args(["-f", "-e", "trace=%file,open_by_handle_at"]);
     let output = strace.arg(own).args(["traced", which]).output().ok()?;
     let trace = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,4 @@
-//! From a client, new or used, to another token, beside the bare HTTP client.
+//! Measures a token exchange with a new and with a used client, next to the plain HTTP client.
 
 use std::env;
 use std::fs;
@@ -28,8 +28,8 @@ pub fn table(rounds: usize) {
     println!();
 }
 
-/// Where the platform's CAs are is told by a variable, and a process's variables are set before it
-/// starts: this very program goes on as [`child`].
+/// Starts this program again as [`child`], because a variable names the platform's CAs and must be
+/// set before a process starts.
 fn trusting_platform(rounds: usize, platform: &str) {
     let file = CaFile::new("platform.pem");
     fs::write(&file.0, platform).unwrap();
@@ -39,10 +39,10 @@ fn trusting_platform(rounds: usize, platform: &str) {
     assert!(child.status().unwrap().success());
 }
 
-/// The variable by which both verifiers find the platform's CAs.
+/// The variable that names the platform's CAs for both verifiers.
 const CA_FILE: &str = "SSL_CERT_FILE";
 
-/// What the child of `table` does: a CA of its own becomes one of the platform's.
+/// Runs in the child of `table`, after adding a CA to the platform's.
 pub fn child(rounds: usize) {
     let ca = Ca::new();
     let path = env::var_os(CA_FILE).map(PathBuf::from).unwrap();
@@ -76,12 +76,12 @@ fn rows(name: &str, server: &Server, ca: Option<&[u8]>, rounds: usize) {
     }
 }
 
-/// Which of tokio's runtimes.
+/// The kind of tokio runtime.
 #[derive(Clone, Copy)]
 enum Threads {
-    /// The one that is entered for the call.
+    /// A current-thread runtime that is entered for each call.
     One,
-    /// As services have them, where whoever calls is a task.
+    /// A multi-threaded runtime, as in services, where the caller is a task.
     Many,
 }
 
@@ -94,7 +94,7 @@ impl Threads {
         builder.enable_all().build().unwrap()
     }
 
-    /// What a call comes to, and when it came.
+    /// Returns the result of a call and the time of its completion.
     fn run<T>(
         self,
         runtime: &Runtime,
@@ -111,7 +111,8 @@ impl Threads {
     }
 }
 
-/// Builds a client of this type; the two builders have the same names.
+/// Builds a client of the given type. A macro, because the builders share method names but no
+/// trait.
 macro_rules! client {
     ($client:ty, $url:expr, $ca:expr) => {{
         let builder = <$client>::builder(Credentials::new("id", "secret").unwrap())
@@ -124,9 +125,9 @@ macro_rules! client {
     }};
 }
 
-/// Only two rows in turn: among more, each would always follow the same other, and pay for what
-/// that leaves behind. For the same reason each has a runtime of its own, and goes on after its
-/// time is taken until the server is done with it too.
+/// Returns a pair of rows. With more than two rows, each would always follow the same other row and
+/// pay for its leftovers. For the same reason each row has its own runtime and waits, outside of
+/// its time, until the server is idle.
 fn asynchronous<'a>(
     server: &'a Server,
     ca: Option<&'a [u8]>,
@@ -134,7 +135,7 @@ fn asynchronous<'a>(
     threads: Threads,
 ) -> [Row<'a>; 2] {
     let [ours, bare] = [(); 2].map(|()| Rc::new(threads.runtime()));
-    let [our_rest, bare_rest] = [&ours, &bare].map(|runtime| {
+    let [our_wait, bare_wait] = [&ours, &bare].map(|runtime| {
         let runtime = Rc::clone(runtime);
         move || {
             runtime.block_on(async {
@@ -156,7 +157,7 @@ fn asynchronous<'a>(
     [
         Row::new(
             our_name,
-            turns(
+            timed(
                 cold,
                 move || client!(Client, url, ca),
                 move |client: &Client| {
@@ -166,12 +167,12 @@ fn asynchronous<'a>(
                     assert_eq!(token.id_token(), TOKEN);
                     end
                 },
-                our_rest,
+                our_wait,
             ),
         ),
         Row::new(
             bare_name,
-            turns(
+            timed(
                 cold,
                 move || bare_reqwest::client(https, ca).unwrap(),
                 move |client| {
@@ -181,7 +182,7 @@ fn asynchronous<'a>(
                     assert_eq!(token.unwrap(), TOKEN);
                     end
                 },
-                bare_rest,
+                bare_wait,
             ),
         ),
     ]
@@ -190,7 +191,7 @@ fn asynchronous<'a>(
 fn blocking<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a>; 2] {
     let url = &server.url;
     let https = url.starts_with("https:");
-    let rest = || {
+    let wait_for_idle_server = || {
         while server.is_busy() {
             thread::sleep(Duration::from_micros(50));
         }
@@ -198,38 +199,38 @@ fn blocking<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a
     [
         Row::new(
             "meshconnect-auth, blocking",
-            turns(
+            timed(
                 cold,
                 move || client!(blocking::Client, url, ca),
                 |client: &blocking::Client| {
                     assert_eq!(client.refresh().unwrap().id_token(), TOKEN);
                     Instant::now()
                 },
-                rest,
+                wait_for_idle_server,
             ),
         ),
         Row::new(
             "ureq",
-            turns(
+            timed(
                 cold,
                 move || bare_ureq::agent(https, ca),
                 move |agent| {
                     assert_eq!(bare_ureq::token(agent, url).unwrap(), TOKEN);
                     Instant::now()
                 },
-                rest,
+                wait_for_idle_server,
             ),
         ),
     ]
 }
 
-/// Cold: a new client each time, and its making counts. Warm: the same client each time. An
-/// exchange tells when it was over.
-fn turns<'a, C: 'a>(
+/// Cold creates a new client for each exchange and measures its construction. Warm reuses the
+/// client. An exchange returns the time of its completion.
+fn timed<'a, C: 'a>(
     cold: bool,
     make: impl Fn() -> C + 'a,
     exchange: impl Fn(&C) -> Instant + 'a,
-    rest: impl Fn() + 'a,
+    wait_for_idle_server: impl Fn() + 'a,
 ) -> impl FnMut() -> Duration + 'a {
     let mut kept = None;
     move || {
@@ -238,7 +239,7 @@ fn turns<'a, C: 'a>(
         }
         let start = Instant::now();
         let end = exchange(kept.get_or_insert_with(&make));
-        rest();
+        wait_for_idle_server();
         end - start
     }
 }

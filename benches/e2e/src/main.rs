@@ -1,4 +1,5 @@
-//! Prints the tables: `exchange`, `construction`, `process`, `weight`, or all of them. See README.md.
+//! Prints the tables `exchange`, `construction`, `process` and `weight`, or one of them. See
+//! README.md.
 
 mod construction;
 mod exchange;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         (["construction"] | ["construction", _], _, Some(rounds)) => construction::table(rounds),
         (["process"] | ["process", _], _, Some(rounds)) => process::table(rounds),
         (["weight"], ..) => weight::table(),
-        // A child of `exchange`, and those of `construction`.
+        // The child processes of `exchange` and `construction`.
         (["exchange-child", _], Some(rounds), _) => exchange::child(rounds),
         (["construct", which], ..) => construction::child(which),
         (["traced", which], ..) => construction::traced(which),

@@ -1,4 +1,4 @@
-//! From the start of a process to a token on its standard output, and its end.
+//! Measures from the start of a process to its exit with a token on its standard output.
 
 use std::path::Path;
 use std::process::Command;
@@ -72,7 +72,7 @@ pub fn table(rounds: usize) {
         }
     }
     if !curl {
-        println!("\ncurl: skipped, it is not there");
+        println!("\ncurl: skipped, not installed");
     }
     if many.is_none() {
         println!("\nthe platform's CAs: skipped, there is no bundle");

@@ -1,20 +1,21 @@
-//! The small programs beside this one, each built on its own so that no other's features get in.
+//! The small programs of this workspace, each built separately so that Cargo does not unify their
+//! features.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// This package's directory.
+/// The directory of this package.
 pub const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Cargo, in this package's directory, silent but for errors.
+/// Returns a Cargo command in this package's directory.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(HERE).stdin(Stdio::null());
     cargo
 }
 
-/// Builds a program in a profile into a directory; gives its path.
+/// Builds a program with a profile into a directory, and returns its path.
 pub fn build_in(target: &Path, profile: &str, program: &str) -> PathBuf {
     let mut cargo = cargo();
     cargo.args([
@@ -34,18 +35,18 @@ pub fn build_in(target: &Path, profile: &str, program: &str) -> PathBuf {
     target.join(profile).join(program)
 }
 
-/// Builds a program as this one was built.
+/// Builds a program with the `release` profile.
 pub fn build(program: &str) -> PathBuf {
     build_in(&target(), "release", program)
 }
 
-/// Where this program was built.
+/// Returns the target directory of this program.
 pub fn target() -> PathBuf {
     let own = env::current_exe().unwrap();
     own.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// A command with nothing in its environment that could attempt it elsewhere, such as a proxy.
+/// Returns a command without environment variables such as proxies, except `PATH`.
 pub fn clean(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null());

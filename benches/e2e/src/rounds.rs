@@ -1,8 +1,8 @@
-//! Rows measured in turn, and what their rounds come to.
+//! Measures rows in turn, with statistics over their rounds.
 
 use std::time::Duration;
 
-/// One row: its name, and what gives the time that one call of it took.
+/// A row: its name, and a call that returns its duration.
 pub struct Row<'a> {
     pub name: &'static str,
     pub call: Box<dyn FnMut() -> Duration + 'a>,
@@ -15,7 +15,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The times of one row, in order of size.
+/// The sorted times of a row.
 #[derive(Clone, Default)]
 pub struct Times(Vec<Duration>);
 
@@ -29,7 +29,7 @@ impl Times {
         self.0[(last as f64 * part).round() as usize].as_secs_f64()
     }
 
-    /// The median, and between which two the middle half of the rounds lies.
+    /// Returns the median and the quartiles as table cells.
     pub fn cells(&self) -> String {
         let show = |part| show(self.part(part));
         format!("{} | {}–{}", show(0.5), show(0.25), show(0.75))
@@ -45,8 +45,8 @@ pub fn show(seconds: f64) -> String {
     }
 }
 
-/// Calls each row once a round, beginning with another each time; the first round is thrown away.
-/// The direction turns as well, so that no row always follows the same other.
+/// Calls each row once per round. The first row changes each round, and so does the direction after
+/// some rounds, so that no row always follows the same other row. The first round is discarded.
 pub fn measure(rows: &mut [Row<'_>], rounds: usize) -> Vec<Times> {
     let mut times = vec![Times::default(); rows.len()];
     for round in 0..=rounds {

@@ -1,4 +1,4 @@
-//! A token endpoint on loopback, over http or https, that keeps connections alive.
+//! A token endpoint on loopback over http or https with persistent connections.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,10 +13,10 @@ use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A JWT of a usual size. Its last part is no signature, only as long as one.
+/// A JWT of typical size. Its last part only has the length of a signature.
 pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMTExMTExMS0yMjIyLTMzMzMtNDQ0NC01NTU1NTU1NTU1NTUiLCJpc3MiOiJodHRwczovL2FkbWluLWFwaS5tZXNoY29ubmVjdC5jb20iLCJpYXQiOjE4MDAwMDAwMDAsImV4cCI6MTgwMDAwMzYwMH0.bm90IGEgc2lnbmF0dXJlLCBvbmx5IGFzIGxvbmcgYXM";
 
-/// A CA made at each start, and a certificate of it for 127.0.0.1.
+/// A CA that is generated at each start, with a certificate for 127.0.0.1.
 pub struct Ca {
     pub der: Vec<u8>,
     pem: String,
@@ -26,7 +26,7 @@ pub struct Ca {
 impl Ca {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // OpenSSL takes a certificate whose issuer has its own name for self-signed.
+        // OpenSSL treats a certificate with equal issuer and subject as self-signed.
         params.distinguished_name.push(DnType::CommonName, "CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -53,26 +53,26 @@ impl Ca {
         }
     }
 
-    /// Writes a file with this CA's certificate, behind `others` in PEM.
+    /// Writes a PEM file with `others` and this CA's certificate.
     pub fn write(&self, path: &Path, others: &str) {
         fs::write(path, format!("{others}\n{}", self.pem)).unwrap();
     }
 }
 
-/// Where Linux distributions keep the CAs that the platform trusts.
+/// The paths at which Linux distributions store the CAs that the platform trusts.
 const BUNDLES: [&str; 2] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
 ];
 
-/// The CAs that the platform trusts, in PEM, if they are where they are looked for.
+/// Returns the CAs that the platform trusts in PEM, if a bundle exists.
 pub fn platform() -> Option<String> {
     BUNDLES
         .iter()
         .find_map(|path| fs::read_to_string(path).ok())
 }
 
-/// Where a file for CAs can be written. Removed when it is dropped.
+/// The path of a temporary CA file, which is removed on drop.
 pub struct CaFile(pub PathBuf);
 
 impl CaFile {
@@ -88,24 +88,25 @@ impl Drop for CaFile {
     }
 }
 
-/// A server that goes on to the end of the process.
+/// A server that runs until the process ends.
 pub struct Server {
-    /// Its base URL.
+    /// The base URL.
     pub url: String,
     open: Arc<AtomicUsize>,
 }
 
 impl Server {
+    /// Starts a server without TLS.
     pub fn http() -> Self {
         Self::start("http", None)
     }
 
-    /// The same over TLS.
+    /// Starts a server over TLS.
     pub fn https(ca: &Ca) -> Self {
         Self::start("https", Some(Arc::clone(&ca.tls)))
     }
 
-    /// Whether somebody is connected whom it still serves.
+    /// Returns whether a connection is open.
     pub fn is_busy(&self) -> bool {
         self.open.load(Ordering::SeqCst) > 0
     }
@@ -119,7 +120,7 @@ impl Server {
             for stream in listener.incoming().flatten() {
                 let (tls, count) = (tls.clone(), Arc::clone(&count));
                 count.fetch_add(1, Ordering::SeqCst);
-                // What fails here is seen by the client, whose exchange then fails.
+                // The client notices a failure here, and its exchange fails.
                 thread::spawn(move || {
                     let _ = answer(&stream, tls);
                     drop(stream);
@@ -143,7 +144,7 @@ fn answer(stream: &TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<()> 
     }
 }
 
-/// Read and written in turn, by one thread.
+/// A stream that one thread reads and writes in turn.
 struct Shared<S>(std::cell::RefCell<S>);
 
 impl<S: Read> Read for &Shared<S> {
@@ -162,8 +163,8 @@ impl<S: Write> Write for &Shared<S> {
     }
 }
 
-/// Answers requests until the client has had enough: those for `/oauth` as of OAuth 2.0, all
-/// others by this project's contract.
+/// Responds to requests until the client closes the connection. Requests for `/oauth` get an OAuth
+/// 2.0 response, all others one of this project's contract.
 fn serve(reader: impl Read, mut writer: impl Write) -> io::Result<()> {
     let mut reader = BufReader::new(reader);
     loop {

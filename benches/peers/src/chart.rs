@@ -1,4 +1,4 @@
-//! The hit as a picture: how many times as long as ours each takes.
+//! Draws the hit as an SVG chart: the time of each candidate as a multiple of ours.
 
 use std::fmt::{self, Write};
 
@@ -9,14 +9,14 @@ const TOP: usize = 64;
 const LEFT: f64 = 400.0;
 const WIDTH: f64 = 480.0;
 
-/// One bar.
+/// A bar of the chart.
 pub struct Bar<'a> {
     pub name: &'a str,
     pub kind: Kind,
     pub times_ours: f64,
 }
 
-/// Horizontal bars from a common zero, in the order given.
+/// Draws horizontal bars in the given order.
 pub fn svg(bars: &[Bar<'_>]) -> Result<String, fmt::Error> {
     let longest = bars.iter().map(|bar| bar.times_ours).fold(1.0, f64::max);
     let height = TOP + ROW * bars.len() + 16;

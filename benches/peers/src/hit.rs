@@ -1,4 +1,4 @@
-//! Measures the hit, from one thread and from two at once.
+//! Measures the hit from one thread and from two threads at once.
 
 use std::fmt::{self, Write};
 use std::hint;
@@ -13,7 +13,7 @@ use crate::candidates::{self, Candidate, Kind};
 use crate::chart::{self, Bar};
 use crate::rounds::Rounds;
 
-/// A current-thread runtime with all its drivers.
+/// Returns a current-thread runtime with all drivers.
 pub fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
@@ -24,8 +24,8 @@ struct Row {
     two: Rounds,
 }
 
-/// Measures all candidates in turn, so many times over, with so many calls at a time, and gives
-/// back a table, and a chart as SVG.
+/// Measures all candidates over `rounds` rounds of `calls` calls, and returns a table and an SVG
+/// chart.
 pub fn measure(rounds: usize, calls: u32) -> (String, String) {
     let (first, second) = (runtime(), runtime());
     let mut rows: Vec<Row> = candidates::all(&first)
@@ -36,8 +36,8 @@ pub fn measure(rounds: usize, calls: u32) -> (String, String) {
             two: Rounds::default(),
         })
         .collect();
-    // One round for nobody, which warms up. Each round has an order of its own, so that nobody
-    // always pays for what the same other leaves behind.
+    // The first round is a warm-up. The order changes each round, so that no row always follows the
+    // same other row.
     for round in 0..=rounds {
         fastrand::shuffle(&mut rows);
         for row in &mut rows {
@@ -74,12 +74,13 @@ fn per_call(time: Duration, calls: u32) -> f64 {
     time.as_secs_f64() * 1e9 / f64::from(calls)
 }
 
-/// The mean of two rounds in two threads, each with a runtime of its own. They begin together, and
-/// whoever is done first goes on until the other is, so that neither is ever alone.
+/// Returns the mean time of two rounds in two threads, each with its own runtime. Both start
+/// together, and the first to finish continues until the other is done, so that they always
+/// overlap.
 fn at_once(candidate: &Candidate, first: &Runtime, second: &Runtime, calls: u32) -> Duration {
     let (arrived, done) = (AtomicU32::new(0), AtomicU32::new(0));
     let measure = |runtime| {
-        // Sleeping threads would wake up too far apart for a round of a millisecond.
+        // Threads that sleep would wake too far apart for a round of a millisecond.
         arrived.fetch_add(1, Ordering::SeqCst);
         while arrived.load(Ordering::SeqCst) < 2 {
             hint::spin_loop();

@@ -1,5 +1,5 @@
-//! The key of a service account, for the peers that sign their requests: made anew at each start,
-//! so that none stands in the repository.
+//! The key of a service account, for the peers that sign their requests. It is generated at each
+//! start, so that the repository contains no private key.
 
 use std::sync::LazyLock;
 
@@ -7,10 +7,10 @@ use rsa::PrivateKey;
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Value, json};
 
-/// What a file of Google's for a service account holds.
+/// Returns the content of a Google service account file.
 pub fn service_account(token_uri: &str) -> Value {
     static KEY: LazyLock<String> = LazyLock::new(|| {
-        // The smallest size that `ring` signs with.
+        // The smallest size that `ring` accepts for signing.
         let key = PrivateKey::new(&mut getrandom::SysRng, 2048).unwrap();
         key.to_pkcs8_pem(LineEnding::LF).unwrap().to_string()
     });

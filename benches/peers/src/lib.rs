@@ -1,7 +1,8 @@
-//! A cached token as a ready header: this project's clients beside what a user would pick instead.
+//! Benchmarks of obtaining an authorization header from a cached token: this project's clients and
+//! their alternatives.
 //!
-//! See README.md. The binary prints the tables; `tests/smoke.rs` checks that everything that is
-//! measured gives the right header without a second request.
+//! See README.md. The binary prints the tables. `tests/smoke.rs` checks that each candidate returns
+//! the right header without a second request.
 
 pub mod candidates;
 mod chart;
@@ -12,9 +13,9 @@ mod rounds;
 pub mod stub;
 mod versions;
 
-/// The row that all others are compared with.
+/// The row that the others are compared with.
 pub const OURS: &str = "meshconnect-auth";
 
-/// The token of every stub and every cache: a JWT of a usual size. Its last part is no signature,
-/// only as long as one.
+/// The token of every stub and cache: a JWT of typical size. Its last part only has the length of a
+/// signature.
 pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMTExMTExMS0yMjIyLTMzMzMtNDQ0NC01NTU1NTU1NTU1NTUiLCJpc3MiOiJodHRwczovL2FkbWluLWFwaS5tZXNoY29ubmVjdC5jb20iLCJpYXQiOjE4MDAwMDAwMDAsImV4cCI6MTgwMDAwMzYwMH0.bm90IGEgc2lnbmF0dXJlLCBvbmx5IGFzIGxvbmcgYXM";

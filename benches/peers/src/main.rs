@@ -1,5 +1,5 @@
-//! Prints the tables: `hit [rounds] [calls]`, `parse [rounds]`, or nothing for both. Then the hit is
-//! also drawn, to `hit.svg` beside this package.
+//! Prints the tables: `hit [rounds] [calls]`, `parse [rounds]`, or both without arguments. Without
+//! arguments it also draws `hit.svg` next to this package.
 
 use std::env;
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use meshconnect_auth_peers::{hit, parse};
 
-/// The picture that goes with the table, and that BENCHMARKS.md shows.
+/// The chart that BENCHMARKS.md shows.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../hit.svg");
 
 fn main() -> ExitCode {
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         println!("## A hit: {rounds} rounds of {calls} calls\n");
         let (table, chart) = hit::measure(rounds, calls);
         println!("{table}");
-        // A table by itself is a trial; the picture belongs to the tables of BENCHMARKS.md.
+        // A single table is a trial run. The chart belongs to the tables of BENCHMARKS.md.
         if mode.is_empty() {
             match fs::write(CHART, chart) {
                 Ok(()) => eprintln!("drawn in {CHART}"),

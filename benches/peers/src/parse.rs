@@ -1,4 +1,4 @@
-//! Measures the way from the bytes of an answer to a token.
+//! Measures parsing a response into a token.
 
 use std::fmt::{self, Write};
 use std::hint::black_box;
@@ -15,59 +15,60 @@ use serde_json::Value;
 use crate::TOKEN;
 use crate::rounds::Rounds;
 
-/// When the request was sent: half a minute after the token's own `iat`.
+/// The time of the request: half a minute after the token's `iat`.
 const SENT: Moment = Moment {
     mono: Duration::from_secs(1000),
     wall: Duration::from_secs(1_800_000_030),
 };
 
-/// Ten years, as the client has it.
+/// The client's cap of ten years.
 const LONGEST_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
 
-/// An answer, and how many of it are read in one round.
+/// A response, and how often it is parsed in one round.
 pub struct Case {
     pub name: &'static str,
     pub body: Vec<u8>,
     pub calls: usize,
 }
 
-/// An answer as a server writes it, and two that are as bad as one of 64 KiB can be.
+/// Returns a typical response and two worst cases of 64 KiB.
 pub fn cases() -> [Case; 3] {
     [
         Case {
-            name: "a token's answer",
-            body: answer(""),
+            name: "a token's response",
+            body: response_body(""),
             calls: 2000,
         },
         Case {
-            name: "arrays, 100 deep, in a field that is skipped",
+            name: "arrays, 100 deep, in an unknown field",
             body: deep("[", "", "]"),
             calls: 20,
         },
         Case {
-            name: "objects, 100 deep, in a field that is skipped",
+            name: "objects, 100 deep, in an unknown field",
             body: deep(r#"{"a":"#, "0", "}"),
             calls: 20,
         },
     ]
 }
 
-fn answer(first: &str) -> Vec<u8> {
+fn response_body(first: &str) -> Vec<u8> {
     format!(
         r#"{{{first}"content":{{"id_token":"{TOKEN}","expires_in":3600,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
     )
     .into_bytes()
 }
 
-/// Fills 64 KiB with values that are nested 100 deep, the array around them included.
+/// Returns a response of 64 KiB with an unknown field of values nested 100 deep, including the
+/// outer array.
 fn deep(open: &str, core: &str, close: &str) -> Vec<u8> {
     let one = format!("{}{core}{}", open.repeat(99), close.repeat(99));
-    let room = 64 * 1024 - answer(r#""details":[],"#).len();
+    let room = 64 * 1024 - response_body(r#""details":[],"#).len();
     let all = vec![one.as_str(); (room + 1) / (one.len() + 1)];
-    answer(&format!(r#""details":[{}],"#, all.join(",")))
+    response_body(&format!(r#""details":[{}],"#, all.join(",")))
 }
 
-/// The response as an HTTP client hands it on, whole and in memory.
+/// Returns a response in memory.
 pub fn response(body: &[u8]) -> Response<Vec<u8>> {
     Response::builder()
         .header(CONTENT_TYPE, "application/json; charset=utf-8")
@@ -76,13 +77,13 @@ pub fn response(body: &[u8]) -> Response<Vec<u8>> {
         .unwrap()
 }
 
-/// What every client needs once.
+/// Returns the exchange that parses the responses.
 pub fn exchange() -> Exchange {
     let credentials = Credentials::new("id", "secret").unwrap();
     Exchange::new(Endpoint::default(), credentials)
 }
 
-/// This project's way.
+/// Parses a response with this project.
 pub fn ours(exchange: &Exchange, response: Response<Vec<u8>>) -> Token {
     exchange.parse(response, SENT).unwrap().into_token(SENT)
 }
@@ -100,8 +101,7 @@ struct BareContent<'a> {
     expires_in: u64,
 }
 
-/// The floor: what serde needs for a typed struct that borrows all of its text. Nothing is
-/// checked, and no token is kept.
+/// The floor: serde into a typed struct of borrowed text, without checks and without a token.
 pub fn bare(response: &Response<Vec<u8>>) -> (usize, u64) {
     let bare: Bare<'_> = serde_json::from_slice(response.body()).unwrap();
     (
@@ -110,8 +110,8 @@ pub fn bare(response: &Response<Vec<u8>>) -> (usize, u64) {
     )
 }
 
-/// Through `serde_json::Value`, with the checks of [`ours`] done by hand. What it leaves out: it
-/// wipes nothing, and says nothing of what was wrong.
+/// Parses a response through `serde_json::Value` with the checks of [`ours`]. It wipes nothing and
+/// reports no reason for an error.
 pub fn by_value(response: Response<Vec<u8>>) -> Option<(HeaderValue, SystemTime)> {
     let (head, body) = response.into_parts();
     let value: Value = serde_json::from_slice(&body).ok()?;
@@ -125,12 +125,12 @@ pub fn by_value(response: Response<Vec<u8>>) -> Option<(HeaderValue, SystemTime)
     if letters.is_empty() || !letters.bytes().all(good) {
         return None;
     }
-    let told = match content.get("expires_in") {
+    let expires_in = match content.get("expires_in") {
         None | Some(Value::Null) => None,
         Some(Value::String(digits)) => Some(digits.parse().ok()?),
         Some(number) => Some(number.as_i64()?),
     };
-    if told.is_some_and(|seconds| seconds <= 0) {
+    if expires_in.is_some_and(|seconds| seconds <= 0) {
         return None;
     }
     let (expires, issued) = claims(id_token).unwrap_or_default();
@@ -140,8 +140,8 @@ pub fn by_value(response: Response<Vec<u8>>) -> Option<(HeaderValue, SystemTime)
         let date = date.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
         Some(expires - i64::try_from(date).ok()?)
     });
-    let seconds = match (told, left) {
-        (Some(told), Some(left)) => told.min(left),
+    let seconds = match (expires_in, left) {
+        (Some(expires_in), Some(left)) => expires_in.min(left),
         (Some(seconds), None) | (None, Some(seconds)) => seconds,
         (None, None) => expires.zip(issued).map_or(300, |(end, begin)| end - begin),
     };
@@ -152,7 +152,7 @@ pub fn by_value(response: Response<Vec<u8>>) -> Option<(HeaderValue, SystemTime)
     Some((header, SystemTime::UNIX_EPOCH + SENT.wall + lifetime))
 }
 
-/// `exp` and `iat` of a JWT.
+/// Returns `exp` and `iat` of a JWT.
 fn claims(id_token: &str) -> Option<(Option<i64>, Option<i64>)> {
     let mut parts = id_token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
@@ -165,7 +165,7 @@ fn claims(id_token: &str) -> Option<(Option<i64>, Option<i64>)> {
     Some((number("exp"), number("iat")))
 }
 
-/// Responses that are made before the clock starts.
+/// Responses that are built before the clock starts.
 struct Batch(Vec<Response<Vec<u8>>>);
 
 impl Batch {
@@ -183,13 +183,13 @@ struct Row {
 
 const OURS: &str = "`Exchange::parse` and `into_token`";
 
-/// Measures all ways through all cases in turn, so many times over, and gives back a table.
+/// Measures all parsers on all responses over `rounds` rounds, and returns a table.
 pub fn table(rounds: usize) -> String {
     let cases = cases();
     let mut rows = Vec::new();
     for case in 0..cases.len() {
         let exchange = exchange();
-        let mut way = |name, read| {
+        let mut row = |name, read| {
             let rounds = Rounds::default();
             rows.push(Row {
                 case,
@@ -198,14 +198,14 @@ pub fn table(rounds: usize) -> String {
                 rounds,
             });
         };
-        way(
+        row(
             "`serde_json` into a bare struct",
             timed(|response| bare(&response)),
         );
-        way(OURS, timed(move |response| ours(&exchange, response)));
-        way("`serde_json::Value`, checked by hand", timed(by_value));
+        row(OURS, timed(move |response| ours(&exchange, response)));
+        row("`serde_json::Value`, checked by hand", timed(by_value));
     }
-    // As in the other table: the first round is for nobody, and each has an order of its own.
+    // As in the other table, the first round is a warm-up and the order changes each round.
     let mut order: Vec<usize> = (0..rows.len()).collect();
     for round in 0..=rounds {
         fastrand::shuffle(&mut order);
@@ -213,7 +213,7 @@ pub fn table(rounds: usize) -> String {
             let row = &mut rows[*index];
             let case = &cases[row.case];
             let mut time = Duration::ZERO;
-            // Few at a time, so that most of them are still in a cache when their turn comes.
+            // Small batches keep most responses in the CPU caches.
             let batch = case.calls.min(100);
             for _ in 0..case.calls / batch {
                 time += (row.read)(Batch::of(&case.body, batch));
@@ -227,7 +227,7 @@ pub fn table(rounds: usize) -> String {
     print(&cases, &rows).unwrap()
 }
 
-/// Each response is dropped within the time; making it is not in there.
+/// Measures parsing and dropping each response, not building it.
 fn timed<T: 'static>(
     read: impl Fn(Response<Vec<u8>>) -> T + 'static,
 ) -> Box<dyn Fn(Batch) -> Duration> {

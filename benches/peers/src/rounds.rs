@@ -1,6 +1,6 @@
-//! What the figures of many rounds come to.
+//! Statistics over rounds.
 
-/// The nanoseconds that one call took in each round.
+/// The nanoseconds per call in each round.
 #[derive(Clone, Debug, Default)]
 pub struct Rounds(Vec<f64>);
 
@@ -13,13 +13,13 @@ impl Rounds {
         self.part(0.5)
     }
 
-    /// Between which two figures the middle half of the rounds lies.
+    /// Returns the quartiles around the middle half of the rounds.
     pub fn middle_half(&self) -> (f64, f64) {
         (self.part(0.25), self.part(0.75))
     }
 
-    /// How many times as long as `other` it took, in the same round each: a machine that is slow for
-    /// a while is slow for both.
+    /// Returns the median ratio to `other`, taken per round, because a slow phase of the machine
+    /// affects both.
     pub fn times(&self, other: &Self) -> f64 {
         let ratios = self.0.iter().zip(&other.0).map(|(own, other)| own / other);
         Self(ratios.collect()).median()

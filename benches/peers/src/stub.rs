@@ -1,4 +1,4 @@
-//! A token endpoint on loopback that answers every request alike, and counts them.
+//! A token endpoint on loopback that sends the same response to every request, and counts them.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use crate::TOKEN;
 
-/// Longer than any run, so that no candidate begins to refresh while it is measured.
+/// Longer than any run, so that no candidate refreshes while it is measured.
 pub const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// A server on a thread of its own, which goes on to the end of the process.
+/// A server on its own thread, which runs until the process ends.
 pub struct Stub {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
 }
 
 impl Stub {
-    /// One that speaks this project's contract.
+    /// Starts a stub of this project's contract.
     pub fn mesh() -> Self {
         Self::start(format!(
             r#"{{"content":{{"id_token":"{TOKEN}","expires_in":{},"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#,
@@ -27,7 +27,7 @@ impl Stub {
         ))
     }
 
-    /// One that speaks OAuth 2.0 (RFC 6749 §5.1), which all peers do.
+    /// Starts a stub of OAuth 2.0 (RFC 6749 §5.1), which all peers use.
     pub fn oauth() -> Self {
         Self::start(format!(
             r#"{{"access_token":"{TOKEN}","token_type":"Bearer","expires_in":{}}}"#,
@@ -42,26 +42,26 @@ impl Stub {
         let seen = Arc::clone(&requests);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // What fails here is seen by the candidate, whose priming then fails.
-                let _ = answer(stream, &body, &seen);
+                // The candidate notices a failure here when it requests its token.
+                let _ = respond(stream, &body, &seen);
             }
         });
         Self { address, requests }
     }
 
-    /// The base URL, without a slash at its end.
+    /// Returns the base URL without a trailing slash.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many requests were seen so far.
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// Sends a request and gives back the body of its answer: the HTTP client of those peers that
-    /// bring none.
-    pub fn ask(address: SocketAddr, body: &[u8]) -> io::Result<Vec<u8>> {
+    /// Sends a request and returns the body of the response. The HTTP client of peers that bring
+    /// none.
+    pub fn request_token(address: SocketAddr, body: &[u8]) -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(address)?;
         let length = body.len();
         write!(
@@ -69,20 +69,20 @@ impl Stub {
             "POST /token HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\r\n"
         )?;
         stream.write_all(body)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-        Ok(answer.split_off(end.ok_or(io::ErrorKind::UnexpectedEof)? + 4))
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response)?;
+        let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        Ok(response.split_off(end.ok_or(io::ErrorKind::UnexpectedEof)? + 4))
     }
 
-    /// Where it listens.
+    /// Returns the address of the stub.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// Reads one request whole, answers it and closes the connection.
-fn answer(stream: TcpStream, body: &str, seen: &AtomicUsize) -> io::Result<()> {
+/// Reads one request, sends the response and closes the connection.
+fn respond(stream: TcpStream, body: &str, seen: &AtomicUsize) -> io::Result<()> {
     let mut reader = BufReader::new(&stream);
     let mut length = 0;
     let mut line = String::new();

@@ -1,6 +1,6 @@
-//! Which version of a peer was measured.
+//! The versions of the peers.
 
-/// The name with the version that the lock file has of it.
+/// Returns the name with its version in the lock file.
 pub fn locked(name: &str) -> String {
     let lock = include_str!("../Cargo.lock");
     let entry = format!("name = \"{name}\"\nversion = \"");

@@ -1,4 +1,4 @@
-//! Everything that is measured gives the right answer, and a hit is a hit.
+//! Checks that every candidate returns the right result from its cache.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,20 +6,20 @@ use meshconnect_auth_peers::candidates::{self, Kind};
 use meshconnect_auth_peers::{OURS, TOKEN, hit, parse};
 
 #[test]
-fn each_candidate_gives_the_header_from_its_cache() {
+fn candidates_return_the_header_from_their_cache() {
     let (runtime, other) = (hit::runtime(), hit::runtime());
     let expected = format!("Bearer {TOKEN}");
     let all = candidates::all(&runtime);
     assert!(all.iter().any(|candidate| candidate.name == OURS));
     for candidate in &all {
         let name = &candidate.name;
-        let asks = matches!(candidate.kind, Kind::Ours | Kind::Peer);
-        let once = asks.then_some(1);
+        let sends_requests = matches!(candidate.kind, Kind::Ours | Kind::Peer);
+        let once = sends_requests.then_some(1);
         assert_eq!(candidate.requests(), once, "{name}, primed");
         for runtime in [&runtime, &other] {
             assert_eq!(candidate.header(runtime), expected, "{name}");
             candidate.round(runtime, 300);
-            // No fair comparison has one in it that waits.
+            // A candidate that waits would not be comparable.
             assert_ne!(candidate.ready_at_once(runtime), Some(false), "{name}");
         }
         assert_eq!(candidate.requests(), once, "{name}, after its hits");
@@ -27,12 +27,12 @@ fn each_candidate_gives_the_header_from_its_cache() {
 }
 
 #[test]
-fn each_way_to_a_token_ends_at_the_same() {
+fn parsers_agree() {
     let exchange = parse::exchange();
     for case in parse::cases() {
         let name = case.name;
         let token = parse::ours(&exchange, parse::response(&case.body));
-        // Half a minute of the JWT's hour was over, though `expires_in` says a whole one.
+        // `exp` leaves half a minute less than `expires_in`.
         let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_003_600);
         assert_eq!(token.header_value(), &format!("Bearer {TOKEN}"), "{name}");
         assert_eq!(token.expires_at(), end, "{name}");
@@ -44,7 +44,7 @@ fn each_way_to_a_token_ends_at_the_same() {
 }
 
 #[test]
-fn the_tables_have_a_row_for_each() {
+fn tables_have_a_row_for_each_candidate() {
     let (table, chart) = hit::measure(2, 100);
     println!("{table}");
     let candidates = candidates::all(&hit::runtime());

@@ -1,7 +1,7 @@
-//! Caches as people write them, and what no cache can do without.
+//! Hand-written caches, and the floor.
 //!
-//! All of them keep a token and the instant until which it is good, and look at that on each call,
-//! but for the floor. None of them can fetch: a token that is no longer good is a panic.
+//! All except the floor keep a token with its expiry and check it on each call. None can refresh:
+//! an expired token causes a panic.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -15,7 +15,7 @@ use super::{Candidate, Kind, bearer};
 use crate::TOKEN;
 use crate::stub::LIFETIME;
 
-/// One atomic load, to know that there is a token, and a clone of its header.
+/// An atomic load that checks for a token, and a clone of its header.
 pub(super) fn floor() -> Vec<Candidate> {
     let (usable, header) = (AtomicBool::new(true), prebuilt());
     vec![Candidate::blocking(
@@ -49,7 +49,7 @@ fn mutex_prebuilt() -> Candidate {
     })
 }
 
-/// What our snapshot is kept in: the shared part is taken out, as `token()` gives it to its caller.
+/// The type of our snapshot. The `Arc` is cloned, because `token()` returns it to the caller.
 fn rw_lock_prebuilt() -> Candidate {
     let cache = RwLock::new(Arc::new((prebuilt(), Instant::now() + LIFETIME)));
     Candidate::blocking(
@@ -63,7 +63,7 @@ fn rw_lock_prebuilt() -> Candidate {
     )
 }
 
-/// What it could be kept in instead.
+/// An alternative type for the snapshot.
 fn arc_swap_prebuilt() -> Candidate {
     let cache = ArcSwap::from_pointee((prebuilt(), Instant::now() + LIFETIME));
     Candidate::blocking(
@@ -108,7 +108,7 @@ fn tokio_watch() -> Candidate {
         "tokio `watch` of `(String, Instant)`",
         Kind::ByHand,
         move || {
-            // The sender, which would be a refreshing task's, lives as long as the receiver.
+            // Keeps the sender, which a refreshing task would own, alive as long as the receiver.
             let _ = &sender;
             fresh(&receiver.borrow())
         },
@@ -119,8 +119,8 @@ fn cached() -> (String, Instant) {
     (TOKEN.to_owned(), Instant::now() + LIFETIME)
 }
 
-/// The header of a token that is still good. It is made under the lock, which spares the clone of
-/// the `String` that many take out first.
+/// Returns the header of a token that has not expired. It is built under the lock, which avoids a
+/// clone of the `String`.
 fn fresh((token, until): &(String, Instant)) -> HeaderValue {
     assert!(Instant::now() < *until);
     bearer(token)

@@ -1,4 +1,4 @@
-//! Everything that hands out a cached token as a header, behind one face.
+//! The candidates: everything that returns a cached token as a header, behind one interface.
 
 mod by_hand;
 mod ours;
@@ -15,7 +15,7 @@ use tokio::task::unconstrained;
 
 use crate::stub::Stub;
 
-/// Whose a candidate is.
+/// The origin of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Ours,
@@ -25,7 +25,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As the table says it.
+    /// Returns the name of the kind in the table.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ours => "ours",
@@ -36,7 +36,7 @@ impl Kind {
     }
 }
 
-/// One way from "a header is needed now" to an owned `HeaderValue`, with its token cached.
+/// A way to obtain an owned `HeaderValue` from a cached token.
 pub struct Candidate {
     pub name: String,
     pub kind: Kind,
@@ -44,7 +44,7 @@ pub struct Candidate {
     hit: Box<dyn Hit>,
 }
 
-/// All of them, each primed with its first and only request.
+/// Returns all candidates, each with a token from its only request.
 pub fn all(runtime: &Runtime) -> Vec<Candidate> {
     let candidates = [
         by_hand::floor(),
@@ -60,7 +60,7 @@ pub fn all(runtime: &Runtime) -> Vec<Candidate> {
 }
 
 impl Candidate {
-    /// One that is called in place.
+    /// Creates a candidate that blocks.
     fn blocking(
         name: impl Into<String>,
         kind: Kind,
@@ -69,7 +69,7 @@ impl Candidate {
         Self::new(name.into(), kind, Box::new(Blocking(hit)))
     }
 
-    /// One that is awaited.
+    /// Creates a candidate that is awaited.
     fn awaited(
         name: impl Into<String>,
         kind: Kind,
@@ -87,42 +87,42 @@ impl Candidate {
         }
     }
 
-    /// Says which stub it asks.
-    fn asking(mut self, stub: Stub) -> Self {
+    /// Sets the stub that it requests its token from.
+    fn with_stub(mut self, stub: Stub) -> Self {
         self.stub = Some(stub);
         self
     }
 
-    /// How many requests it has sent; `None` where there is nobody to send one to.
+    /// Returns the number of requests sent, or `None` without a stub.
     pub fn requests(&self) -> Option<usize> {
         self.stub.as_ref().map(Stub::requests)
     }
 
-    /// One header.
+    /// Returns one header.
     pub fn header(&self, runtime: &Runtime) -> HeaderValue {
         self.hit.header(runtime)
     }
 
-    /// How long so many hits in a row take. The runtime is entered once, before the clock starts;
-    /// dropping each header is part of the time.
+    /// Returns the time of `calls` hits. The runtime is entered before the clock starts. The time
+    /// includes dropping each header.
     pub fn round(&self, runtime: &Runtime, calls: u32) -> Duration {
         self.hit.round(runtime, calls)
     }
 
-    /// Whether a hit's future is ready when it is first polled; `None` where there is no future.
+    /// Returns whether a hit's future is ready on its first poll, or `None` if there is no future.
     pub fn ready_at_once(&self, runtime: &Runtime) -> Option<bool> {
         self.hit.ready_at_once(runtime)
     }
 }
 
-/// A dynamic call for a whole round, so that none is in the figure.
+/// One dynamic call per round keeps the cost of dispatch out of the figures.
 trait Hit: Send + Sync {
     fn header(&self, runtime: &Runtime) -> HeaderValue;
     fn round(&self, runtime: &Runtime, calls: u32) -> Duration;
     fn ready_at_once(&self, runtime: &Runtime) -> Option<bool>;
 }
 
-/// Looked at where it lies: to move it for that would take as long as the floor does.
+/// Takes a reference, because moving the header would take as long as the floor.
 fn used(header: HeaderValue) {
     black_box(&header);
 }
@@ -155,8 +155,8 @@ impl<F: AsyncFn() -> HeaderValue + Send + Sync> Hit for Awaited<F> {
     }
 
     fn round(&self, runtime: &Runtime, calls: u32) -> Duration {
-        // Without `unconstrained`, tokio's own locks would give the thread back every 128 calls,
-        // as they do to be fair in a task that never waits; no real caller asks so often.
+        // Without `unconstrained`, tokio's budget for a task would make its locks yield every 128
+        // calls. Real callers do not call in such a tight loop.
         runtime.block_on(unconstrained(async {
             let begin = Instant::now();
             for _ in 0..calls {
@@ -173,8 +173,7 @@ impl<F: AsyncFn() -> HeaderValue + Send + Sync> Hit for Awaited<F> {
     }
 }
 
-/// A header as it is made from a token that is kept as a `String`, with the fewest copies that
-/// `http` allows.
+/// Builds a header from a token in a `String`, with the fewest copies that `http` allows.
 fn bearer(token: &str) -> HeaderValue {
     HeaderValue::try_from(format!("Bearer {token}")).unwrap()
 }

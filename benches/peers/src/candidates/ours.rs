@@ -17,7 +17,7 @@ fn awaited() -> Candidate {
     Candidate::awaited(crate::OURS, Kind::Ours, async move || {
         client.token().await.unwrap().header_value().clone()
     })
-    .asking(stub)
+    .with_stub(stub)
 }
 
 fn blocked() -> Candidate {
@@ -28,5 +28,5 @@ fn blocked() -> Candidate {
     Candidate::blocking("meshconnect-auth, blocking", Kind::Ours, move || {
         client.token().unwrap().header_value().clone()
     })
-    .asking(stub)
+    .with_stub(stub)
 }

@@ -1,6 +1,5 @@
-//! The libraries that a user would pick instead, each as its own documentation has it used, with
-//! its own cache. Where one gives a header, that is taken; where it gives a string, the header is
-//! made from it.
+//! The alternative libraries, each used as its documentation shows, with its own cache. If a
+//! library returns a string instead of a header, the header is built from it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use crate::key::service_account;
 use crate::stub::{LIFETIME, Stub};
 use crate::versions::locked;
 
-/// Those that are asked for a token by scope are asked for this one.
+/// The scope for the libraries that need one.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 pub(super) fn all(runtime: &Runtime) -> Vec<Candidate> {
@@ -35,8 +34,8 @@ fn google_credentials(
     stub: &Stub,
     runtime: &Runtime,
 ) -> google_cloud_auth::credentials::Credentials {
-    // Without its default features the crate leaves TLS to the program. None is used here, but
-    // the HTTP client that it makes is not made without.
+    // Without its default features the crate needs a crypto provider of the program to build its
+    // HTTP client, although no TLS is used here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let user = serde_json::json!({
         "type": "authorized_user",
@@ -45,12 +44,12 @@ fn google_credentials(
         "refresh_token": "refresh",
     });
     let builder = google_cloud_auth::credentials::user_account::Builder::new(user);
-    // It begins to refresh in a task of its own at once.
+    // The credentials spawn a task that refreshes immediately.
     let _entered = runtime.enter();
     builder.with_token_uri(stub.url()).build().unwrap()
 }
 
-/// What a client library of Google's does on each request.
+/// Obtains headers as Google's client libraries do for each request.
 fn google_cloud_auth(runtime: &Runtime) -> Candidate {
     use google_cloud_auth::credentials::CacheableResource;
 
@@ -63,11 +62,11 @@ fn google_cloud_auth(runtime: &Runtime) -> Candidate {
             CacheableResource::NotModified => unreachable!("no entity tag was given"),
         }
     })
-    .asking(stub)
+    .with_stub(stub)
 }
 
-/// With the entity tag, which is meant for callers that derive something from the headers: here,
-/// nothing but the one header that it keeps.
+/// Passes the entity tag of the last result, which lets callers keep data derived from the headers.
+/// This caller keeps the header.
 fn google_cloud_auth_tagged(runtime: &Runtime) -> Candidate {
     use google_cloud_auth::credentials::CacheableResource;
 
@@ -87,7 +86,7 @@ fn google_cloud_auth_tagged(runtime: &Runtime) -> Candidate {
             CacheableResource::NotModified => kept.clone(),
         }
     })
-    .asking(stub)
+    .with_stub(stub)
 }
 
 fn azure_identity() -> Candidate {
@@ -96,14 +95,14 @@ fn azure_identity() -> Candidate {
     use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, StatusCode};
     use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 
-    /// It takes no authority but over https; its HTTP client, though, is the caller's to choose.
+    /// The crate requires an https authority but lets the caller choose the HTTP client.
     #[derive(Debug)]
     struct ToStub(SocketAddr);
 
     #[async_trait::async_trait]
     impl HttpClient for ToStub {
         async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
-            let body = Stub::ask(self.0, b"grant_type=client_credentials")?;
+            let body = Stub::request_token(self.0, b"grant_type=client_credentials")?;
             let headers = Headers::default();
             Ok(AsyncRawResponse::from_bytes(StatusCode::Ok, headers, body))
         }
@@ -127,7 +126,7 @@ fn azure_identity() -> Candidate {
         let token = credential.get_token(&["https://example.com/.default"], None);
         bearer(token.await.unwrap().token.secret())
     })
-    .asking(stub)
+    .with_stub(stub)
 }
 
 fn yup_oauth2(runtime: &Runtime) -> Candidate {
@@ -145,7 +144,7 @@ fn yup_oauth2(runtime: &Runtime) -> Candidate {
         let token = authenticator.token(&[SCOPE]).await.unwrap();
         bearer(token.token().unwrap())
     })
-    .asking(stub)
+    .with_stub(stub)
 }
 
 fn gcp_auth() -> Candidate {
@@ -157,10 +156,10 @@ fn gcp_auth() -> Candidate {
     Candidate::awaited(locked("gcp_auth"), Kind::Peer, async move || {
         bearer(account.token(&[SCOPE]).await.unwrap().as_str())
     })
-    .asking(stub)
+    .with_stub(stub)
 }
 
-/// It does no IO: what it has no token for is a request for the caller to send.
+/// The crate does no I/O. It returns a request if it has no token.
 fn tame_oauth() -> Candidate {
     use tame_oauth::gcp::{
         ServiceAccountInfo, ServiceAccountProvider, TokenOrRequest, TokenProvider,
@@ -179,19 +178,19 @@ fn tame_oauth() -> Candidate {
                 scope_hash,
                 ..
             } => {
-                let body = Stub::ask(address, request.body()).unwrap();
+                let body = Stub::request_token(address, request.body()).unwrap();
                 let response = http::Response::new(body);
                 provider.parse_token_response(scope_hash, response).unwrap()
             }
         };
-        // The header, with the type that the answer gave, is the token's own.
+        // The conversion of the crate uses the token type of the response.
         let header: HeaderValue = token.try_into().unwrap();
         header
     })
-    .asking(stub)
+    .with_stub(stub)
 }
 
-/// The cache of AWS's clients, asked as their orchestrator asks it.
+/// The cache of the AWS clients, called as their orchestrator calls it.
 fn aws_smithy() -> Candidate {
     use aws_smithy_async::rt::sleep::TokioSleep;
     use aws_smithy_async::time::SystemTimeSource;
@@ -214,10 +213,10 @@ fn aws_smithy() -> Candidate {
             _: &'a RuntimeComponents,
             _: &'a ConfigBag,
         ) -> IdentityFuture<'a> {
-            let body = Stub::ask(self.0, b"grant_type=client_credentials").unwrap();
-            let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let body = Stub::request_token(self.0, b"grant_type=client_credentials").unwrap();
+            let response: serde_json::Value = serde_json::from_slice(&body).unwrap();
             let expires_at = Some(SystemTime::now() + LIFETIME);
-            let token = Token::new(answer["access_token"].as_str().unwrap(), expires_at);
+            let token = Token::new(response["access_token"].as_str().unwrap(), expires_at);
             IdentityFuture::ready(Ok(Identity::new(token, expires_at)))
         }
     }
@@ -225,8 +224,8 @@ fn aws_smithy() -> Candidate {
     let stub = Stub::oauth();
     let cache = IdentityCache::lazy().build();
     let resolver = SharedIdentityResolver::new(FromStub(stub.address()));
-    // The builder of a real client wants an endpoint, retries and more, none of which the cache
-    // looks at; this one fills them in. Clock and timer are the real ones.
+    // A real client's builder requires an endpoint, retries and more, which the cache does not use.
+    // This builder fills them in. Clock and timer are the real ones.
     let components = RuntimeComponentsBuilder::for_tests()
         .with_time_source(Some(SystemTimeSource::new()))
         .with_sleep_impl(Some(TokioSleep::new()))
@@ -242,7 +241,7 @@ fn aws_smithy() -> Candidate {
             bearer(identity.data::<Token>().unwrap().token())
         },
     )
-    .asking(stub)
+    .with_stub(stub)
 }
 
 fn huskarl() -> Candidate {
@@ -259,7 +258,7 @@ fn huskarl() -> Candidate {
         ClientCredentialsGrant, ClientCredentialsGrantParameters,
     };
 
-    /// It brings no HTTP client.
+    /// The crate brings no HTTP client.
     struct ToStub(SocketAddr);
 
     impl HttpClient for ToStub {
@@ -272,7 +271,7 @@ fn huskarl() -> Candidate {
                 Ok(HttpResponse {
                     status: StatusCode::OK,
                     headers: HeaderMap::new(),
-                    body: Stub::ask(self.0, request.body()).unwrap().into(),
+                    body: Stub::request_token(self.0, request.body()).unwrap().into(),
                 })
             })
         }
@@ -298,5 +297,5 @@ fn huskarl() -> Candidate {
         let headers = authorizer.get_headers(&Method::GET, &uri).await;
         headers.unwrap().remove(AUTHORIZATION).unwrap()
     })
-    .asking(stub)
+    .with_stub(stub)
 }

@@ -1,4 +1,4 @@
-//! The exchange by hand over reqwest, with the settings that meshconnect-auth gives it.
+//! The exchange by hand over reqwest, with the settings of meshconnect-auth.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ struct Content {
     _expires_in: u64,
 }
 
-/// A client that trusts one CA, in DER, or whom the platform trusts.
+/// Returns a client that trusts one CA, in DER, or the platform's CAs.
 pub fn client(https: bool, ca: Option<&[u8]>) -> Result<Client, Box<dyn Error>> {
     let provider = Arc::new(ring::default_provider());
     let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -52,7 +52,7 @@ pub fn client(https: bool, ca: Option<&[u8]>) -> Result<Client, Box<dyn Error>> 
     Ok(builder.build()?)
 }
 
-/// A token of the server with this base URL.
+/// Returns a token from the server with this base URL.
 pub async fn token(client: &Client, url: &str) -> Result<String, Box<dyn Error>> {
     let request = client
         .post(format!("{url}/admin/api/v1/Token"))

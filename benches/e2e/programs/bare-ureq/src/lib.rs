@@ -1,4 +1,4 @@
-//! The exchange by hand over ureq, with the settings that meshconnect-auth gives it.
+//! The exchange by hand over ureq, with the settings of meshconnect-auth.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ struct Content {
     _expires_in: u64,
 }
 
-/// An agent that trusts one CA, in DER, or whom the platform trusts.
+/// Returns an agent that trusts one CA, in DER, or the platform's CAs.
 pub fn agent(https: bool, ca: Option<&[u8]>) -> Agent {
     let roots = ca.map_or(RootCerts::PlatformVerifier, |ca| {
         RootCerts::new_with_certs(&[Certificate::from_der(ca).to_owned()])
@@ -46,7 +46,7 @@ pub fn agent(https: bool, ca: Option<&[u8]>) -> Agent {
         .into()
 }
 
-/// A token of the server with this base URL.
+/// Returns a token from the server with this base URL.
 pub fn token(agent: &Agent, url: &str) -> Result<String, Box<dyn Error>> {
     let mut response = agent
         .post(format!("{url}/admin/api/v1/Token"))

@@ -1,4 +1,4 @@
-//! Prints the access token that google-cloud-auth gets for a user account from the server whose
+//! Prints the access token that google-cloud-auth obtains for a user account from the server whose
 //! base URL is the argument.
 
 use std::env;
@@ -8,7 +8,7 @@ use google_cloud_auth::credentials::user_account::Builder;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let url = env::args().nth(1).ok_or("usage: gca BASE_URL")?;
-    // As in the other programs; its default would be aws-lc-rs.
+    // The other programs use ring too. The default of the crate is aws-lc-rs.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let user = serde_json::json!({
         "type": "authorized_user",

@@ -1,5 +1,5 @@
-//! Constructs HTTP clients that have no TLS compiled in, and prints how many nanoseconds the first
-//! took, and the median of as many as the second argument says.
+//! Constructs HTTP clients without TLS support, and prints the nanoseconds of the first
+//! construction and the median of all. The second argument is the number of constructions.
 
 use std::env;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! Prints a token of the server whose base URL is the argument.
+//! Prints a token from the server whose base URL is the argument.
 
 use std::env;
 use std::error::Error;
