@@ -1,10 +1,9 @@
-//! A transport of your own, for one caller: the machine decides what to do next, any HTTP client
-//! carries the requests. Here it is bare hyper over plain http, without TLS; nothing but `send`
-//! knows that.
+//! A custom transport for a single caller. The machine decides what to do next, and any HTTP client
+//! can send the requests. This one is plain hyper without TLS, used only in `send`.
 //!
 //! Run it with `cargo run --features emulator --example any_http_client`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
@@ -26,7 +25,7 @@ use tokio::time::{sleep, timeout};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::start()?;
-    // The first answer is a failure, so that there is something to see.
+    // The first response is an error, to show a retry.
     emulator.script([Reply::status(StatusCode::SERVICE_UNAVAILABLE)]);
 
     let exchange = Exchange::new(emulator.endpoint(), emulator.credentials().clone());
@@ -34,16 +33,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut machine = Machine::new(Config::default(), exchange, seed);
 
     let first = token(&mut machine, Need::Usable).await?;
-    println!("a token, good until {:?}", first.expires_at());
+    println!("a token, valid until {:?}", first.expires_at());
 
-    // A downstream answered 401: it is not given out again.
+    // An API responded with 401, so this token must not be returned again.
     machine.handle_rejection(now(), &first);
     let second = token(&mut machine, Need::Usable).await?;
-    println!("another, good until {:?}", second.expires_at());
+    println!("another token, valid until {:?}", second.expires_at());
     Ok(())
 }
 
-/// One call: refreshes ahead if it is time to, then does what each step says.
+/// Returns a token. Starts a refresh ahead if one is due, then follows the machine's steps.
 async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error>> {
     if let Some(transmit) = machine.poll_refresh(now()) {
         run_attempt(machine, transmit).await;
@@ -53,7 +52,7 @@ async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error
         match machine.poll(now(), &ticket) {
             Step::Ready(token) => return Ok(token),
             Step::Failed(error) => return Err(error.into()),
-            // With one caller nothing can happen meanwhile; for many, there is `Shared`.
+            // With one caller, nothing can end the wait early. `Shared` handles many callers.
             Step::Wait(time) => {
                 println!("waiting for {time:.1?}");
                 sleep(time).await;
@@ -63,7 +62,7 @@ async fn token(machine: &mut Machine, need: Need) -> Result<Token, Box<dyn Error
     }
 }
 
-/// Sends what the machine wants to be sent, in time, and tells it what came of it.
+/// Sends a request within its time-out and reports the outcome to the machine.
 async fn run_attempt(machine: &mut Machine, transmit: Transmit) {
     let outcome = match timeout(transmit.timeout, send(&transmit)).await {
         Ok(Ok(response)) => transmit.flight.parse(response, now()),
@@ -76,8 +75,8 @@ async fn run_attempt(machine: &mut Machine, transmit: Transmit) {
     machine.handle_outcome(now(), transmit.flight, outcome);
 }
 
-/// Sends one request and reads a bounded body. It follows no redirect, takes every status for an
-/// answer, and leaves to the core what a torn or overlong body means.
+/// Sends one request and reads a bounded body. Follows no redirect, returns a response of any
+/// status, and leaves a torn or overlong body to the core.
 async fn send(transmit: &Transmit) -> Result<Response<BodyBuffer>, Box<dyn Error>> {
     let request = transmit.request.clone();
     let authority = request.uri().authority().ok_or("no authority")?.to_string();
@@ -105,7 +104,7 @@ async fn send(transmit: &Transmit) -> Result<Response<BodyBuffer>, Box<dyn Error
     Ok(Response::from_parts(head, buffer))
 }
 
-/// The core reads no clock; whoever calls it reads both.
+/// Returns the current time. The core reads no clock itself.
 fn now() -> Moment {
     static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     Moment::new(ORIGIN.elapsed(), SystemTime::now())

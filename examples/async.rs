@@ -1,8 +1,8 @@
-//! The async client: a token for another call of the admin API.
+//! The async client: obtains a token for another call of the admin API.
 //!
 //! Run it with `cargo run --features emulator --example async`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::error::Error;
 
@@ -12,7 +12,7 @@ use meshconnect_auth::emulator::Emulator;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Stands in for the real service; without it, leave `.endpoint(…)` out and bring your own
+    // Replaces the real service. To use the real one, remove `.endpoint(…)` and pass your
     // credentials.
     let emulator = Emulator::start()?;
 
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let request = http::Request::get(format!("{}/admin/api/v1/SubClient", client.endpoint()))
         .header(AUTHORIZATION, token.header_value())
         .body(())?;
-    // The header is marked as sensitive, so that printing the request does not show the token.
+    // The header value is marked as sensitive, so `Debug` of the request does not show the token.
     println!("{request:?}");
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! The blocking client, and what an error tells.
+//! The blocking client, and the report of an error.
 //!
 //! Run it with `cargo run --features blocking,emulator --example blocking`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::error::Error;
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     match client.token() {
-        Ok(token) => println!("a token, good until {:?}", token.expires_at()),
+        Ok(token) => println!("a token, valid until {:?}", token.expires_at()),
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Rejected);
             println!("{}", error.report());

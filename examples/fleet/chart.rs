@@ -1,5 +1,5 @@
-//! The chart, as SVG: requests per minute at the server, both runs on one scale, and the three
-//! disturbances from close by.
+//! Draws the chart as SVG: requests per minute at the server, both runs on one scale, and a
+//! close-up of each of the three disturbances.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::goals::{self, BUSIEST_MINUTE, QUIET};
 use crate::simulation::{self, ALL, ONE_IN, OUTAGE, Record, WRONG_CLOCKS};
 
-/// Two colours that everyone can tell apart.
+/// Two colours that remain distinguishable with colour blindness.
 const WITH: &str = "#0b6fa4";
 const WITHOUT: &str = "#d1661a";
 
@@ -32,7 +32,7 @@ text { font: 14px 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif;
 .step { stroke: #d8c9ea; stroke-width: 5 }
 ";
 
-/// Both runs, of fleets of one size.
+/// Both runs. Their fleets have the same size.
 pub(crate) struct Chart<'a> {
     pub(crate) with: &'a Record,
     pub(crate) without: &'a Record,
@@ -47,12 +47,12 @@ impl Display for Chart<'_> {
         writeln!(f, "<style>{STYLE}</style>")?;
         writeln!(f, r##"<rect width="1200" height="965" fill="#fff"/>"##)?;
         let instances = grouped(f64::from(self.with.instances));
-        let title = format!("{instances} instances keep their tokens fresh for four days");
+        let title = format!("{instances} clients refresh their tokens for four days");
         text(f, (70.0, 42.0), "title", &title)?;
         let capacity = grouped(simulation::capacity(self.with.instances).into());
         let subtitle = format!(
-            "All start at once, against a server that takes {capacity} requests a second; a token \
-             lives for an hour. What goes beyond the upper scale is cut off."
+            "All clients start together. The server accepts {capacity} requests per second, and a token \
+             lives for an hour. Values above the scale are cut off."
         );
         text(f, (70.0, 68.0), "small", &subtitle)?;
 
@@ -67,14 +67,14 @@ impl Display for Chart<'_> {
             f,
             (70.0, 104.0),
             "head",
-            "With jitter: every instance refreshes at an age of its own",
+            "With jitter: each client refreshes at a different age of its token",
         )?;
         four_days(f, &with, 134.0, most)?;
         text(
             f,
             (70.0, 394.0),
             "head",
-            "Without: every instance refreshes at the same age",
+            "Without jitter: all clients refresh at the same age",
         )?;
         four_days(f, &without, 424.0, most)?;
 
@@ -92,7 +92,7 @@ impl Display for Chart<'_> {
     }
 }
 
-/// One run, by minutes.
+/// A run, in requests per minute.
 struct Run {
     minutes: Vec<u32>,
     colour: &'static str,
@@ -125,7 +125,7 @@ impl Run {
     }
 }
 
-/// A frame to draw in: where it is, and what it spans.
+/// The frame of a plot: its position and its ranges.
 struct Frame {
     left: f64,
     top: f64,
@@ -150,7 +150,7 @@ impl Frame {
         self.top + self.height
     }
 
-    /// The vertical axis with its grid, which goes behind everything.
+    /// Draws the vertical axis and its grid, behind everything else.
     fn scale(&self, f: &mut Formatter<'_>, parts: u8) -> fmt::Result {
         for part in 0..=parts {
             let count = self.most * f64::from(part) / f64::from(parts);
@@ -183,7 +183,7 @@ impl Frame {
         line(f, "step", (x, self.top), (x, self.bottom()))
     }
 
-    /// The counts as steps, one a minute, so that none is smoothed away.
+    /// Draws the counts as steps, one a minute, so that no minute is smoothed away.
     fn curve(&self, f: &mut Formatter<'_>, run: &Run, filled: bool) -> fmt::Result {
         let colour = run.colour;
         let (fill, close) = if filled { (colour, "z") } else { ("none", "") };
@@ -205,7 +205,7 @@ impl Frame {
         writeln!(f, r#"V{:.1}{close}"/>"#, self.bottom())
     }
 
-    /// Up to where a quiet time may go, and up to where it went.
+    /// Draws the goal for a quiet time and labels its busiest minute.
     fn goal(
         &self,
         f: &mut Formatter<'_>,
@@ -222,7 +222,7 @@ impl Frame {
         text(f, (x, y.min(self.y(busiest)) - 8.0), class, &label)
     }
 
-    /// Tells how many there were in the busiest of some minutes, which is cut off here.
+    /// Labels the busiest minute if its count exceeds the scale.
     fn cut_off(
         &self,
         f: &mut Formatter<'_>,
@@ -244,7 +244,7 @@ impl Frame {
     }
 }
 
-/// The whole run, with what happened in it.
+/// Draws the whole run with its disturbances.
 fn four_days(f: &mut Formatter<'_>, run: &Run, top: f64, most: f64) -> fmt::Result {
     let frame = Frame {
         left: 70.0,
@@ -268,8 +268,8 @@ fn four_days(f: &mut Formatter<'_>, run: &Run, top: f64, most: f64) -> fmt::Resu
         text(f, (frame.x(minute(at)), top - 7.0), class, what)
     };
     note(f, ALL.start, "small", "requests per minute")?;
-    note(f, OUTAGE.start, "small middle", "outage of an hour")?;
-    let ahead = format!("the clocks of one in {ONE_IN} step an hour ahead");
+    note(f, OUTAGE.start, "small middle", "outage of one hour")?;
+    let ahead = format!("the clocks of one in {ONE_IN} clients step an hour ahead");
     note(f, WRONG_CLOCKS.start, "small", &ahead)?;
     note(f, WRONG_CLOCKS.end, "small", "and back")?;
 
@@ -284,7 +284,8 @@ fn four_days(f: &mut Formatter<'_>, run: &Run, top: f64, most: f64) -> fmt::Resu
     frame.goal(f, run, after, (start, "halo"))
 }
 
-/// A few minutes in full height. Its clock starts at `zero`, with a tick every so many minutes.
+/// Draws a few minutes in full height. The axis starts at `zero`, with a tick every `every`
+/// minutes.
 fn close_up(
     f: &mut Formatter<'_>,
     runs: &[&Run],
@@ -357,7 +358,7 @@ fn in_minutes(time: &Range<Duration>) -> Range<u32> {
     minute(time.start)..minute(time.end)
 }
 
-/// The next number from here on that quarters well.
+/// Returns the next round number that divides well by four.
 fn nice_above(count: f64) -> f64 {
     let magnitude = 10_f64.powf(count.log10().floor());
     [1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0]
@@ -367,7 +368,7 @@ fn nice_above(count: f64) -> f64 {
         .unwrap_or(10.0 * magnitude)
 }
 
-/// A number with its thousands apart.
+/// Formats a number with thousands separators.
 pub(crate) fn grouped(count: f64) -> String {
     let digits = format!("{count:.0}");
     let mut grouped = String::new();

@@ -1,35 +1,34 @@
-//! What a server may expect of a fleet, and whether it got that.
+//! The goals for the load that a fleet puts on a server.
 //!
-//! The goals are set for a fleet of [`REFERENCE`] instances. A smaller one is held to the same
-//! *rates*, but its counts scatter more around them, and a bound for counts has to leave room for
-//! that.
+//! The goals are set for a fleet of [`REFERENCE`] clients. A smaller fleet must meet the same
+//! *rates*, but its counts vary more around them, so its bounds on counts are wider.
 //!
 //! # How a bound follows from the size
 //!
-//! In quiet times an instance asks at most once in any minute, and instances know nothing of each
-//! other. So the count of one minute is a sum of independent yes-or-noes with some mean μ, and by
+//! In quiet times a client sends at most one request in any minute, and clients are independent. So
+//! the count of one minute is a sum of independent Bernoulli variables with some mean μ. By
 //! Chernoff's bound, for any x > μ,
 //!
-//! > P(count ≥ x) ≤ exp(−g(x, μ)), where g(x, μ) = μ − x + x ln(x / μ),
+//! > P(count ≥ x) ≤ exp(−g(x, μ)), where g(x, μ) = μ − x + x ln(x / μ).
 //!
-//! which holds for Poisson's distribution too, the limit of such sums. If n minutes have no higher
-//! mean than this, the chance that even one of them reaches x is at most n exp(−g(x, μ)). Where
-//! [`ERROR`] = ε is the chance that is accepted, the bound is therefore the x > μ that solves
+//! The bound also holds for the Poisson distribution, the limit of such sums. If n minutes have no
+//! higher mean than μ, the probability that any of them reaches x is at most n exp(−g(x, μ)). With
+//! [`ERROR`] = ε as the accepted probability, the bound is the x > μ that solves
 //!
 //! > g(x, μ) = ln(n / ε).
 //!
-//! It is above μ by some √μ, however well a fleet is spread out: a floor that falls, relative to
-//! the mean, only with the size.
+//! This x exceeds μ by an amount proportional to √μ, even for a fleet that is spread evenly. Relative
+//! to the mean, that excess falls only with the size of the fleet.
 //!
 //! The goal of the reference fleet is such an x. The same equation, solved for μ < x, gives the mean
-//! that it leaves to the crests of the load: 1.25 times the overall mean, where 1.6 times is the
-//! goal for 2,460 minutes; the rest is for chance. The crests of a fleet of another size are in
-//! proportion, and its bound follows from them by the equation once more: 3.0 times the mean for
-//! 1,000 instances, 5.9 times for 200.
+//! that the goal allows at the peaks of the load: for 2,460 minutes and a goal of 1.6 times the
+//! overall mean, it is 1.25 times the overall mean; the difference allows for chance. The peaks of
+//! another fleet scale with its size, and the equation gives its bound from them: 3.0 times the mean
+//! for 1,000 clients, 5.9 times for 200.
 //!
-//! For the busiest second it is the same with seconds. (After the step of the clocks an instance
-//! can come back within its second, since the first back-off may be shorter. That is far below
-//! what the bound leaves.)
+//! The busiest second uses the same derivation with seconds. (After the step of the clocks a client
+//! can send a second request within one second, because the first back-off can be shorter. That is
+//! far below the bound.)
 
 use std::fmt::{self, Display, Formatter};
 use std::ops::Range;
@@ -40,27 +39,27 @@ use super::simulation::{ALL, OUTAGE, Record, hours};
 /// The size of the fleet that the goals are set for.
 pub(crate) const REFERENCE: u32 = 20_000;
 
-/// How many times the mean the busiest minute of a quiet time may have.
+/// The goal for the busiest minute of a quiet time, as a multiple of the mean.
 pub(crate) const BUSIEST_MINUTE: f64 = 1.6;
 
-/// How many requests in a second an instance may make on average while the server is gone.
+/// The goal for the mean requests per second of a client during the outage.
 pub(crate) const OUTAGE_RATE: f64 = 0.025;
 
-/// Which share of the fleet may ask in one second, once the server is back.
+/// The goal for the busiest second after the outage, as a share of the fleet.
 pub(crate) const BUSIEST_SECOND: f64 = 0.035;
 
-/// The accepted chance that a fleet which keeps to the rates of a goal misses its bound.
+/// The accepted probability that a fleet with the right rates misses its bound.
 pub(crate) const ERROR: f64 = 1e-6;
 
 const DAY: Duration = hours(24);
 
-/// The times in which the fleet has to be spread out: from a day after a disturbance on.
+/// The quiet times, in which the fleet must be spread out: from a day after each disturbance.
 pub(crate) const QUIET: [Range<Duration>; 2] = [
     DAY..OUTAGE.start,
     Duration::from_secs(OUTAGE.end.as_secs() + DAY.as_secs())..ALL.end,
 ];
 
-/// One goal, and what came of it.
+/// A goal and its measurement.
 pub(crate) struct Goal {
     pub(crate) name: &'static str,
     pub(crate) measured: f64,
@@ -86,7 +85,7 @@ impl Display for Goal {
     }
 }
 
-/// Holds a record against the goals.
+/// Compares a record with the goals.
 pub(crate) fn judge(record: &Record) -> [Goal; 4] {
     let [before, after] = QUIET;
     [
@@ -110,10 +109,10 @@ fn busiest_minute(name: &'static str, record: &Record, time: Range<Duration>) ->
 
 fn outage_rate(record: &Record) -> Goal {
     Goal {
-        name: "an instance's requests in the outage",
+        name: "requests of a client in the outage",
         measured: mean(record.requests.within(&OUTAGE)) / f64::from(record.instances),
         allowed: OUTAGE_RATE,
-        unit: "a second",
+        unit: "per second",
     }
 }
 
@@ -128,21 +127,20 @@ fn busiest_second(record: &Record) -> Goal {
     }
 }
 
-/// What `goal`, a count that no interval of the reference fleet may exceed once it is scaled to
-/// the size of this one, comes to for a fleet that really has this size.
+/// Scales `goal`, the bound on a count of the reference fleet, to a fleet of this size.
 fn scaled(goal: f64, record: &Record, intervals: usize) -> f64 {
     let scale = f64::from(REFERENCE) / f64::from(record.instances);
-    let chances = (whole(intervals) / ERROR).ln();
-    let is_likely = |x: f64, mean: f64| mean - x + x * (x / mean).ln() < chances;
+    let exponent = (count_to_f64(intervals) / ERROR).ln();
+    let is_likely = |x: f64, mean: f64| mean - x + x * (x / mean).ln() < exponent;
 
     let reference = goal * scale;
-    let crest = bisect(reference, 0.0, |mean| is_likely(reference, mean)) / scale;
-    // By Bernstein's bound, the weaker but explicit one, it is not above this.
-    let above = crest + chances + (2.0 * crest * chances).sqrt();
-    bisect(crest, above, |x| is_likely(x, crest))
+    let peak = bisect(reference, 0.0, |mean| is_likely(reference, mean)) / scale;
+    // Bernstein's bound is weaker but explicit, so it limits the search.
+    let above = peak + exponent + (2.0 * peak * exponent).sqrt();
+    bisect(peak, above, |x| is_likely(x, peak))
 }
 
-/// Where between `yes` and `no` the answer turns.
+/// Returns the value between `yes` and `no` at which `is_yes` changes.
 fn bisect(mut yes: f64, mut no: f64, is_yes: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..60 {
         let middle = f64::midpoint(yes, no);
@@ -163,13 +161,13 @@ pub(crate) fn per_minute(seconds: &[u32]) -> Vec<u32> {
 }
 
 pub(crate) fn mean(counts: &[u32]) -> f64 {
-    f64::from(counts.iter().sum::<u32>()) / whole(counts.len())
+    f64::from(counts.iter().sum::<u32>()) / count_to_f64(counts.len())
 }
 
 fn most(counts: &[u32]) -> f64 {
     counts.iter().copied().max().unwrap_or_default().into()
 }
 
-fn whole(count: usize) -> f64 {
+fn count_to_f64(count: usize) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
 }

@@ -1,19 +1,19 @@
-//! A fleet that does not march in step: 20,000 machines on one virtual clock against the pure
-//! emulator, for four days.
+//! A fleet of 20,000 clients that spreads its requests over time, simulated for four days on one
+//! virtual clock against the emulator.
 //!
-//! All of them start at once, and the server takes only so many requests a second. In hour 30 it is
-//! gone, at first without an answer, then with a 503. From hour 40 to hour 72 the wall clock of
-//! every fourth instance is an hour ahead. All this is run twice: as it is by default, and without
-//! the jitter of refreshes. That is the one jitter that `Config` can turn off; those of holds and
-//! back-offs stay, and so does what the network and the callers' own times leave to chance.
+//! All clients start at the same time, and the server limits its requests per second. In hour 30
+//! the server fails, first without a response, then with a 503. From hour 40 to hour 72 the wall
+//! clock of every fourth client is an hour ahead. The simulation runs twice: with the defaults, and
+//! without the jitter of refreshes, the only jitter that `Config` can disable. The jitter of
+//! cooldowns and back-offs stays, as do random network delays and random times of calls.
 //!
-//! It prints how both runs compare with the goals, fails if the first does not meet them, and
-//! draws a chart.
+//! The example compares both runs with the goals, draws a chart, and fails if the first run misses
+//! a goal.
 //!
 //! Run it with `cargo run --release --features emulator --example fleet`, which takes about a minute
-//! on two cores. How many instances, and where the chart goes, can follow: `-- 2000 fleet.svg`.
+//! on two cores. The number of clients and the path of the chart can follow: `-- 2000 fleet.svg`.
 
-#![allow(clippy::print_stdout, reason = "an example shows something")]
+#![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 mod chart;
 mod goals;
@@ -46,14 +46,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     let begun = Instant::now();
     let default = Config::default();
-    let mut in_step = Config::default();
-    in_step.refresh_jitter_percent = 0;
+    let mut without_jitter = Config::default();
+    without_jitter.refresh_jitter_percent = 0;
     let (with, without) = thread::scope(|scope| {
         let with = scope.spawn(|| simulation::run(instances, &default, SEED));
-        let without = simulation::run(instances, &in_step, SEED);
+        let without = simulation::run(instances, &without_jitter, SEED);
         (with.join(), without)
     });
-    let with = with.map_err(|_| "the run with jitter has panicked")??;
+    let with = with.map_err(|_| "the run with jitter panicked")??;
     let without = without?;
 
     report(&with, &without);
@@ -62,8 +62,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let (with, without) = (&with, &without);
     fs::write(&path, Chart { with, without }.to_string())?;
-    let took = begun.elapsed().as_secs();
-    println!("\nIt took {took} s; the chart is {}", path.display());
+    let elapsed = begun.elapsed().as_secs();
+    println!("\nDone in {elapsed} s; the chart is {}", path.display());
 
     let all_met = goals::judge(with).iter().all(Goal::is_met);
     Ok(if all_met {
@@ -94,11 +94,11 @@ fn report(with: &Record, without: &Record) {
         ("calls that failed", ALL),
         ("  in the first hour", from(ALL.start, 1)),
         (
-            "  in the outage, or within an hour after",
+            "  in the outage and the hour after it",
             from(OUTAGE.start, 2),
         ),
         (
-            "  within an hour after the clock step",
+            "  in the hour after the clock step",
             from(WRONG_CLOCKS.start, 1),
         ),
     ] {

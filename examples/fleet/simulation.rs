@@ -1,8 +1,7 @@
-//! Four days of a fleet and its server, event by event, on one virtual clock.
+//! A discrete-event simulation of a fleet and its server over four days, on one virtual clock.
 //!
-//! Every instance is a [`Machine`] of its own with what a transport and its callers do around it;
-//! the server is the emulator's [`Issuer`] behind a limit. Nothing else is modelled, nothing
-//! sleeps, and one seed decides all: the same seed, the same four days.
+//! Every client is a [`Machine`] with a model of its transport and callers. The server is the
+//! emulator's [`Issuer`] behind a limit. The seed determines the whole run.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -24,35 +23,34 @@ use meshconnect_auth::{
     Step, Ticket, Transmit, TransportError, TransportErrorKind,
 };
 
-/// The whole of it. Everyone starts, and asks, at its beginning.
+/// The whole simulation. All clients start and call at its beginning.
 pub(crate) const ALL: Range<Duration> = hours(0)..hours(96);
 
-/// The server is gone: for the first half it does not answer at all, then with a 503.
+/// The outage of the server: the first half without a response, the second with a 503.
 pub(crate) const OUTAGE: Range<Duration> = hours(30)..hours(31);
 const SILENT: Range<Duration> = hours(30)..Duration::from_secs(30 * 3600 + 1800);
 
-/// In between, the wall clock of one instance in [`ONE_IN`] is [`WRONG_BY`] ahead: a bad time
-/// source, believed at once and set right at once.
+/// The time in which the wall clock of one client in [`ONE_IN`] is [`WRONG_BY`] ahead: a bad time
+/// source, applied and corrected in one step.
 ///
-/// For whom it is ahead by a token's life, that is a cold start, which no jitter of refreshes
-/// spreads out. Being set back must pass unnoticed, amid the second quiet time.
+/// A clock that is ahead by a token's lifetime causes a cold start, which the jitter of refreshes
+/// does not spread. The correction must cause no extra load in the second quiet time.
 pub(crate) const WRONG_CLOCKS: Range<Duration> = hours(40)..hours(72);
 const WRONG_BY: Duration = hours(1);
 pub(crate) const ONE_IN: usize = 4;
 
-/// How far apart an instance's calls for a token are on average, without any pattern: there are
-/// four a minute.
+/// The mean time between a client's calls, which are a Poisson process: four a minute.
 const BETWEEN_CALLS: Duration = Duration::from_secs(15);
 
-/// How long a request is on its way, and an answer on its way back.
-const ON_ITS_WAY: Range<f64> = 0.010..0.050;
+/// The network delay of a request and of a response, in seconds.
+const NETWORK_DELAY: Range<f64> = 0.010..0.050;
 
-/// When it all begins: 15 January 2027, 8:00 UTC.
+/// The wall-clock time at the start: 15 January 2027, 8:00 UTC.
 const EPOCH: Duration = Duration::from_secs(1_800_000_000);
 
-/// How many requests the server takes in a second: a hundredth of the fleet, some 25 times what a
-/// fleet that is spread out needs. Whoever comes then gets a 429, without a `Retry-After`: the
-/// fleet is left to its own rules.
+/// Returns the number of requests that the server accepts per second: a hundredth of the fleet,
+/// about 25 times what a spread-out fleet needs. Requests over the limit get a 429 without a
+/// `Retry-After`, so the fleet depends on its own back-off.
 pub(crate) fn capacity(instances: u32) -> u32 {
     instances.div_ceil(100)
 }
@@ -61,16 +59,16 @@ pub(crate) const fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
-/// What the server saw, and what callers did.
+/// The requests at the server and the errors of the callers.
 pub(crate) struct Record {
     pub(crate) instances: u32,
-    /// The requests that reached the server, whatever became of them.
+    /// The requests that reached the server, with any response.
     pub(crate) requests: PerSecond,
-    /// The calls that got an error in place of a token.
+    /// The calls that returned an error.
     pub(crate) failed_calls: PerSecond,
 }
 
-/// How many there were in each second.
+/// A count for each second.
 pub(crate) struct PerSecond(Vec<u32>);
 
 impl PerSecond {
@@ -78,7 +76,7 @@ impl PerSecond {
         Self(vec![0; seconds(ALL.end)])
     }
 
-    /// Counts one more, and tells how many this second has seen.
+    /// Counts one more, and returns the count of this second.
     fn count(&mut self, now: Duration) -> u32 {
         let this_second = &mut self.0[seconds(now)];
         *this_second += 1;
@@ -90,7 +88,7 @@ impl PerSecond {
     }
 }
 
-/// Runs `instances` machines of this `config` to the end.
+/// Simulates a fleet of `instances` clients with this `config`.
 pub(crate) fn run(instances: u32, config: &Config, seed: u64) -> Result<Record, Error> {
     let mut simulation = Simulation::new(instances, config, seed)?;
     while let Some(Reverse(event)) = simulation.events.pop()
@@ -109,41 +107,41 @@ pub(crate) fn run(instances: u32, config: &Config, seed: u64) -> Result<Record, 
 struct Simulation {
     now: Duration,
     events: BinaryHeap<Reverse<Event>>,
-    /// How many events there have been.
-    counted: u64,
+    /// The number of events so far.
+    event_count: u64,
     instances: Vec<Instance>,
     server: Server,
     failed_calls: PerSecond,
     rng: Rng,
 }
 
-/// In the order of time; those of one time, in the order in which they were set up.
+/// Ordered by time. Events at the same time keep the order of their creation.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
     at: Duration,
     number: u64,
-    what: What,
+    kind: EventKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
-    /// The caller of an instance begins a call, or has waited long enough in one.
+enum EventKind {
+    /// A client's caller starts a call or its wait ends.
     Call(usize),
-    /// The request of an instance reaches the server.
+    /// A client's request reaches the server.
     Arrival(usize),
-    /// The answer reaches the instance, or it has waited long enough for one.
-    Answer(usize),
-    /// The wall clocks that can be wrong are now this far ahead.
+    /// The response reaches the client, or the client's time-out elapses.
+    Response(usize),
+    /// The wrong wall clocks are now this far ahead.
     ClockStep(Duration),
 }
 
 struct Instance {
     machine: Machine,
-    /// How far its wall clock is ahead of the truth.
+    /// The error of its wall clock.
     ahead: Duration,
-    /// The call that waits for a token. Calls that come meanwhile wait too and change nothing.
+    /// The call that waits for a token. Later calls wait for the same result and change nothing.
     waiting: Option<Ticket>,
-    /// Which event is the next call. Others that were to be are void.
+    /// The number of the event of the next call. Older call events are void.
     next_call: u64,
     in_flight: Option<InFlight>,
 }
@@ -151,15 +149,15 @@ struct Instance {
 struct InFlight {
     flight: Flight,
     request: Request<Bytes>,
-    answer: Option<Response<Bytes>>,
-    /// When the transport gives it up.
+    response: Option<Response<Bytes>>,
+    /// The time at which the transport gives up.
     deadline: Duration,
 }
 
 impl Simulation {
     fn new(instances: u32, config: &Config, seed: u64) -> Result<Self, Error> {
         config.check()?;
-        let credentials = Credentials::new("fleet", "the secret of all of them")?;
+        let credentials = Credentials::new("fleet", "the shared secret")?;
         let exchange = Exchange::new(Endpoint::default(), credentials.clone());
         let mut rng = Rng::with_seed(seed);
         let instance = |_| Instance {
@@ -172,7 +170,7 @@ impl Simulation {
         let mut simulation = Self {
             now: Duration::ZERO,
             events: BinaryHeap::new(),
-            counted: 0,
+            event_count: 0,
             instances: (0..instances).map(instance).collect(),
             server: Server::new(Issuer::new(credentials), instances),
             failed_calls: PerSecond::new(),
@@ -181,22 +179,22 @@ impl Simulation {
         for id in 0..simulation.instances.len() {
             simulation.call_at(Duration::ZERO, id);
         }
-        simulation.push(WRONG_CLOCKS.start, What::ClockStep(WRONG_BY));
-        simulation.push(WRONG_CLOCKS.end, What::ClockStep(Duration::ZERO));
+        simulation.push(WRONG_CLOCKS.start, EventKind::ClockStep(WRONG_BY));
+        simulation.push(WRONG_CLOCKS.end, EventKind::ClockStep(Duration::ZERO));
         Ok(simulation)
     }
 
     fn handle(&mut self, event: &Event) {
-        match event.what {
-            What::Call(id) if self.instances[id].next_call == event.number => self.call(id),
-            What::Call(_) => {}
-            What::Arrival(id) => self.arrive(id),
-            What::Answer(id) => self.answer(id),
-            What::ClockStep(ahead) => self.step_clocks(ahead),
+        match event.kind {
+            EventKind::Call(id) if self.instances[id].next_call == event.number => self.call(id),
+            EventKind::Call(_) => {}
+            EventKind::Arrival(id) => self.arrive(id),
+            EventKind::Response(id) => self.receive(id),
+            EventKind::ClockStep(ahead) => self.step_clocks(ahead),
         }
     }
 
-    /// What a transport's `token()` does, up to where it would wait.
+    /// Does what a transport's `token()` does until it would wait.
     fn call(&mut self, id: usize) {
         let now = self.moment(id);
         let Instance {
@@ -210,7 +208,7 @@ impl Simulation {
                 if let Some(transmit) = machine.poll_refresh(now) {
                     self.send(id, transmit);
                 }
-                self.plan_call(id);
+                self.schedule_call(id);
             }
             Step::Send(transmit) => {
                 *waiting = Some(ticket);
@@ -222,7 +220,7 @@ impl Simulation {
             }
             Step::Failed(_) => {
                 self.failed_calls.count(self.now);
-                self.plan_call(id);
+                self.schedule_call(id);
             }
         }
     }
@@ -231,28 +229,31 @@ impl Simulation {
         let in_flight = InFlight {
             flight: transmit.flight,
             request: transmit.request.map(RequestBody::into_bytes),
-            answer: None,
+            response: None,
             deadline: self.now + transmit.timeout,
         };
         let before = self.instances[id].in_flight.replace(in_flight);
-        assert!(before.is_none(), "two live flights of one machine");
-        let arrival = self.now + self.time_on_its_way();
-        self.push(arrival, What::Arrival(id));
+        assert!(
+            before.is_none(),
+            "a machine has at most one attempt in flight"
+        );
+        let arrival = self.now + self.network_delay();
+        self.push(arrival, EventKind::Arrival(id));
     }
 
     fn arrive(&mut self, id: usize) {
-        let back = self.now + self.time_on_its_way();
+        let back = self.now + self.network_delay();
         if let Some(in_flight) = &mut self.instances[id].in_flight {
-            in_flight.answer = self.server.answer(self.now, &in_flight.request);
-            let known = match in_flight.answer {
+            in_flight.response = self.server.respond(self.now, &in_flight.request);
+            let known = match in_flight.response {
                 Some(_) => back.min(in_flight.deadline),
                 None => in_flight.deadline,
             };
-            self.push(known, What::Answer(id));
+            self.push(known, EventKind::Response(id));
         }
     }
 
-    fn answer(&mut self, id: usize) {
+    fn receive(&mut self, id: usize) {
         let now = self.moment(id);
         let Instance {
             machine,
@@ -260,21 +261,24 @@ impl Simulation {
             in_flight,
             ..
         } = &mut self.instances[id];
-        let Some(InFlight { flight, answer, .. }) = in_flight.take() else {
+        let Some(InFlight {
+            flight, response, ..
+        }) = in_flight.take()
+        else {
             return;
         };
-        let outcome = if let Some(response) = answer {
+        let outcome = if let Some(response) = response {
             flight.parse(response, now)
         } else {
             let silence = TransportErrorKind::Timeout;
-            Err(TransportError::with_detail(silence, "no answer").into())
+            Err(TransportError::with_detail(silence, "no response").into())
         };
         machine.handle_outcome(now, flight, outcome);
         while machine.poll_event().is_some() {}
         if waiting.is_some() {
             self.call(id);
         } else {
-            self.plan_call(id);
+            self.schedule_call(id);
         }
     }
 
@@ -282,18 +286,18 @@ impl Simulation {
         for id in (0..self.instances.len()).step_by(ONE_IN) {
             self.instances[id].ahead = ahead;
             if self.instances[id].waiting.is_none() {
-                self.plan_call(id);
+                self.schedule_call(id);
             }
         }
     }
 
-    /// Plans the next call that matters.
+    /// Schedules the next call that has an effect.
     ///
-    /// While the token is fresh, a call finds it and changes nothing: those are most, and are not
-    /// gone through one by one. Since calls come without a pattern, the first after any moment is
-    /// as far from it as any call is from the one before. So this draws the first call after the
-    /// moment at which the token is no longer fresh, be it now.
-    fn plan_call(&mut self, id: usize) {
+    /// A call that finds a fresh token changes nothing, so such calls are not simulated. Because
+    /// calls are a Poisson process, the time from any moment to the next call has the same
+    /// distribution as the time between two calls. So this draws the first call after the token
+    /// stops being fresh.
+    fn schedule_call(&mut self, id: usize) {
         let now = self.moment(id);
         let fresh = self.instances[id].machine.cached_token().map(|cached| {
             let until = |date: Moment| {
@@ -307,17 +311,17 @@ impl Simulation {
     }
 
     fn call_at(&mut self, at: Duration, id: usize) {
-        self.instances[id].next_call = self.push(at, What::Call(id));
+        self.instances[id].next_call = self.push(at, EventKind::Call(id));
     }
 
-    fn push(&mut self, at: Duration, what: What) -> u64 {
-        self.counted += 1;
-        let number = self.counted;
-        self.events.push(Reverse(Event { at, number, what }));
+    fn push(&mut self, at: Duration, kind: EventKind) -> u64 {
+        self.event_count += 1;
+        let number = self.event_count;
+        self.events.push(Reverse(Event { at, number, kind }));
         number
     }
 
-    /// What the two clocks of an instance say.
+    /// Returns the time on a client's two clocks.
     fn moment(&self, id: usize) -> Moment {
         Moment {
             mono: self.now,
@@ -325,8 +329,8 @@ impl Simulation {
         }
     }
 
-    fn time_on_its_way(&mut self) -> Duration {
-        let Range { start, end } = ON_ITS_WAY;
+    fn network_delay(&mut self) -> Duration {
+        let Range { start, end } = NETWORK_DELAY;
         Duration::from_secs_f64(start + (end - start) * self.rng.f64())
     }
 }
@@ -334,7 +338,7 @@ impl Simulation {
 /// The emulator behind a limit.
 struct Server {
     issuer: Issuer,
-    /// How many requests it takes in a second.
+    /// The requests that it accepts per second.
     capacity: u32,
     requests: PerSecond,
     serial: u64,
@@ -350,24 +354,24 @@ impl Server {
         }
     }
 
-    fn answer(&mut self, now: Duration, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+    fn respond(&mut self, now: Duration, request: &Request<Bytes>) -> Option<Response<Bytes>> {
         let this_second = self.requests.count(now);
         if SILENT.contains(&now) {
             return None;
         }
         if OUTAGE.contains(&now) {
-            return Some(bare(StatusCode::SERVICE_UNAVAILABLE));
+            return Some(empty(StatusCode::SERVICE_UNAVAILABLE));
         }
         if this_second > self.capacity {
-            return Some(bare(StatusCode::TOO_MANY_REQUESTS));
+            return Some(empty(StatusCode::TOO_MANY_REQUESTS));
         }
         self.serial += 1;
         Some(self.issuer.answer(request, EPOCH + now, self.serial))
     }
 }
 
-/// What a proxy in front of the service says.
-fn bare(status: StatusCode) -> Response<Bytes> {
+/// Returns the empty response of a proxy in front of the service.
+fn empty(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response
