@@ -140,14 +140,14 @@ struct Threads {
 
 impl Threads {
     fn waiting(count: usize, shared: &Shared) -> Self {
-        let (begun, left) = (AtomicUsize::new(0), AtomicUsize::new(count));
-        let (begun, left) = (Arc::new(begun), Arc::new(left));
+        let (started, left) = (AtomicUsize::new(0), AtomicUsize::new(count));
+        let (started, left) = (Arc::new(started), Arc::new(left));
         let main = thread::current();
         for _ in 0..count {
             let (shared, main) = (shared.clone(), main.clone());
-            let (begun, left) = (Arc::clone(&begun), Arc::clone(&left));
+            let (started, left) = (Arc::clone(&started), Arc::clone(&left));
             let wait = move || {
-                Self::wait(&shared, &shared.ticket(Need::Usable), &begun);
+                Self::wait(&shared, &shared.ticket(Need::Usable), &started);
                 if left.fetch_sub(1, Ordering::AcqRel) == 1 {
                     main.unpark();
                 }
@@ -155,7 +155,7 @@ impl Threads {
             let thread = thread::Builder::new().stack_size(64 * 1024);
             thread.spawn(wait).unwrap();
         }
-        while begun.load(Ordering::Acquire) < count {
+        while started.load(Ordering::Acquire) < count {
             thread::yield_now();
         }
         // The threads have counted themselves but may not be asleep yet.
@@ -163,12 +163,12 @@ impl Threads {
         Self { left }
     }
 
-    fn wait(shared: &Shared, ticket: &Ticket, begun: &AtomicUsize) -> Token {
+    fn wait(shared: &Shared, ticket: &Ticket, started: &AtomicUsize) -> Token {
         loop {
             match shared.poll(NOW, ticket) {
                 SharedStep::Ready(token) => return token,
                 SharedStep::Wait(waiter) => {
-                    begun.fetch_add(1, Ordering::AcqRel);
+                    started.fetch_add(1, Ordering::AcqRel);
                     waiter.block();
                 }
                 next => panic!("{next:?}"),

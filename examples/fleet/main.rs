@@ -44,7 +44,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let path = PathBuf::from(arguments.next().unwrap_or("target/fleet.svg".to_owned()));
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let default = Config::default();
     let mut without_jitter = Config::default();
     without_jitter.refresh_jitter_percent = 0;
@@ -62,7 +62,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     let (with, without) = (&with, &without);
     fs::write(&path, Chart { with, without }.to_string())?;
-    let elapsed = begun.elapsed().as_secs();
+    let elapsed = started.elapsed().as_secs();
     println!("\nDone in {elapsed} s; the chart is {}", path.display());
 
     let all_met = goals::judge(with).iter().all(Goal::is_met);

@@ -320,11 +320,11 @@ fn stops_reading_a_body_over_the_limit<T: Transport>() {
     });
     let one_more = Server::respond(chunked(&padded(limit + 1)));
     for server in [&endless, &announced, &one_more] {
-        let begun = Instant::now();
+        let started = Instant::now();
         let error = fails::<T>(&Settings::new(&server.http()).max_body(limit));
         assert_eq!(error.kind(), ErrorKind::Malformed, "{error:?}");
         assert!(error.to_string().contains("2000 bytes"), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(4));
+        assert!(started.elapsed() < Duration::from_secs(4));
     }
     // The length of an error's body does not change the error.
     let server = Server::respond(response("503 Unavailable", "", &padded(limit + 1)));
@@ -344,11 +344,11 @@ fn stalled_response_times_out<T: Transport>() {
         dripping,
     ] {
         emulator.script([reply]);
-        let begun = Instant::now();
+        let started = Instant::now();
         let error = fails::<T>(&settings);
         let timed_out = ErrorKind::Transport(TransportErrorKind::Timeout);
         assert_eq!(error.kind(), timed_out, "{error:?}");
-        assert!(begun.elapsed() < timeout + Duration::from_secs(1));
+        assert!(started.elapsed() < timeout + Duration::from_secs(1));
     }
     // A server that accepts connections and never responds, not even to a TLS hello.
     let silent = Server::raw(|_stream| {
@@ -416,12 +416,12 @@ fn connect_timeout_includes_the_tls_handshake<T: Transport>() {
     });
     let mut settings = Settings::new(&silent.https()).pem(&Ca::new().pem);
     settings.config.connect_timeout = Duration::from_millis(200);
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = fails::<T>(&settings);
     let timed_out = ErrorKind::Transport(TransportErrorKind::Timeout);
     assert_eq!(error.kind(), timed_out, "{error:?}");
     assert!(
-        begun.elapsed() < Duration::from_millis(1200),
+        started.elapsed() < Duration::from_millis(1200),
         "the attempt's time-out of 5 s elapsed instead"
     );
 }

@@ -262,12 +262,12 @@ mod streams {
 mod signals {
     use super::*;
 
-    /// Sends each signal to the program over each transport, once `begun` returns.
-    fn ends_promptly(base_url: &str, mut begun: impl FnMut(&mut Child)) {
+    /// Sends each signal to the program over each transport, once `started` returns.
+    fn ends_promptly(base_url: &str, mut started: impl FnMut(&mut Child)) {
         for transport in TRANSPORTS {
             for (signal, code, name) in SIGNALS {
                 let mut child = start(&mut token(base_url, transport));
-                begun(&mut child);
+                started(&mut child);
                 let sent = Instant::now();
                 kill(&child, signal);
                 let ended = Ended::new(child.wait_with_output().unwrap());
@@ -696,9 +696,9 @@ fn slow_server_times_out_with_nothing_written() {
     for transport in TRANSPORTS {
         emulator.script([Reply::token().delay(Duration::from_secs(2))]);
         let mut command = token(&emulator.endpoint().to_string(), transport);
-        let begun = Instant::now();
+        let started = Instant::now();
         let ended = run(command.args(["--timeout", "300ms"]));
-        assert!(begun.elapsed() < Duration::from_millis(1500));
+        assert!(started.elapsed() < Duration::from_millis(1500));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), ""));
     }
 }

@@ -61,11 +61,11 @@ fn paused_time_does_not_time_out_a_slow_server() {
     emulator.script([Reply::token().delay(SLOW)]);
     let client = client(&emulator);
     paused().block_on(async {
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let (token, polls) = counted(&client).await;
         token.unwrap();
         assert!(polls < 10, "a busy loop of {polls} polls");
-        assert_eq!(begun.elapsed(), Duration::ZERO);
+        assert_eq!(started.elapsed(), Duration::ZERO);
     });
     assert_eq!(emulator.requests(), 1);
 }
@@ -104,7 +104,7 @@ fn attempts_time_out_under_paused_time() {
     config.attempt_timeout = SLOW;
     config.backoff = Duration::from_secs(10);
     let client = client_with(&emulator, config);
-    let begun = Instant::now();
+    let started = Instant::now();
     let (token, polls) = paused().block_on(counted(&client));
     let error = token.unwrap_err();
     assert_eq!(
@@ -113,7 +113,7 @@ fn attempts_time_out_under_paused_time() {
     );
     assert_eq!(error.attempts(), 2);
     assert!(polls < 20, "a busy loop of {polls} polls");
-    let elapsed = begun.elapsed();
+    let elapsed = started.elapsed();
     assert!(
         elapsed > SLOW && elapsed < Duration::from_secs(5),
         "{elapsed:?}"

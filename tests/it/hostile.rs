@@ -349,10 +349,10 @@ fn honours_retry_after_in_every_form_under_any_clock<C: Caller>() {
             let config = config.clone();
             scope.spawn(move || {
                 let emulator = start(mode.as_slice(), HOUR);
-                let begun = Instant::now();
+                let started = Instant::now();
                 emulator.script([reply(SystemTime::now())]);
                 let token = C::build(&emulator, config).token().unwrap();
-                let waited = begun.elapsed();
+                let waited = started.elapsed();
                 // Two or three seconds plus up to one of jitter.
                 assert!(waited >= Duration::from_secs(2), "{case}: {waited:?}");
                 assert!(waited < Duration::from_secs(6), "{case}: {waited:?}");
@@ -369,7 +369,7 @@ fn attempt_timeout_limits_the_wait_for_a_slow_server<C: Caller>() {
         Reply::token().delay(Duration::from_secs(2)),
         2,
     ));
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut config = Config::default();
     config.attempts = 1;
     config.attempt_timeout = Duration::from_millis(300);
@@ -378,7 +378,7 @@ fn attempt_timeout_limits_the_wait_for_a_slow_server<C: Caller>() {
         error.kind(),
         ErrorKind::Transport(TransportErrorKind::Timeout)
     );
-    assert!(begun.elapsed() < Duration::from_millis(1300));
+    assert!(started.elapsed() < Duration::from_millis(1300));
 
     let token = C::build(&emulator, Config::default()).token().unwrap();
     // The lifetime counts from before the request.
@@ -399,9 +399,9 @@ fn alternating_failures_are_hidden_from_callers<C: Caller>() {
     let client = C::build(&emulator, Config::default());
     let mut longest = Duration::ZERO;
     repeat_for(Duration::from_millis(3500), || {
-        let begun = Instant::now();
+        let started = Instant::now();
         client.token().unwrap();
-        longest = longest.max(begun.elapsed());
+        longest = longest.max(started.elapsed());
     });
     // After a failed refresh ahead, an acquisition follows when the token expires.
     assert!(longest < Duration::from_secs(1), "{longest:?}");

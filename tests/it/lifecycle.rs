@@ -277,7 +277,7 @@ fn emulator(lifetime: Duration) -> Emulator {
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
-const LATE: Duration = Duration::from_millis(300);
+const DELAY: Duration = Duration::from_millis(300);
 
 fn failing() -> Reply {
     Reply::status(StatusCode::INTERNAL_SERVER_ERROR)
@@ -285,9 +285,9 @@ fn failing() -> Reply {
 
 fn concurrent_callers_share_one_request<C: Callers>() {
     let emulator = emulator(HOUR);
-    emulator.script([Reply::token().delay(LATE)]);
+    emulator.script([Reply::token().delay(DELAY)]);
     let client = C::build(&emulator, Setup::default());
-    let begun = Instant::now();
+    let started = Instant::now();
     let tokens: Vec<_> = client
         .call_concurrently()
         .into_iter()
@@ -296,9 +296,9 @@ fn concurrent_callers_share_one_request<C: Callers>() {
     // The result wakes the callers. Without a wake-up they would wait for the attempt's deadline,
     // 10 s.
     assert!(
-        begun.elapsed() < Duration::from_secs(8),
+        started.elapsed() < Duration::from_secs(8),
         "{:?}",
-        begun.elapsed()
+        started.elapsed()
     );
     assert_eq!(tokens.len(), C::COUNT);
     assert!(tokens.iter().all(|token| *token == tokens[0]));
@@ -307,7 +307,7 @@ fn concurrent_callers_share_one_request<C: Callers>() {
 
 fn concurrent_callers_share_one_error<C: Callers>() {
     let emulator = emulator(HOUR);
-    emulator.script([Reply::status(StatusCode::FORBIDDEN).delay(LATE)]);
+    emulator.script([Reply::status(StatusCode::FORBIDDEN).delay(DELAY)]);
     let client = C::build(&emulator, Setup::default());
     for result in client.call_concurrently() {
         let error = result.unwrap_err();
@@ -320,7 +320,7 @@ fn concurrent_callers_share_one_error<C: Callers>() {
 
 fn concurrent_callers_share_three_attempts<C: Callers>() {
     let emulator = emulator(HOUR);
-    emulator.script((0..9).map(|_| failing().delay(LATE / 3)));
+    emulator.script((0..9).map(|_| failing().delay(DELAY / 3)));
     let mut config = Config::default();
     config.backoff = Duration::from_millis(50);
     let client = C::build(&emulator, Setup::config(config));
@@ -344,16 +344,16 @@ fn acquisition_timeout_limits_the_last_attempt<C: Callers>() {
     config.acquisition_timeout = Duration::from_secs(2);
     config.attempt_timeout = Duration::from_secs(2);
     let client = C::build(&emulator, Setup::config(config));
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = client.token().unwrap_err();
     assert_eq!(
         error.kind(),
         ErrorKind::Transport(TransportErrorKind::Timeout)
     );
     assert!(
-        begun.elapsed() < Duration::from_millis(2500),
+        started.elapsed() < Duration::from_millis(2500),
         "{:?}",
-        begun.elapsed()
+        started.elapsed()
     );
     assert_eq!(emulator.requests(), 2);
 }
@@ -388,14 +388,14 @@ fn callers_do_not_wait_for_a_refresh_ahead<C: Callers>() {
     let end = Instant::now() + Duration::from_millis(3500);
     let (mut slowest, mut calls) = (Duration::ZERO, 0);
     while Instant::now() < end {
-        let begun = Instant::now();
+        let started = Instant::now();
         calls += 1;
         let good = match calls % 2 {
             0 => client.token(),
             _ => client.token_for(Duration::from_millis(300)),
         };
         good.unwrap();
-        slowest = slowest.max(begun.elapsed());
+        slowest = slowest.max(started.elapsed());
         // The sleep limits the number of calls.
         thread::sleep(Duration::from_millis(5));
     }
@@ -601,7 +601,7 @@ fn token_source_is_dyn_compatible<C: Callers>() {
 #[test]
 fn cancelled_callers_do_not_cancel_the_request() {
     let emulator = emulator(HOUR);
-    emulator.script([Reply::token().delay(LATE)]);
+    emulator.script([Reply::token().delay(DELAY)]);
     let Tasks { client, runtime } = Tasks::build(&emulator, Setup::default());
     runtime.block_on(async {
         let calls: Vec<_> = (0..10)
@@ -631,9 +631,9 @@ fn request_outlives_callers_with_short_timeouts() {
     let served: Vec<_> = runtime.block_on(async {
         let mut served = Vec::new();
         for _ in 0..10 {
-            let begun = tokio::time::Instant::now();
+            let started = tokio::time::Instant::now();
             served.push(timeout(limit, client.token()).await.is_ok());
-            tokio::time::sleep_until(begun + limit).await;
+            tokio::time::sleep_until(started + limit).await;
         }
         served
     });
@@ -655,12 +655,12 @@ fn next_caller_succeeds_after_runtime_shutdown_in_flight() {
     let cancelled = async { timeout(Duration::from_millis(50), client.token()).await };
     assert!(first.block_on(cancelled).is_err());
     first.shutdown_background();
-    let begun = Instant::now();
+    let started = Instant::now();
     runtime().block_on(client.token()).unwrap();
     assert!(
-        begun.elapsed() < Duration::from_secs(5),
+        started.elapsed() < Duration::from_secs(5),
         "{:?}",
-        begun.elapsed()
+        started.elapsed()
     );
     assert_eq!(emulator.requests(), 2);
 }
@@ -692,7 +692,7 @@ fn call_on_a_shut_down_runtime_is_an_error() {
 }
 
 /// Runs a call on a runtime whose only blocking thread is busy.
-fn busy<T>(call: impl Future<Output = T>) -> T {
+fn with_busy_blocking_thread<T>(call: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
@@ -714,7 +714,7 @@ fn only_platform_certificates_need_a_blocking_thread() {
     config.attempt_timeout = Duration::from_secs(2);
     config.attempts = 1;
     let Tasks { client, .. } = Tasks::build(&emulator, Setup::config(config.clone()));
-    busy(client.token()).unwrap();
+    with_busy_blocking_thread(client.token()).unwrap();
 
     let closed_port = Endpoint::parse("https://127.0.0.1:1").unwrap();
     for (trusting_the_platform, expected) in [
@@ -726,7 +726,7 @@ fn only_platform_certificates_need_a_blocking_thread() {
         if !trusting_the_platform {
             builder = builder.root_certificate_der(Ca::new().der);
         }
-        let error = busy(builder.build().unwrap().token()).unwrap_err();
+        let error = with_busy_blocking_thread(builder.build().unwrap().token()).unwrap_err();
         let expected = ErrorKind::Transport(expected);
         assert_eq!(error.kind(), expected, "{trusting_the_platform}");
     }
@@ -757,12 +757,12 @@ fn stalled_acquisition_ends_within_its_timeout() {
     config.acquisition_timeout = Duration::from_millis(1900);
     config.backoff = Duration::from_millis(20);
     let client = Threads::build(&emulator, Setup::config(config));
-    let begun = Instant::now();
+    let started = Instant::now();
     let error = client.token().unwrap_err();
     assert_eq!(
         error.kind(),
         ErrorKind::Transport(TransportErrorKind::Timeout)
     );
     assert_eq!(error.attempts(), 3);
-    assert!(begun.elapsed() < Duration::from_millis(1900));
+    assert!(started.elapsed() < Duration::from_millis(1900));
 }

@@ -191,7 +191,7 @@ fn machines(formatted: &mut Formatted) {
     let step = machine.poll(now(0), &ticket);
     formatted.show("Step", &step);
     let Step::Send(transmit) = step else {
-        panic!("nothing is cached")
+        panic!("expected to send")
     };
     formatted.show("Transmit", &transmit);
     formatted.show("Flight", &transmit.flight);
@@ -217,13 +217,13 @@ fn machines(formatted: &mut Formatted) {
     let next = shared.poll(now(0), &ticket);
     formatted.show("SharedStep", &next);
     let SharedStep::Send(attempt) = next else {
-        panic!("nothing is newer")
+        panic!("expected to send")
     };
     formatted.show("Attempt", &attempt);
     let next = shared.poll(now(0), &ticket);
     formatted.show("SharedStep", &next);
     let SharedStep::Wait(waiter) = next else {
-        panic!("another attempts")
+        panic!("expected to wait")
     };
     formatted.show("Waiter", &waiter);
     attempt.finish(
@@ -325,9 +325,9 @@ fn all_text(error: &Error) -> String {
 }
 
 /// Requests one token over one transport.
-type Ask = fn(&Endpoint, Option<&Ca>) -> Result<Token, Error>;
+type RequestToken = fn(&Endpoint, Option<&Ca>) -> Result<Token, Error>;
 
-const TRANSPORTS: [(&str, Ask); 2] = [("reqwest", over_reqwest), ("ureq", over_ureq)];
+const TRANSPORTS: [(&str, RequestToken); 2] = [("reqwest", over_reqwest), ("ureq", over_ureq)];
 
 fn config() -> Config {
     let mut config = Config::default();
@@ -429,13 +429,13 @@ fn errors_show_no_secret() {
         masked += u32::from(text.contains("[masked]"));
         kinds.insert(error.kind());
     };
-    for (name, ask) in TRANSPORTS {
+    for (name, request_token) in TRANSPORTS {
         for reply in bad_replies() {
             let emulator = emulator();
             emulator.script([reply.clone()]);
             check(
                 &format!("{name}, {reply:?}"),
-                ask(&emulator.endpoint(), None),
+                request_token(&emulator.endpoint(), None),
             );
         }
         for raw in [
@@ -446,23 +446,23 @@ fn errors_show_no_secret() {
         ] {
             let server = Server::respond(raw.clone());
             let endpoint = Endpoint::parse(&server.http()).unwrap();
-            check(&format!("{name}, {raw:?}"), ask(&endpoint, None));
+            check(&format!("{name}, {raw:?}"), request_token(&endpoint, None));
             let server = Server::respond_over_tls(ca.server("localhost"), raw.clone());
             let endpoint = Endpoint::parse(&server.https()).unwrap();
             check(
                 &format!("{name} over TLS, {raw:?}"),
-                ask(&endpoint, Some(&ca)),
+                request_token(&endpoint, Some(&ca)),
             );
         }
         // A certificate for the wrong name, which contains a canary.
         let server = Server::respond_over_tls(ca.server("t0k3n-canary-of-a-host"), "");
         let endpoint = Endpoint::parse(&server.https()).unwrap();
-        check(name, ask(&endpoint, Some(&ca)));
+        check(name, request_token(&endpoint, Some(&ca)));
         // Nothing listens on port 1, and only root could bind it.
         let refused = Endpoint::parse("http://127.0.0.1:1").unwrap();
-        check(name, ask(&refused, None));
+        check(name, request_token(&refused, None));
         let nowhere = Endpoint::parse("https://nowhere.invalid").unwrap();
-        check(name, ask(&nowhere, Some(&ca)));
+        check(name, request_token(&nowhere, Some(&ca)));
     }
     assert!(
         masked > 20,
@@ -573,14 +573,14 @@ fn only_known_crates_log_secrets() {
     }
     listen();
     let ca = Ca::new();
-    for (_, ask) in TRANSPORTS {
+    for (_, request_token) in TRANSPORTS {
         let emulator = emulator();
         emulator.script([
             Reply::status(StatusCode::OK).body(granted()),
             bad_replies()[0].clone(),
         ]);
-        assert!(ask(&emulator.endpoint(), None).unwrap() == token());
-        ask(&emulator.endpoint(), None).unwrap_err();
+        assert!(request_token(&emulator.endpoint(), None).unwrap() == token());
+        request_token(&emulator.endpoint(), None).unwrap_err();
 
         let refusal = json(&format!("{SECRET} {TOKEN}"));
         let refusal = format!(r#"{{"status":"badRequest","message":"{refusal}"}}"#);
@@ -588,7 +588,7 @@ fn only_known_crates_log_secrets() {
             let reply = response(status, "", &body);
             let server = Server::respond_over_tls(ca.server("localhost"), reply);
             let endpoint = Endpoint::parse(&server.https()).unwrap();
-            assert_eq!(ask(&endpoint, Some(&ca)).is_ok(), granted);
+            assert_eq!(request_token(&endpoint, Some(&ca)).is_ok(), granted);
         }
     }
 

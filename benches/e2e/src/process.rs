@@ -31,7 +31,7 @@ pub fn table(rounds: usize) {
 
     println!("## Process start to token: {rounds} rounds\n");
     println!(
-        "| server | program | median | middle half | beside token-async | beside token-blocking |\n\
+        "| server | program | median | middle half | relative to token-async | relative to token-blocking |\n\
          |---|---|--:|--:|--:|--:|"
     );
     let mut servers = vec![

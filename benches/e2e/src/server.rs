@@ -122,7 +122,7 @@ impl Server {
                 count.fetch_add(1, Ordering::SeqCst);
                 // The client notices a failure here, and its exchange fails.
                 thread::spawn(move || {
-                    let _ = answer(&stream, tls);
+                    let _ = respond(&stream, tls);
                     drop(stream);
                     count.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -132,7 +132,7 @@ impl Server {
     }
 }
 
-fn answer(stream: &TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
+fn respond(stream: &TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match tls {
         None => serve(stream, stream),
@@ -193,11 +193,11 @@ fn serve(reader: impl Read, mut writer: impl Write) -> io::Result<()> {
                 r#"{{"content":{{"id_token":"{TOKEN}","expires_in":43200,"status":"available"}},"status":"ok","message":"","errorHash":"e47df370","errorType":""}}"#
             )
         };
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        writer.write_all(answer.as_bytes())?;
+        writer.write_all(response.as_bytes())?;
         writer.flush()?;
     }
 }

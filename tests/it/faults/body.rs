@@ -11,7 +11,7 @@ use crate::support::server::response;
 use crate::support::{SECRET, TOKEN};
 
 pub fn rows() -> Vec<Row> {
-    [documents(), contents(), texts(), sizes(), paces()]
+    [documents(), contents(), texts(), sizes(), speeds()]
         .into_iter()
         .flatten()
         .collect()
@@ -39,7 +39,8 @@ pub const ANY_END: &str =
 fn documents() -> Vec<Row> {
     let half = EXAMPLE_200.len() / 2;
     let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    let beside = |value: &str| EXAMPLE_200.replacen('{', &format!(r#"{{"beside":{value},"#), 1);
+    let with_unknown_field =
+        |value: &str| EXAMPLE_200.replacen('{', &format!(r#"{{"unknown":{value},"#), 1);
     vec![
         ok_body("an empty body", "", MALFORMED).reporting("it is empty"),
         ok_body("white space", " \r\n\t ", MALFORMED).reporting("it is empty"),
@@ -119,12 +120,12 @@ fn documents() -> Vec<Row> {
         ),
         ok_body(
             "100 levels in an unknown field",
-            &beside(&deep(100)),
+            &with_unknown_field(&deep(100)),
             GRANTED,
         ),
         ok_body(
             "128 levels in an unknown field",
-            &beside(&deep(128)),
+            &with_unknown_field(&deep(128)),
             GRANTED,
         ),
         ok_body("30,000 levels", &deep(30_000), MALFORMED).checks_memory(),
@@ -137,18 +138,22 @@ fn documents() -> Vec<Row> {
         .checks_memory(),
         ok_body(
             "a number over the range of f64",
-            &beside("1e999999"),
+            &with_unknown_field("1e999999"),
             GRANTED,
         ),
-        ok_body("a number of 300 digits", &beside(&"9".repeat(300)), GRANTED),
+        ok_body(
+            "a number of 300 digits",
+            &with_unknown_field(&"9".repeat(300)),
+            GRANTED,
+        ),
         ok_body(
             "a number of 20,000 digits",
-            &beside(&"9".repeat(20_000)),
+            &with_unknown_field(&"9".repeat(20_000)),
             GRANTED,
         ),
         ok_body(
             "5,000 unknown fields",
-            &beside(&format!("[{}0]", "{\"a\":{}},".repeat(5000))),
+            &with_unknown_field(&format!("[{}0]", "{\"a\":{}},".repeat(5000))),
             GRANTED,
         )
         .checks_memory(),
@@ -249,9 +254,9 @@ fn texts() -> Vec<Row> {
         .flat_map(u16::to_le_bytes)
         .collect();
     let marked = [b"\xef\xbb\xbf", EXAMPLE_200.as_bytes()].concat();
-    let beside = |bytes: &[u8]| {
+    let with_unknown_field = |bytes: &[u8]| {
         let (begin, rest) = EXAMPLE_200.as_bytes().split_at(1);
-        [begin, b"\"beside\":\"", bytes, b"\",", rest].concat()
+        [begin, b"\"unknown\":\"", bytes, b"\",", rest].concat()
     };
     vec![
         bytes("a byte order mark", "", &marked, GRANTED),
@@ -263,19 +268,26 @@ fn texts() -> Vec<Row> {
             MALFORMED,
         )
         .reporting("it is not UTF-8"),
-        bytes("Latin-1", "", &beside(b"Zur\xfcck"), MALFORMED).reporting("it is not UTF-8"),
-        bytes("an overlong NUL", "", &beside(b"\xc0\x80"), MALFORMED).reporting("it is not UTF-8"),
+        bytes("Latin-1", "", &with_unknown_field(b"Zur\xfcck"), MALFORMED)
+            .reporting("it is not UTF-8"),
+        bytes(
+            "an overlong NUL",
+            "",
+            &with_unknown_field(b"\xc0\x80"),
+            MALFORMED,
+        )
+        .reporting("it is not UTF-8"),
         bytes(
             "a surrogate in UTF-8",
             "",
-            &beside(b"\xed\xa0\x80"),
+            &with_unknown_field(b"\xed\xa0\x80"),
             MALFORMED,
         )
         .reporting("it is not UTF-8"),
         bytes(
             "a control character in a string",
             "",
-            &beside(b"a\nb"),
+            &with_unknown_field(b"a\nb"),
             MALFORMED,
         ),
         bytes(
@@ -364,7 +376,7 @@ fn sizes() -> Vec<Row> {
     ]
 }
 
-fn paces() -> Vec<Row> {
+fn speeds() -> Vec<Row> {
     let length = EXAMPLE_200.len();
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
     let half = format!("{head}{}", &EXAMPLE_200[..length / 2]);

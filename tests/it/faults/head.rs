@@ -9,10 +9,16 @@ use crate::support::server::response;
 use crate::support::{SECRET, TOKEN};
 
 pub fn rows() -> Vec<Row> {
-    [counts_and_sizes(), floods(), paces(), syntax(), meanings()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        counts_and_sizes(),
+        floods(),
+        speeds(),
+        syntax(),
+        semantics(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn with(headers: &str) -> String {
@@ -139,7 +145,7 @@ fn floods() -> Vec<Row> {
     ]
 }
 
-fn paces() -> Vec<Row> {
+fn speeds() -> Vec<Row> {
     let pause = Duration::from_millis(1);
     vec![
         Row::after_request(
@@ -219,7 +225,7 @@ fn syntax() -> Vec<Row> {
     ]
 }
 
-fn meanings() -> Vec<Row> {
+fn semantics() -> Vec<Row> {
     let echo = format!(
         "Set-Cookie: {SECRET}={TOKEN}\r\nX-Request-Id: {SECRET}\r\nTraceparent: {TOKEN}\r\n\
          Date: {SECRET}\r\nWWW-Authenticate: Bearer {TOKEN}\r\nServer: {SECRET}\r\n"

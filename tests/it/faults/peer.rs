@@ -113,8 +113,8 @@ impl Peer {
 
     /// Sends `bytes` one by one and repeatedly, until the client closes the connection.
     pub fn drip_forever(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        let begun = Instant::now();
-        while begun.elapsed() < MAX_DURATION {
+        let started = Instant::now();
+        while started.elapsed() < MAX_DURATION {
             self.drip(&bytes, 1, Duration::from_millis(20))?;
         }
         Ok(())

@@ -106,7 +106,7 @@ impl Case {
     fn run(&self, transport: &str, ca: &CaFile) -> Result<(), String> {
         let listening = self.proxy.listen();
         let proxy = format!("{}127.0.0.1:{}", self.scheme, listening.port);
-        let begun = Instant::now();
+        let started = Instant::now();
         let base_url = format!("https://{}", self.host);
         let run = run(
             transport,
@@ -115,7 +115,7 @@ impl Case {
             &[("HTTPS_PROXY", &proxy)],
             ca,
         );
-        let elapsed = begun.elapsed();
+        let elapsed = started.elapsed();
         let stderr = match self.but_ureq {
             Some((stderr, _why)) if transport == "blocking" => stderr,
             _ => self.stderr,
@@ -199,11 +199,11 @@ fn cases(ca: &Ca) -> Vec<Case> {
         scheme: format!("http://user:{PASSWORD}@"),
         ..case
     };
-    let to = |host: &'static str, case: Case| Case { host, ..case };
-    let a_token = |case: Case| Case { code: 0, ..case };
+    let with_host = |host: &'static str, case: Case| Case { host, ..case };
+    let succeeds = |case: Case| Case { code: 0, ..case };
     vec![
-        a_token(Case::tunnels("a working proxy", "", ca, "proxied.invalid")),
-        a_token(with_password(Case::tunnels(
+        succeeds(Case::tunnels("a working proxy", "", ca, "proxied.invalid")),
+        succeeds(with_password(Case::tunnels(
             "a proxy with a password",
             "",
             ca,
@@ -283,11 +283,11 @@ fn cases(ca: &Ca) -> Vec<Case> {
             ca,
             "other.invalid",
         ),
-        a_token(to(
+        succeeds(with_host(
             "a.b.invalid",
             Case::tunnels("a wildcard", "", ca, "*.b.invalid"),
         )),
-        to(
+        with_host(
             "b.invalid",
             Case::tunnels(
                 "a wildcard for the parent domain",
@@ -296,15 +296,15 @@ fn cases(ca: &Ca) -> Vec<Case> {
                 "*.b.invalid",
             ),
         ),
-        to(
+        with_host(
             "a.b.invalid",
             Case::tunnels("a wildcard too wide", NO_CERTIFICATE, ca, "*.invalid"),
         ),
-        to(
+        with_host(
             "a.b.invalid",
             Case::tunnels("two wildcards", NO_CERTIFICATE, ca, "*.*.invalid"),
         ),
-        to(
+        with_host(
             "a.b.invalid",
             Case::tunnels(
                 "a wildcard in the middle",
@@ -313,7 +313,7 @@ fn cases(ca: &Ca) -> Vec<Case> {
                 "a.*.invalid",
             ),
         ),
-        to(
+        with_host(
             "ab.b.invalid",
             Case::tunnels("a partial wildcard", NO_CERTIFICATE, ca, "a*.b.invalid"),
         ),

@@ -87,17 +87,17 @@ pub fn request_token<C: Client>(row: &Row, port: u16) -> Result<Token, Error> {
 
 /// Polls `done` for up to a second. The caller's assertions then report a failure.
 fn within_a_second(done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() && begun.elapsed() < Duration::from_secs(1) {
+    let started = Instant::now();
+    while !done() && started.elapsed() < Duration::from_secs(1) {
         thread::sleep(Duration::from_millis(2));
     }
 }
 
 fn check<C: Client>(row: &Row) -> Result<(), String> {
     let listening = row.listen();
-    let (begun, sent_at) = (Instant::now(), SystemTime::now());
+    let (started, sent_at) = (Instant::now(), SystemTime::now());
     let result = request_token::<C>(row, listening.port);
-    let elapsed = begun.elapsed();
+    let elapsed = started.elapsed();
     // A client may time out before the server's thread has read the request.
     within_a_second(|| listening.requests() >= row.requests);
 

@@ -44,9 +44,9 @@ pub fn in_own_process<T>(test: T) -> bool {
 /// Polls until `done` returns true. Panics after 20 s.
 #[track_caller]
 pub fn wait_until(mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !done() {
-        let waited = begun.elapsed();
+        let waited = started.elapsed();
         assert!(
             waited < Duration::from_secs(20),
             "the condition did not become true within {waited:?}"
