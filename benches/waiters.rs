@@ -39,7 +39,7 @@ fn main() {
     divan::main();
 }
 
-/// Returns a machine with an attempt in in_flight.
+/// Returns a machine with an attempt in flight.
 fn in_flight() -> (Shared, Attempt) {
     let credentials = Credentials::new("a-client-id", "a-client-secret").unwrap();
     let exchange = Exchange::new(Endpoint::default(), credentials);

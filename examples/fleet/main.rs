@@ -74,7 +74,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn report(with: &Record, without: &Record) {
-    println!("{} instances, four days\n", grouped(with.instances.into()));
+    println!("{} clients, four days\n", grouped(with.instances.into()));
     row("", "goal", ["with jitter", "without"], "");
     for (with, without) in goals::judge(with).iter().zip(goals::judge(without)) {
         let verdict = |goal: &Goal| {

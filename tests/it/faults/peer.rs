@@ -150,7 +150,7 @@ impl Peer {
         TcpSocket::from_std_stream(tcp).set_zero_linger()
     }
 
-    /// Closes the connection, over TLS with a close_notify. A plain drop sends none.
+    /// Closes the connection, over TLS with a `close_notify`. A plain drop sends none.
     pub fn close(mut self) -> io::Result<()> {
         if let Stream::Encrypted(stream) = &mut self.stream {
             stream.conn.send_close_notify();

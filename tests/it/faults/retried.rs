@@ -105,7 +105,7 @@ fn by_wire() -> Vec<Row> {
             peer.reset()
         })
         .attempts(3),
-        Row::after_request("3 attempts: no response", TIMEOUT, |peer| peer.stall())
+        Row::after_request("3 attempts: no response", TIMEOUT, Peer::stall)
             .short_timeout()
             .attempts(3),
         Row::responds("3 attempts: a torn body", half.clone(), TORN).attempts(3),

@@ -272,7 +272,7 @@ fn streams() -> Vec<Row> {
             Row::after_request(
                 "an encrypted connection without a response",
                 TIMEOUT,
-                |peer| peer.stall(),
+                Peer::stall,
             )
             .short_timeout(),
         ),
