@@ -91,7 +91,7 @@ fn measured_hit(client: &Client) -> HeaderValue {
     }
 }
 
-/// The same without reading the clocks.
+/// Returns a header without reading the clocks.
 #[inline(never)]
 fn measured_timed_hit(shared: &Shared) -> HeaderValue {
     let token = shared.ready(NOW, Need::Usable, || panic!("the token is fresh"));
@@ -129,7 +129,7 @@ fn measured_bare(body: &[u8]) -> usize {
         + usize::try_from(bare.content.expires_in).unwrap()
 }
 
-/// Also without checks. Includes dropping the tree.
+/// Parses into a tree, without checks. Includes dropping the tree.
 #[inline(never)]
 fn measured_value(body: &[u8]) -> usize {
     let value: serde_json::Value = serde_json::from_slice(body).unwrap();

@@ -255,14 +255,14 @@ mod request {
         bencher.bench(|| built(client.post(black_box(url.as_str()))));
     }
 
-    /// With a URL that is parsed once.
+    /// Uses a URL that is parsed once.
     #[divan::bench]
     fn reqwest_builder_parsed_url(bencher: Bencher) {
         let (client, url) = (super::construction::bare_reqwest(), url());
         bencher.bench(|| built(client.post(url.clone())));
     }
 
-    /// With a URL that is parsed once and a body that is serialized once.
+    /// Uses a URL that is parsed once and a body that is serialized once.
     #[divan::bench]
     fn reqwest_builder_parsed_url_and_body(bencher: Bencher) {
         let (client, url) = (super::construction::bare_reqwest(), url());
@@ -312,7 +312,7 @@ mod construction {
         bencher.bench(bare_reqwest);
     }
 
-    /// The client builds its `reqwest::Client` on first use.
+    /// Excludes the `reqwest::Client`, which the client builds on first use.
     #[divan::bench]
     fn build(bencher: Bencher) {
         let credentials = credentials();

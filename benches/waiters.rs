@@ -95,7 +95,7 @@ impl<T: Send + 'static> Tasks<T> {
     }
 }
 
-/// The floor: tokio wakes as many tasks and clones a token for each.
+/// Wakes as many tasks through tokio and clones a token for each. This is the floor.
 #[divan::bench(args = COUNTS)]
 fn floor_watch(bencher: Bencher, count: usize) {
     bencher
@@ -183,7 +183,7 @@ impl Threads {
     }
 }
 
-/// The operating system takes most of this time.
+/// Blocks threads. The operating system takes most of this time.
 #[divan::bench(args = [1, 10, 100, 1000], sample_count = 20, sample_size = 1)]
 fn threads(bencher: Bencher, count: usize) {
     bencher

@@ -517,7 +517,7 @@ mod secret_files {
         assert_eq!(emulator.requests(), 0);
     }
 
-    /// A socket's path has at most 107 bytes.
+    /// Returns a path for a socket, which may have at most 107 bytes.
     fn short_path(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("meshconnect-auth-{}-{name}", std::process::id()))
     }

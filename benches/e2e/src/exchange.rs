@@ -224,8 +224,9 @@ fn blocking<'a>(server: &'a Server, ca: Option<&'a [u8]>, cold: bool) -> [Row<'a
     ]
 }
 
-/// Cold creates a new client for each exchange and measures its construction. Warm reuses the
-/// client. An exchange returns the time of its completion.
+/// Returns a call that measures one exchange. Cold creates a new client for each exchange and
+/// measures its construction. Warm reuses the client. `exchange` returns the time of its
+/// completion.
 fn timed<'a, C: 'a>(
     cold: bool,
     make: impl Fn() -> C + 'a,

@@ -101,7 +101,8 @@ struct BareContent<'a> {
     expires_in: u64,
 }
 
-/// The floor: serde into a typed struct of borrowed text, without checks and without a token.
+/// Parses into a typed struct of borrowed text, without checks and without a token. This is the
+/// floor.
 pub fn bare(response: &Response<Vec<u8>>) -> (usize, u64) {
     let bare: Bare<'_> = serde_json::from_slice(response.body()).unwrap();
     (

@@ -11,7 +11,8 @@ const BOMB: [u8; 25] = [
     0x00, 0x80, 0x20, 0x95, 0xfd, 0x29, 0x17, 0xa9, 0x0a,
 ];
 
-/// Neither client requests compression, so the clients decompress none of these bodies.
+/// Returns the rows. Neither client requests compression, so the clients decompress none of these
+/// bodies.
 pub fn rows() -> Vec<Row> {
     let bomb = || [&BOMB[..], &vec![0; 60_000]].concat();
     let plain = EXAMPLE_200.as_bytes();

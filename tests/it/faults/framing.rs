@@ -25,8 +25,8 @@ fn one_chunk() -> String {
 
 const ANYWHERE: &str = "ureq checks whether chunked is present, not whether it is last";
 
-/// Without chunks a body ends with the connection (RFC 9112 §6.3). A chunked body read that way is
-/// not JSON.
+/// Returns rows with different transfer encodings. Without chunks a body ends with the connection
+/// (RFC 9112 §6.3). A chunked body read that way is not JSON.
 fn encodings() -> Vec<Row> {
     let of = |name: &str, headers: &str, outcome| {
         Row::responds(
@@ -139,7 +139,7 @@ fn encodings() -> Vec<Row> {
     ]
 }
 
-/// A response with a valid head and this chunked body.
+/// Returns a row with a valid head and this chunked body.
 fn chunked(name: &str, body: impl AsRef<str>, outcome: Outcome) -> Row {
     Row::responds(name, format!("{CHUNKED}{}", body.as_ref()), outcome)
 }

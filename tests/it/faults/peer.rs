@@ -126,7 +126,8 @@ impl Peer {
         Ok(())
     }
 
-    /// Neither reads nor sends, for longer than the time-out of any row that uses it.
+    /// Keeps the connection open without reading or sending, for longer than the time-out of any
+    /// row that uses it.
     #[allow(clippy::unused_self, reason = "dropping `self` closes the connection")]
     pub fn ignore(self) {
         thread::sleep(Duration::from_secs(3));

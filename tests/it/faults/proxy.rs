@@ -68,7 +68,7 @@ impl Case {
         }
     }
 
-    /// A proxy that reads the CONNECT and then runs `serve`.
+    /// Returns a case whose proxy reads the CONNECT and then runs `serve`.
     fn after_connect(
         name: &'static str,
         stderr: &'static str,
@@ -80,7 +80,7 @@ impl Case {
         })
     }
 
-    /// A proxy that tunnels to a server with a certificate of `ca` for `shown`.
+    /// Returns a case whose proxy tunnels to a server with a certificate of `ca` for `shown`.
     fn tunnels(name: &'static str, stderr: &'static str, ca: &Ca, shown: &str) -> Self {
         let config = ca.server(shown);
         Self::after_connect(name, stderr, move |mut peer| {

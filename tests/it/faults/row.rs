@@ -136,7 +136,7 @@ pub const fn refused(status: u16) -> Outcome {
 }
 
 impl Row {
-    /// A server that reads the request, sends `response` and closes the connection.
+    /// Returns a row whose server reads the request, sends `response` and closes the connection.
     pub fn responds(
         name: impl Into<String>,
         response: impl Into<Vec<u8>>,
@@ -150,7 +150,7 @@ impl Row {
         })
     }
 
-    /// A server that reads the request and then runs `serve`.
+    /// Returns a row whose server reads the request and then runs `serve`.
     pub fn after_request(
         name: impl Into<String>,
         outcome: Outcome,
@@ -162,7 +162,7 @@ impl Row {
         })
     }
 
-    /// A server that runs `serve` from the first byte on.
+    /// Returns a row whose server runs `serve` from the first byte on.
     pub fn serves(
         name: impl Into<String>,
         outcome: Outcome,

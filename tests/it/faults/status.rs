@@ -115,7 +115,7 @@ fn successes() -> Vec<Row> {
     rows
 }
 
-/// Redirects to the same server, which would count a second connection.
+/// Returns rows that redirect to the same server, which would count a second connection.
 fn redirects() -> Vec<Row> {
     let mut rows: Vec<_> = [300, 301, 302, 303, 305, 307, 308]
         .map(|code| {
@@ -191,7 +191,7 @@ fn redirects() -> Vec<Row> {
     rows
 }
 
-/// Error statuses whose bodies would be a token with a 2xx.
+/// Returns rows with error statuses whose bodies would be a token with a 2xx.
 fn refusals() -> Vec<Row> {
     let codes = (400..=418).chain([421, 422, 423, 424, 425, 426, 428, 429, 431, 451, 499]);
     let codes = codes.chain(500..=508).chain([510, 511, 520, 599, 600, 999]);

@@ -15,7 +15,7 @@ use super::{Candidate, Kind, bearer};
 use crate::TOKEN;
 use crate::stub::LIFETIME;
 
-/// An atomic load that checks for a token, and a clone of its header.
+/// Measures an atomic load that checks for a token, and a clone of its header.
 pub(super) fn floor() -> Vec<Candidate> {
     let (usable, header) = (AtomicBool::new(true), prebuilt());
     vec![Candidate::blocking(
@@ -49,7 +49,7 @@ fn mutex_prebuilt() -> Candidate {
     })
 }
 
-/// The type of our snapshot. The `Arc` is cloned, because `token()` returns it to the caller.
+/// Uses the type of our snapshot. The `Arc` is cloned, because `token()` returns it to the caller.
 fn rw_lock_prebuilt() -> Candidate {
     let cache = RwLock::new(Arc::new((prebuilt(), Instant::now() + LIFETIME)));
     Candidate::blocking(
@@ -63,7 +63,7 @@ fn rw_lock_prebuilt() -> Candidate {
     )
 }
 
-/// An alternative type for the snapshot.
+/// Uses an alternative type for the snapshot.
 fn arc_swap_prebuilt() -> Candidate {
     let cache = ArcSwap::from_pointee((prebuilt(), Instant::now() + LIFETIME));
     Candidate::blocking(

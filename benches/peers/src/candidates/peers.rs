@@ -159,7 +159,7 @@ fn gcp_auth() -> Candidate {
     .with_stub(stub)
 }
 
-/// The crate does no I/O. It returns a request if it has no token.
+/// Sends the request that the crate returns if it has no token. The crate does no I/O.
 fn tame_oauth() -> Candidate {
     use tame_oauth::gcp::{
         ServiceAccountInfo, ServiceAccountProvider, TokenOrRequest, TokenProvider,
@@ -190,7 +190,7 @@ fn tame_oauth() -> Candidate {
     .with_stub(stub)
 }
 
-/// The cache of the AWS clients, called as their orchestrator calls it.
+/// Calls the cache of the AWS clients as their orchestrator calls it.
 fn aws_smithy() -> Candidate {
     use aws_smithy_async::rt::sleep::TokioSleep;
     use aws_smithy_async::time::SystemTimeSource;
