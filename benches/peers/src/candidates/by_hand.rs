@@ -49,7 +49,7 @@ fn mutex_prebuilt() -> Candidate {
     })
 }
 
-/// Uses the type of our snapshot. The `Arc` is cloned, because `token()` returns it to the caller.
+/// Uses the lock of our snapshot. The `Arc` is cloned, because `token()` returns an owned token.
 fn rw_lock_prebuilt() -> Candidate {
     let cache = RwLock::new(Arc::new((prebuilt(), Instant::now() + LIFETIME)));
     Candidate::blocking(
@@ -63,7 +63,7 @@ fn rw_lock_prebuilt() -> Candidate {
     )
 }
 
-/// Uses an alternative type for the snapshot.
+/// Uses an alternative to the lock of our snapshot.
 fn arc_swap_prebuilt() -> Candidate {
     let cache = ArcSwap::from_pointee((prebuilt(), Instant::now() + LIFETIME));
     Candidate::blocking(
