@@ -34,7 +34,7 @@ mod properties;
 mod proxy;
 mod retry_after;
 mod scenarios;
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(loom)]
 mod schedules;
 mod secrets;
 #[cfg(feature = "shared")]

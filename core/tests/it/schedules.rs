@@ -3,7 +3,7 @@
 //! the machine.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features loom --test it \
+//! RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features shared --test it \
 //!     --target-dir target/loom schedules
 //! ```
 //!

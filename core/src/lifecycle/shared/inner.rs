@@ -8,12 +8,12 @@
 use std::fmt;
 use std::mem;
 use std::sync::PoisonError;
-#[cfg(not(all(loom, feature = "loom")))]
+#[cfg(not(loom))]
 use std::sync::{Mutex, MutexGuard, RwLock};
 use std::thread;
 
 use event_listener::EventListener;
-#[cfg(all(loom, feature = "loom"))]
+#[cfg(loom)]
 use loom::sync::{Mutex, MutexGuard, RwLock};
 
 use crate::lifecycle::event::{Event, Observer};
