@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Bytes;
 
 use super::issuer::{Issuer, Route};
 use super::mode::Mode;

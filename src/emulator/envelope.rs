@@ -1,8 +1,8 @@
 //! The bodies of the issuer's answers. Refusals have fixed texts, so they never repeat a secret.
 
-use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
+use hyper::body::Bytes;
 use meshconnect_auth_core::{ApiResult, ApiResultStatus, OAuthTokenResponse};
 use serde::Serialize;
 use serde_json::json;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Bytes;
 use meshconnect_auth_core::{AuthenticationStatus, Credentials, Endpoint, OAuthTokenResponse};
 use serde::Deserialize;
 use serde_json::error::Category;

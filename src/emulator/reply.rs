@@ -5,9 +5,9 @@ use std::future;
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use hyper::body::Bytes;
 
 use super::delivery::{Delivery, Drip};
 

@@ -5,11 +5,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
 use http::header::DATE;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -159,7 +158,7 @@ impl Service {
 
 /// Reads a body to its end, and keeps at most one byte more than [`Issuer::MAX_BODY`].
 async fn read(mut body: Incoming) -> io::Result<Bytes> {
-    let mut kept = BytesMut::new();
+    let mut kept = Vec::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         // Trailers are ignored.
@@ -175,7 +174,7 @@ async fn read(mut body: Incoming) -> io::Result<Bytes> {
             break;
         }
     }
-    Ok(kept.freeze())
+    Ok(kept.into())
 }
 
 /// Reads the wall clock; a time before 1970 reads as 1970.

@@ -17,7 +17,6 @@ use meshconnect_auth_core::{
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::builder::ClientBuilder;
 use crate::http::Http;
 use crate::{clock, failure};
 
@@ -52,11 +51,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Returns a builder for a client with `credentials`. Default endpoint: the production service.
-    pub fn builder(credentials: Credentials) -> ClientBuilder {
-        ClientBuilder::new(credentials)
-    }
-
     pub(crate) fn new(shared: Shared, http: Http) -> Self {
         Self {
             shared,
@@ -172,7 +166,8 @@ impl Client {
 
     /// Returns the cached token, usable or not.
     ///
-    /// Another process can start with this token; see [`ClientBuilder::initial_token`].
+    /// Another process can start with this token; see
+    /// [`ClientBuilder::initial_token`](crate::ClientBuilder::initial_token).
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;

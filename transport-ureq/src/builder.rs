@@ -42,6 +42,13 @@ pub struct ClientBuilder {
 
 type Observer = dyn Fn(&Event) + Send + Sync;
 
+impl Client {
+    /// Returns a builder for a client with `credentials`. Default endpoint: the production service.
+    pub fn builder(credentials: Credentials) -> ClientBuilder {
+        ClientBuilder::new(credentials)
+    }
+}
+
 impl ClientBuilder {
     /// Creates a builder with `credentials`. Default endpoint: the production service.
     ///

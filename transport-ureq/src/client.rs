@@ -14,7 +14,6 @@ use meshconnect_auth_core::{
 };
 use zeroize::Zeroizing;
 
-use crate::builder::ClientBuilder;
 use crate::http::Http;
 use crate::{clock, failure};
 
@@ -43,11 +42,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Returns a builder for a client with `credentials`. Default endpoint: the production service.
-    pub fn builder(credentials: Credentials) -> ClientBuilder {
-        ClientBuilder::new(credentials)
-    }
-
     pub(crate) fn new(shared: Shared, http: Http) -> Self {
         Self {
             shared,
@@ -162,7 +156,8 @@ impl Client {
 
     /// Returns the cached token, usable or not.
     ///
-    /// Another process can start with this token; see [`ClientBuilder::initial_token`].
+    /// Another process can start with this token; see
+    /// [`ClientBuilder::initial_token`](crate::ClientBuilder::initial_token).
     ///
     /// ```
     /// # use meshconnect_auth_core::Credentials;

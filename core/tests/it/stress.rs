@@ -175,7 +175,7 @@ struct Stage {
     /// The live flights: number, credentials and deadline.
     in_flight: Mutex<Vec<(u64, String, Duration)>>,
     numbers: AtomicU64,
-    observed: Arc<AtomicU64>,
+    emitted: Arc<AtomicU64>,
     rejected: Mutex<HashSet<String>>,
     seen: Mutex<Seen>,
 }
@@ -188,8 +188,8 @@ impl Stage {
             Exchange::new(Endpoint::default(), credentials),
             seed,
         );
-        let observed = Arc::new(AtomicU64::new(0));
-        let attempts = Arc::clone(&observed);
+        let emitted = Arc::new(AtomicU64::new(0));
+        let attempts = Arc::clone(&emitted);
         let observer = move |event: &Event| {
             if matches!(event, Event::Attempt { .. }) {
                 attempts.fetch_add(1, SeqCst);
@@ -203,7 +203,7 @@ impl Stage {
             skipped: AtomicU64::new(0),
             in_flight: Mutex::default(),
             numbers: AtomicU64::new(1),
-            observed,
+            emitted,
             rejected: Mutex::default(),
             seen: Mutex::default(),
         })
@@ -279,7 +279,7 @@ impl Stage {
         self.shared
             .set_credentials(Credentials::new("client", "the last").unwrap());
         assert_eq!(
-            self.observed.load(SeqCst),
+            self.emitted.load(SeqCst),
             self.seen.lock().unwrap().attempts,
             "{context}: unobserved attempts"
         );
