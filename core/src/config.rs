@@ -115,9 +115,7 @@ impl Config {
                 )
             },
         )?;
-        refuse_if(self.attempts == 0, || {
-            "attempts is zero, so no token could ever be obtained".to_owned()
-        })?;
+        refuse_if(self.attempts == 0, || "attempts is zero".to_owned())?;
         refuse_if(self.first_cooldown < Duration::from_secs(1), || {
             "first_cooldown is under a second".to_owned()
         })?;

@@ -104,7 +104,7 @@ pub enum Blame {
     Caller,
     /// The server, or the administrator of the account.
     Server,
-    /// Everything between the two.
+    /// The network between the two.
     Wire,
 }
 

@@ -176,9 +176,9 @@ fn split(base_url: &str) -> Result<Parts<'_>, Error> {
     if base_url.is_empty() {
         return Err(refuse("is empty"));
     }
-    if let Some(odd) = base_url.chars().find(|c| !c.is_ascii_graphic()) {
+    if let Some(invalid) = base_url.chars().find(|c| !c.is_ascii_graphic()) {
         return Err(refuse(&format!(
-            "contains the character {odd:?}, which a URL must not contain (write an \
+            "contains the character {invalid:?}, which a URL must not contain (write an \
              international host name in its xn-- form)"
         )));
     }
@@ -205,11 +205,7 @@ fn split(base_url: &str) -> Result<Parts<'_>, Error> {
             "has userinfo (user:password@); credentials go into the request's body",
         ));
     }
-    // The colons of an IPv6 address do not start a port.
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
+    let (host, port) = split_port(authority);
     Ok(Parts {
         https,
         host,
@@ -275,13 +271,25 @@ fn check_port(port: Option<&str>, https: bool) -> Result<String, Error> {
     let Some(port) = port else {
         return Ok(String::new());
     };
-    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse::<u16>() {
-        Ok(443) if https => Ok(String::new()),
-        Ok(80) if !https => Ok(String::new()),
-        Ok(number) if digits && number != 0 => Ok(format!(":{number}")),
-        _ => Err(refuse("has a port that is not a number from 1 to 65535")),
+    match (read_port(port).map_err(refuse)?, https) {
+        (443, true) | (80, false) => Ok(String::new()),
+        (number, _) => Ok(format!(":{number}")),
     }
+}
+
+/// Splits off the port. The colons within an IPv6 address do not start one.
+pub(super) fn split_port(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') && !port.contains('/') => (host, Some(port)),
+        _ => (host, None),
+    }
+}
+
+/// Reads a port: digits only, from 1 to 65535.
+pub(super) fn read_port(port: &str) -> Result<u16, &'static str> {
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let number = port.parse().ok().filter(|&number| digits && number != 0);
+    number.ok_or("has a port that is not a number from 1 to 65535")
 }
 
 /// Returns the path without its trailing slash, if the API's own paths can be appended to it.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
 use zeroize::Zeroizing;
 
-use super::endpoint::{Endpoint, check_host};
+use super::endpoint::{Endpoint, check_host, read_port, split_port};
 use crate::error::Error;
 
 /// The proxy between a client and its endpoint. `Debug` and `Display` do not show its credentials.
@@ -157,10 +157,7 @@ impl Proxy {
         };
         let (host, port) = match split_port(host) {
             (host, None) => (host, if https { 443 } else { 80 }),
-            (host, Some(port)) => (
-                host,
-                read_port(port).ok_or("has a port that is not a number from 1 to 65535")?,
-            ),
+            (host, Some(port)) => (host, read_port(port)?),
         };
         let credentials = userinfo.map(|userinfo| {
             let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
@@ -230,7 +227,7 @@ fn excludes(entry: &str, host: &str, port: u16) -> bool {
     } else {
         split_port(entry)
     };
-    if only.is_some_and(|only| read_port(only) != Some(port)) {
+    if only.is_some_and(|only| read_port(only) != Ok(port)) {
         return false;
     }
     match address(host) {
@@ -293,17 +290,4 @@ fn address(host: &str) -> Option<IpAddr> {
         Some(inner) => inner.parse().ok().filter(IpAddr::is_ipv6),
         None => host.parse().ok(),
     }
-}
-
-/// Splits off the port. The colons within an IPv6 address do not start one.
-fn split_port(host: &str) -> (&str, Option<&str>) {
-    match host.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') && !port.contains('/') => (host, Some(port)),
-        _ => (host, None),
-    }
-}
-
-fn read_port(port: &str) -> Option<u16> {
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    port.parse().ok().filter(|&port| digits && port != 0)
 }

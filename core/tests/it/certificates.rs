@@ -221,9 +221,9 @@ fn refuses_broken_contents() {
 }
 
 fn refuse_all<const N: usize>(cases: [(&str, String, &str); N]) {
-    for (name, pem, says) in cases {
+    for (name, pem, text) in cases {
         let error = read(pem.as_bytes()).expect_err(name);
-        assert!(error.contains(says), "{name}: {error}");
+        assert!(error.contains(text), "{name}: {error}");
         for quoted in ["c2VjcmV0", "MAMC", "Proc", "REQUEST", "99, 50"] {
             assert!(!error.contains(quoted), "{name} quotes its input: {error}");
         }

@@ -283,7 +283,7 @@ fn reads_json_edge_cases_like_the_naive_reader() {
 
 #[test]
 fn a_duplicate_field_is_malformed_even_if_escaped() {
-    let beside = [
+    let envelope = [
         "status",
         "message",
         "displayMessage",
@@ -306,7 +306,7 @@ fn a_duplicate_field_is_malformed_even_if_escaped() {
     };
     assert_eq!(read(document("", "").as_bytes()).as_deref(), Ok("x"));
     for value in ["null", "\"ok\"", "\"x\"", "60", "{}"] {
-        for name in beside.iter().flat_map(|name| spelled(name)) {
+        for name in envelope.iter().flat_map(|name| spelled(name)) {
             let body = document(&format!(r#""{name}":{value},"#), "");
             differential(body.as_bytes());
             assert_eq!(read(body.as_bytes()), Err(ErrorKind::Malformed), "{body}");

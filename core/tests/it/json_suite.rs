@@ -117,7 +117,7 @@ fn reads_every_case_as_its_name_or_pin_says() {
             "i" => None,
             _ => panic!("{name} has an unknown prefix"),
         };
-        let Some((expected, why)) = pin.or(demanded.map(|verdict| (verdict, "the suite says so")))
+        let Some((expected, why)) = pin.or(demanded.map(|verdict| (verdict, "the suite decides")))
         else {
             failures.push(format!("{name} is {:?} and has no pin", verdict(case)));
             continue;
@@ -239,7 +239,7 @@ fn is_granted(body: &[u8]) -> Result<bool, String> {
     match read(200, body) {
         Ok(token) if token == "x" => Ok(true),
         Ok(token) => Err(format!("the token is {token}")),
-        Err(error) if is_about_shape(&error)? => Err(format!("beside a token: {error}")),
+        Err(error) if is_about_shape(&error)? => Err(format!("with a token: {error}")),
         Err(_) => Ok(false),
     }
 }

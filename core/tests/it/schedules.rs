@@ -9,7 +9,7 @@
 //!
 //! A schedule has at most two preemptions, or as many as `LOOM_MAX_PREEMPTIONS` says;
 //! `SCHEDULES=all` removes the bound. Time does not pass, so nothing times out: a caller that is not
-//! woken waits for ever.
+//! woken waits without end.
 //!
 //! Each of these mutations fails at least one test: `notify(1)`; a snapshot published outside the
 //! lock; an attempt without its `Drop`; a listener registered after the lock; a rejection or new

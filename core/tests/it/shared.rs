@@ -811,9 +811,9 @@ fn block_returns_at_its_limit() {
         let pending = attempt(&shared, START, &ticket);
         let waiter = waiter(&shared, START, &ticket);
         assert_eq!(waiter.limit(), limit);
-        let begun = Instant::now();
+        let start = Instant::now();
         assert!(!waiter.block());
-        assert!(begun.elapsed() >= limit);
+        assert!(start.elapsed() >= limit);
         drop(pending);
     });
 }

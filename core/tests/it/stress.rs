@@ -101,8 +101,8 @@ fn rounds(pace: Pace) {
         seen.add(&round(pace, seed));
     }
     assert!(
-        rounds < 100 || seen.everything(pace),
-        "the rounds do not cover everything: {seen:?}"
+        rounds < 100 || seen.is_complete(pace),
+        "a case never occurred: {seen:?}"
     );
 }
 
@@ -175,7 +175,7 @@ struct Stage {
     /// The live flights: number, credentials and deadline.
     in_flight: Mutex<Vec<(u64, String, Duration)>>,
     numbers: AtomicU64,
-    emitted: Arc<AtomicU64>,
+    attempts_seen: Arc<AtomicU64>,
     rejected: Mutex<HashSet<String>>,
     seen: Mutex<Seen>,
 }
@@ -188,8 +188,8 @@ impl Stage {
             Exchange::new(Endpoint::default(), credentials),
             seed,
         );
-        let emitted = Arc::new(AtomicU64::new(0));
-        let attempts = Arc::clone(&emitted);
+        let attempts_seen = Arc::new(AtomicU64::new(0));
+        let attempts = Arc::clone(&attempts_seen);
         let observer = move |event: &Event| {
             if matches!(event, Event::Attempt { .. }) {
                 attempts.fetch_add(1, SeqCst);
@@ -203,7 +203,7 @@ impl Stage {
             skipped: AtomicU64::new(0),
             in_flight: Mutex::default(),
             numbers: AtomicU64::new(1),
-            emitted,
+            attempts_seen,
             rejected: Mutex::default(),
             seen: Mutex::default(),
         })
@@ -279,7 +279,7 @@ impl Stage {
         self.shared
             .set_credentials(Credentials::new("client", "the last").unwrap());
         assert_eq!(
-            self.emitted.load(SeqCst),
+            self.attempts_seen.load(SeqCst),
             self.seen.lock().unwrap().attempts,
             "{context}: unobserved attempts"
         );
@@ -552,7 +552,7 @@ impl Seen {
     }
 
     /// Returns whether every case occurred. The patient rounds have no late and no forgotten attempts.
-    fn everything(&mut self, pace: Pace) -> bool {
+    fn is_complete(&mut self, pace: Pace) -> bool {
         let expected = if pace == Pace::Hasty { 12 } else { 10 };
         self.counts()
             .into_iter()

@@ -77,7 +77,7 @@ fn the_shortest_known_lifetime_counts() {
         (opaque, Some(0), None, Err(NOT_POSITIVE)),
         (opaque, Some(-1), None, Err(NOT_POSITIVE)),
         (opaque, Some(i64::MIN), None, Err(NOT_POSITIVE)),
-        // A cached token: its expiry is sooner than its lifetime says.
+        // A token from the server's cache expires sooner than its `expires_in`.
         (timed, Some(3600), Some(4000), Ok(600)),
         (timed, Some(60), Some(4000), Ok(60)),
         (timed, Some(3600), None, Ok(3600)),

@@ -106,7 +106,7 @@ impl Machine {
         (in_flight, transmit)
     }
 
-    fn acquisition(&self, begun: Duration) -> Acquisition {
+    fn acquisition(&self, start: Duration) -> Acquisition {
         Acquisition {
             attempts: 0,
             max_attempts: if self.probing {
@@ -114,7 +114,7 @@ impl Machine {
             } else {
                 self.config.attempts
             },
-            deadline: begun.saturating_add(self.config.acquisition_timeout),
+            deadline: start.saturating_add(self.config.acquisition_timeout),
             failed: 0,
             error: None,
         }

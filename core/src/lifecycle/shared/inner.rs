@@ -137,8 +137,8 @@ impl Inner {
     #[cfg(feature = "tracing")]
     fn trace(&self, event: &Event) {
         let lock = || self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(begun) = trace::begin(event) {
-            *lock() = begun;
+        if let Some(span) = trace::begin(event) {
+            *lock() = span;
         }
         let span = lock().clone();
         span.in_scope(|| trace::emit(event));
