@@ -184,3 +184,9 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared").finish_non_exhaustive()
     }
 }
+
+// A unit test, because it needs loom's locks in this crate; the file is with the other tests, so that
+// it is not published.
+#[cfg(all(test, loom))]
+#[path = "../../tests/it/schedules.rs"]
+mod schedules;

@@ -34,8 +34,6 @@ mod properties;
 mod proxy;
 mod retry_after;
 mod scenarios;
-#[cfg(loom)]
-mod schedules;
 mod secrets;
 #[cfg(feature = "shared")]
 mod shared;

@@ -3,7 +3,7 @@
 //! the machine.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features shared --test it \
+//! RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features shared --lib \
 //!     --target-dir target/loom schedules
 //! ```
 //!
@@ -25,8 +25,8 @@ use loom::model::Builder;
 use loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use loom::thread;
 
-use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
-use meshconnect_auth_core::{
+use crate::shared::{Attempt, Shared, SharedStep};
+use crate::{
     Config, Credentials, Endpoint, Error, Exchange, Machine, Moment, Need, Token, TransportError,
     TransportErrorKind,
 };

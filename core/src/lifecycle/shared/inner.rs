@@ -8,12 +8,12 @@
 use std::fmt;
 use std::mem;
 use std::sync::PoisonError;
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 use std::sync::{Mutex, MutexGuard, RwLock};
 use std::thread;
 
 use event_listener::EventListener;
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 use loom::sync::{Mutex, MutexGuard, RwLock};
 
 use crate::lifecycle::event::{Event, Observer};
