@@ -1,43 +1,54 @@
-//! The runtime-free core of `meshconnect-auth`: the protocol of Mesh Connect's token endpoint, and
-//! the life of a token, as values in and values out.
+//! The runtime-free core of `meshconnect-auth`: the protocol of Mesh Connect's token endpoint and the
+//! life of a token, as values in and values out.
 //!
-//! It uses no socket, clock, sleep, thread, random source, file or environment variable, so it runs
-//! under any runtime and any HTTP client. Most programs use it through the
-//! `meshconnect-auth` crate, which brings two clients.
+//! It opens no socket, reads no clock, file or environment variable, and starts no thread, so it runs
+//! under any runtime and any HTTP client. Most programs use it through the crate `meshconnect-auth`,
+//! which has an async and a blocking client.
 //!
 //! # In scope
 //!
-//! - *Requests and answers*: [`Exchange`] turns [`Credentials`] and an [`Endpoint`]
-//!   into an [`http::Request`], and an [`http::Response`] into a [`Token`] as a ready header.
-//! - *When to send*: [`Machine`] decides from state and time whether to use the token, refresh it
-//!   ahead, request one, wait, retry or start a cooldown. `Shared` (feature `shared`) is one machine
-//!   for many callers. [`TokenSource`] is the trait that a user's code takes.
-//! - *Settings that all clients share*: [`Proxy`] reads the proxy variables, and
-//!   [`read_pem_certificates`] root certificates.
-//! - *Errors*: one [`Error`], which says which party has to act on it.
+//! - *Requests and answers*: [`Exchange`] turns [`Credentials`] and an [`Endpoint`] into an
+//!   [`http::Request`], and an [`http::Response`] into a [`Token`], which is a ready header value.
+//! - *When to send*: [`Machine`] decides from its state and the time whether to serve the token,
+//!   refresh it ahead, request one, wait, retry or start a cooldown. `Shared` (feature `shared`) is
+//!   one machine for many callers.
+//! - *Tokens as an argument*: code that takes a [`TokenSource`] or [`BlockingTokenSource`] works with
+//!   a client, and with a [`StaticToken`] in its tests.
+//! - *Settings that all clients share*: [`Proxy`] interprets the proxy variables that the caller
+//!   looks up, and [`read_pem_certificates`] reads root certificates.
+//! - *Errors*: one [`Error`], which says who has to act on it.
 //! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`].
 //!
 //! # Out of scope
 //!
 //! - Sending, sleeping and reading clocks: time is an argument, a [`Moment`].
-//! - The other endpoints of the admin API: [`Exchange::parse_as`] reads only their envelope.
-//! - Checking the signature of a token: its recipient does that.
+//! - The other endpoints of the admin API: [`Exchange::parse_as`] reads their envelope only.
+//! - Verifying the signature of a token: its recipient does that.
+//!
+//! # The loop
+//!
+//! A driver takes a [`Ticket`] for a call and polls with it: [`Machine::poll`] returns the token, an
+//! error, a time to wait, or a request to send. The driver sends the request, hands its outcome back
+//! with [`Machine::handle_outcome`], and polls again. [`Machine::poll_refresh`] returns a refresh
+//! ahead when one is due.
 //!
 //! # The states
 //!
 //! ```text
-//!              poll                      a failed attempt
-//!   Idle ───────────────► Acquiring ───────────────────────► BackingOff
-//!    ▲ │                   │     ▲                            │      │
-//!    │ │ poll_refresh      │     └────── poll, in time ───────┘      │
-//!    │ ▼                   ▼                                         ▼
-//!    │ Refreshing ──► a token, a failure, an abandoned flight, a deadline
-//!    └───────────────────────────────────┘
+//!            poll                    a retryable failure
+//!   Idle ──────────────► Acquiring ──────────────────────► BackingOff
+//!   ▲ │                  │       ▲                         │       │
+//!   │ │ poll_refresh     │       └─────────────────────────┘       │
+//!   │ ▼                  │          poll, after the back-off       │
+//!   │ Refreshing         │                                         │
+//!   │     │              │                                         │
+//!   └─────┴──────────────┴─────────────────────────────────────────┘
+//!      a grant, a failure that ends it, the deadline of the acquisition
 //! ```
 //!
-//! If the token ends during its refresh, the refresh becomes the first attempt of an acquisition.
-//! Every state may have a cached token, which is used while it is usable, and a cooldown, during
-//! which no request is sent.
+//! If a token ends during its refresh, the refresh becomes the first attempt of an acquisition. Beside
+//! the state there may be a cached token, which is served while it is usable, and a cooldown, in which
+//! no request is sent.
 //!
 //! ```
 //! use std::time::Duration;
@@ -56,10 +67,11 @@
 //!     let body = format!(r#"{{"status":"ok","content":{{"id_token":"{id}","expires_in":3600}}}}"#);
 //!     Response::new(body.into_bytes())
 //! };
-//! let unavailable = Response::builder().status(503).body(Vec::new()).unwrap_or_default();
+//! let mut unavailable = Response::new(Vec::new());
+//! *unavailable.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
 //!
 //! let exchange = Exchange::new(Endpoint::default(), Credentials::new("id", "secret")?);
-//! let mut machine = Machine::new(Config::default(), exchange, 42);
+//! let mut machine = Machine::new(Config::default(), exchange, 42); // a random seed, for jitter
 //! assert_eq!(machine.status(at(0.0)).phase, Phase::Idle);
 //!
 //! // Nothing is cached, so the first call sends a request …
