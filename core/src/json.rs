@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 /// Returns the text of a JSON document without its byte order mark (RFC 8259 §8.1).
@@ -109,107 +109,52 @@ pub(crate) fn integer(json: &str) -> Option<i64> {
     None
 }
 
-/// Returns the strings under the name `id_token` at any depth, up to the first syntax error. At most
+/// Returns the strings under the name `id_token` at any depth, and those in a list under it. At most
 /// four, because each of them is searched for in all text of the answer.
-pub(crate) fn id_tokens(text: &str) -> Vec<Text<'_>> {
+///
+/// It goes from string to string, so that it finds the tokens of a document that is not valid JSON,
+/// and of one whose unread fields are not.
+pub(crate) fn id_tokens(json: &str) -> Vec<Text<'_>> {
+    const MAX_TOKENS: usize = 4;
     let mut found = Vec::new();
-    let collect = Collect {
-        found: &mut found,
-        wanted: false,
-    };
-    // The tokens before an error count.
-    let _ = collect.deserialize(&mut serde_json::Deserializer::from_str(text));
+    let (mut after_name, mut in_list) = (false, false);
+    let mut rest = json;
+    while let Some((between, string)) = rest.find('"').and_then(|at| rest.split_at_checked(at))
+        && let Some((literal, after)) = split_string(string)
+        && found.len() < MAX_TOKENS
+    {
+        let value = between.trim().strip_prefix(':').filter(|_| after_name);
+        let is_value = value.is_some_and(|before| matches!(before.trim(), "" | "["));
+        let goes_on = in_list && !between.contains([']', '{', '}']);
+        in_list = goes_on || (is_value && between.contains('['));
+        if is_value || in_list {
+            found.extend(serde_json::from_str(literal).ok());
+        }
+        after_name = is_id_token(literal);
+        rest = after;
+    }
     found
 }
 
-/// The name of a member. Reading one allocates nothing, even if it has escapes.
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Name {
-    IdToken,
-    #[serde(other)]
-    Other,
-}
-
-/// Collects the strings in a value if it is wanted, and the tokens inside it.
-struct Collect<'f, 'de> {
-    found: &'f mut Vec<Text<'de>>,
-    wanted: bool,
-}
-
-impl<'de> Collect<'_, 'de> {
-    const MOST: usize = 4;
-
-    fn take(self, text: Text<'de>) {
-        if self.wanted && self.found.len() < Self::MOST {
-            self.found.push(text);
+/// Splits after the string literal that `json` starts with.
+fn split_string(json: &str) -> Option<(&str, &str)> {
+    let mut bytes = json.bytes().enumerate().skip(1);
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => return json.split_at_checked(at.saturating_add(1)),
+            b'\\' => drop(bytes.next()),
+            _ => {}
         }
     }
+    None
 }
 
-impl<'de> DeserializeSeed<'de> for Collect<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Collect<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
-        self.take(Text::Borrowed(text));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.take(Text::Owned(Zeroizing::new(text.to_owned())));
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq
-            .next_element_seed(Collect {
-                found: &mut *self.found,
-                wanted: self.wanted,
-            })?
-            .is_some()
-        {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Name>()? {
-            map.next_value_seed(Collect {
-                found: &mut *self.found,
-                wanted: matches!(name, Name::IdToken),
-            })?;
-        }
-        Ok(())
-    }
+/// Returns whether a string literal is the name `id_token`, with escapes or without.
+fn is_id_token(literal: &str) -> bool {
+    const PLAIN: &str = r#""id_token""#;
+    // Reading a literal with escapes allocates, so those that are too short are not read.
+    literal == PLAIN
+        || literal.len() > PLAIN.len()
+            && literal.contains('\\')
+            && serde_json::from_str(literal).is_ok_and(|name: Text<'_>| name.as_str() == "id_token")
 }

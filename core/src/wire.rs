@@ -96,22 +96,25 @@ impl fmt::Debug for OAuthTokenResponse {
 }
 
 /// [`ApiResult`] borrowed from the body, so that reading copies no token.
+///
+/// The fields that explain a refusal stay JSON until one is explained: no content of theirs costs
+/// anyone a token.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Envelope<'a, T> {
     pub(crate) status: Option<ApiResultStatus>,
     #[serde(borrow)]
-    pub(crate) message: Option<Text<'a>>,
+    pub(crate) message: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) display_message: Option<Text<'a>>,
+    pub(crate) display_message: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) error_hash: Option<Text<'a>>,
+    pub(crate) error_hash: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) error_type: Option<Text<'a>>,
+    pub(crate) error_type: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(crate) error_data: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(crate) team_code: Option<Text<'a>>,
+    pub(crate) team_code: Option<&'a RawValue>,
     pub(crate) content: Option<T>,
 }
 
@@ -121,7 +124,7 @@ impl<'a, T: Deserialize<'a>> Envelope<'a, T> {
     }
 
     pub(crate) fn into_owned(self) -> ApiResult<T> {
-        let text = |text: Option<Text<'_>>| text.map(|text| text.as_str().to_owned());
+        let text = |json: Option<&RawValue>| Some(explanation(json?).as_str().to_owned());
         ApiResult {
             status: self.status,
             message: text(self.message),
@@ -133,6 +136,11 @@ impl<'a, T: Deserialize<'a>> Envelope<'a, T> {
             content: self.content,
         }
     }
+}
+
+/// Returns the text of a field that explains a refusal, or its JSON if it is not a string.
+pub(crate) fn explanation(json: &RawValue) -> Text<'_> {
+    serde_json::from_str(json.get()).unwrap_or(Text::Borrowed(json.get()))
 }
 
 /// [`OAuthTokenResponse`] borrowed from the body.
@@ -155,7 +163,8 @@ impl<'de> Deserialize<'de> for Seconds {
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let (number, problem) = match json.as_bytes() {
             [b'"', ..] => {
-                let digits = json.trim_matches('"');
+                let text = serde_json::from_str(json).unwrap_or(Text::Borrowed(""));
+                let digits = text.as_str();
                 let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
                 let is_digits = is_digits && !digits.is_empty();
                 let number = is_digits.then(|| digits.parse().unwrap_or(i64::MAX));

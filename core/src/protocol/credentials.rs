@@ -106,7 +106,7 @@ impl ClientSecret {
         Ok(Self(secret))
     }
 
-    /// Returns the secret itself. The name is meant to stand out in a review.
+    /// Returns the secret itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.as_str()

@@ -42,7 +42,7 @@ impl Mask {
     }
 
     /// Masks unstructured text. The value of every `id_token` and every run of token characters is
-    /// masked too, because a proxy may echo foreign credentials.
+    /// masked too, because a proxy may echo credentials of others.
     pub(super) fn excerpt(&self, text: &str, limit: usize) -> String {
         let text = without_id_tokens(&self.without_secrets(text));
         cut(without_runs(&text), limit)
@@ -204,7 +204,7 @@ fn without_id_tokens(text: &str) -> String {
             .unwrap_or_default();
         let value = after.trim_start_matches(|c: char| "\"'\\:=> \t\r\n".contains(c));
         let start = text.len().saturating_sub(value.len());
-        let between = after.strip_suffix(value).unwrap_or_default();
+        let (between, _) = after.split_at(after.len().saturating_sub(value.len()));
         // Without a separator it is only a word in a sentence.
         if start >= done && between.contains([':', '=', '>']) {
             let end = |c: char| "\"',;&}<".contains(c) || c.is_whitespace();

@@ -128,7 +128,8 @@ impl Proxy {
     pub fn authorization(&self) -> Option<HeaderValue> {
         let (user, password) = self.credentials()?;
         let both = Zeroizing::new(format!("{user}:{password}"));
-        let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(both.as_bytes())));
+        let encoded = Zeroizing::new(STANDARD.encode(both.as_bytes()));
+        let value = Zeroizing::new(format!("Basic {}", *encoded));
         let mut value = HeaderValue::from_str(&value).ok()?;
         value.set_sensitive(true);
         Some(value)

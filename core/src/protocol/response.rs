@@ -7,6 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, DATE, WWW_AUTHENTICATE};
 use http::{Response, StatusCode, response};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
 
 use super::body_buffer::{BodyBuffer, End};
 use super::mask::Mask;
@@ -16,7 +17,9 @@ use super::token::Grant;
 use crate::error::{Answer, Error, ErrorKind, Rejection};
 use crate::json::{self, Object, Text};
 use crate::moment::Moment;
-use crate::wire::{ApiResult, ApiResultStatus, AuthenticationStatus, Envelope, TokenContent};
+use crate::wire::{
+    ApiResult, ApiResultStatus, AuthenticationStatus, Envelope, TokenContent, explanation,
+};
 
 /// The limit of one field of the envelope, or of one header, in an error, in bytes.
 pub(super) const MAX_FIELD: usize = 8 * 1024;
@@ -198,8 +201,8 @@ impl<'a> ResponseReader<'a> {
     fn rejection(&self, json: &str) -> Option<Rejection> {
         let envelope = Envelope::<IgnoredAny>::read(json).ok()?;
         let mask = self.mask();
-        let field = |text: Option<Text<'_>>| {
-            let text = text?;
+        let field = |json: Option<&RawValue>| {
+            let text = explanation(json?);
             (!text.as_str().is_empty()).then(|| mask.field(text.as_str(), MAX_FIELD))
         };
         let rejection = Rejection {

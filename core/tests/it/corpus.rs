@@ -237,7 +237,7 @@ const PLACES: [(&str, bool); 14] = [
     ),
     (
         r#"{"status":"ok","message":@,"content":{"id_token":"x"}}"#,
-        false,
+        true,
     ),
     (r#"{"status":@,"content":{"id_token":"x"}}"#, false),
     (

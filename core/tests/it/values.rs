@@ -162,7 +162,7 @@ fn a_malformed_answer_names_the_expected_type() {
             r#"{"status":"ok","content":{"expires_in":[]}}"#,
             "expected a number of seconds",
         ),
-        (r#"{"message":1}"#, "expected a string"),
+        (r#"{"status":1}"#, "expected a string"),
     ] {
         let error = exchange().parse(Response::new(json.as_bytes()), NOW);
         let error = error.unwrap_err().to_string();

@@ -58,7 +58,24 @@ fn masks_id_tokens_at_any_depth() {
     let many = r#"{"id_token":["a","b",1,null,true,"c","d","e"]}"#;
     assert_eq!(masked_tokens(&expand(many)), "abcd");
     let broken = r#"{"id_token":"a","id\u005ftoken":"b" then no JSON {"id_token":"c"}"#;
-    assert_eq!(masked_tokens(&expand(broken)), "ab");
+    assert_eq!(masked_tokens(&expand(broken)), "abc");
+    let others = r#"{"id_token":1,"x":"a","id_token":{"y":"b"},"id_token" "c","z\"id_token":"d"}"#;
+    assert_eq!(masked_tokens(&expand(others)), "");
+}
+
+#[test]
+fn masks_id_tokens_whatever_unread_fields_contain() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    for value in ["1e999", r#""\ud800""#, r#""\\""#, &deep] {
+        let body = format!(r#"{{"x":{value},"content":{{"y":{value},"id_token":"a-token-a"}}}}"#);
+        assert_eq!(masked_tokens(&body), "a", "{body}");
+        let content = r#"{"id_token":"a-token-a","status":"a-token-a"}"#;
+        let body = format!(r#"{{"x":{value},"status":"ok","content":{content}}}"#);
+        let grant = exchange()
+            .parse(Response::new(body.as_bytes()), NOW)
+            .unwrap();
+        assert_eq!(grant.status().unwrap().as_str(), "[masked]", "{body}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use meshconnect_auth_core::{
     TransportErrorKind,
 };
 
-use crate::exchange::{BEARER, RECEIVED, Reading, SECRETS, TEN_YEARS, exchange};
+use crate::exchange::{BEARER, Granted, RECEIVED, SECRETS, TEN_YEARS, exchange};
 use crate::raw_message::response;
 use crate::reveal::reveals;
 
@@ -45,7 +45,7 @@ pub fn decode(data: &[u8]) {
         let mut by_byte = BodyBuffer::new(body.len(), &HeaderMap::new());
         assert!(body.chunks(1).all(|byte| by_byte.push(byte)));
         let by_byte = parse(by_byte)
-            .map(Reading::of)
+            .map(Granted::of)
             .map_err(|error| format!("{error:?}"));
         assert_eq!(by_byte, whole, "reading byte by byte gives another result");
 
@@ -107,7 +107,7 @@ fn check_chunking(exchange: &Exchange, body: &[u8]) {
 }
 
 /// Checks a grant and its `Debug` output, and returns its contents.
-fn check_grant(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Reading {
+fn check_grant(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Granted {
     let lifetime = grant.lifetime();
     assert!(
         lifetime > Duration::ZERO && lifetime <= TEN_YEARS,
@@ -158,7 +158,7 @@ fn check_grant(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Reading {
             "the status {text:?} shows a secret"
         );
     }
-    Reading {
+    Granted {
         id_token: id_token.to_owned(),
         lifetime,
         status,

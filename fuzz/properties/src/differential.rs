@@ -3,7 +3,7 @@
 use http::Response;
 use meshconnect_auth_core::AuthenticationStatus;
 
-use crate::exchange::{RECEIVED, Reading, SECRETS, exchange};
+use crate::exchange::{Granted, RECEIVED, SECRETS, exchange};
 use crate::naive_reader::Verdict;
 
 /// Checks that [`Exchange::parse`](meshconnect_auth_core::Exchange::parse) and a naive reader of
@@ -11,7 +11,7 @@ use crate::naive_reader::Verdict;
 pub fn differential(body: &[u8]) {
     let parsed = exchange(SECRETS[0]).parse(Response::new(body), RECEIVED);
     let ours = match parsed {
-        Ok(grant) => Verdict::Granted(Reading::of(grant)),
+        Ok(grant) => Verdict::Granted(Granted::of(grant)),
         Err(error) => Verdict::Refused(error.kind()),
     };
     let mut theirs = Verdict::on(body);

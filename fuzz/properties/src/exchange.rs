@@ -36,13 +36,13 @@ pub(crate) fn exchange(secret: &str) -> Exchange {
 
 /// The contents of a grant.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub(crate) struct Granted {
     pub(crate) id_token: String,
     pub(crate) lifetime: Duration,
     pub(crate) status: Option<AuthenticationStatus>,
 }
 
-impl Reading {
+impl Granted {
     pub(crate) fn of(grant: Grant) -> Self {
         let lifetime = grant.lifetime();
         let token = grant.into_token(RECEIVED);

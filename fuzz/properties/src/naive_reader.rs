@@ -13,12 +13,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Number;
 use serde_json::value::RawValue;
 
-use crate::exchange::{Reading, TEN_YEARS};
+use crate::exchange::{Granted, TEN_YEARS};
 
 /// The result of reading a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Granted(Reading),
+    Granted(Granted),
     Refused(ErrorKind),
 }
 
@@ -44,7 +44,7 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
         "errorType",
         "teamCode",
     ] {
-        envelope.text(name)?;
+        envelope.once(name)?;
     }
     envelope.once("errorData")?;
     let content = envelope.once("content")?;
@@ -77,7 +77,7 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
         .ok()
         .filter(|seconds| *seconds > 0)
         .ok_or(Malformed)?;
-    Ok(Verdict::Granted(Reading {
+    Ok(Verdict::Granted(Granted {
         id_token,
         lifetime: Duration::from_secs(seconds),
         status: status.as_deref().map(AuthenticationStatus::from),
