@@ -8,7 +8,8 @@ use meshconnect_auth::emulator::{Emulator, Mode};
 use super::args::EmulatorArgs;
 use super::environment::{BASE_URL, CLIENT_ID, CLIENT_SECRET};
 use super::failure::Failure;
-use super::{on_thread, print_message};
+use super::output::print_message;
+use super::runtime::on_thread;
 
 /// Starts the emulator and prints how to use it. Dropping the emulator stops it.
 pub(crate) async fn start(args: EmulatorArgs) -> Result<Emulator, Failure> {

@@ -9,21 +9,20 @@ mod emulator;
 mod environment;
 mod failure;
 mod output;
+mod runtime;
 mod secret_file;
 mod stop;
 mod token;
 
-use std::fmt::Display;
-use std::io::{self, Write as _};
-use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ContextValue;
-use tokio::runtime::{self, Runtime};
 
 use self::args::{Args, Command};
 use self::failure::Failure;
+use self::output::print_message;
+use self::runtime::start_runtime;
 use self::stop::Signals;
 
 /// Runs the program.
@@ -44,17 +43,6 @@ fn execute(command: Command) -> Result<(), Failure> {
     // After a signal, a thread may still block in a request or a read; do not wait for it.
     runtime.shutdown_background();
     outcome
-}
-
-fn start_runtime() -> Result<Runtime, Failure> {
-    runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Failure::Setup(format!(
-                "the tokio runtime did not start: {error}; check the limits on threads and open files"
-            ))
-        })
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
@@ -87,14 +75,6 @@ async fn unless_stopped<T>(
     }
 }
 
-/// Runs blocking work on its own thread, so that signals are handled meanwhile.
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => panic::resume_unwind(error.into_panic()),
-    }
-}
-
 /// Prints clap's help to stdout or its error to stderr.
 ///
 /// Arguments in an error are escaped, because they may contain line breaks or terminal sequences.
@@ -124,9 +104,4 @@ fn print_usage(mut message: clap::Error) -> ExitCode {
 fn fail(failure: &Failure) -> ExitCode {
     print_message(format_args!("error: {failure}"));
     ExitCode::from(failure.exit_code())
-}
-
-/// Prints a message to stderr. A failure is ignored, because there is no other place to report it.
-fn print_message(message: impl Display) {
-    let _ = io::stderr().write_all(format!("{message}\n").as_bytes());
 }

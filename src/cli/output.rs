@@ -1,5 +1,6 @@
 //! Writing the token to stdout.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
@@ -82,6 +83,11 @@ fn rfc_3339(time: SystemTime) -> String {
     let time = SystemTime::UNIX_EPOCH.checked_add(since_epoch.min(LAST_SECOND));
     let time = time.unwrap_or(SystemTime::UNIX_EPOCH);
     humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// Prints a message to stderr. A failure is ignored, because there is no other place to report it.
+pub(super) fn print_message(message: impl Display) {
+    let _ = io::stderr().write_all(format!("{message}\n").as_bytes());
 }
 
 #[cfg(test)]

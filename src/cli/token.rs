@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use super::args::{TokenArgs, Transport};
 use super::environment::{self, BASE_URL, CLIENT_ID, CLIENT_SECRET};
 use super::failure::Failure;
-use super::{on_thread, output, print_message, start_runtime};
+use super::output::{self, print_message};
+use super::runtime::{on_thread, start_runtime};
 
 /// Gets a token and writes it to stdout. If it is dropped before the token arrives, it writes
 /// nothing.
