@@ -6,6 +6,7 @@ use std::fs;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
 
 use meshconnect_auth::emulator::{Emulator, Reply};
@@ -155,11 +156,14 @@ fn both_clients_see_faked_time() {
         .env("FAKETIME_TIMESTAMP_FILE", &offset)
         .env("FAKETIME_NO_CACHE", "1")
         .env(CHILD, &offset)
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let output =
         output_within(Duration::from_secs(60), child).expect("the child did not end in time");
-    assert!(output.status.success());
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(report.contains("under faked time: checked"), "{report}");
+    assert!(output.status.success(), "{report}");
     fs::remove_file(&offset).unwrap();
 }
 
@@ -209,6 +213,7 @@ fn under_faked_time() {
             .all(|(second, first)| second != first)
     );
     assert_eq!((for_async.requests(), for_blocking.requests()), (2, 2));
+    println!("under faked time: checked");
 }
 
 fn libfaketime() -> Option<PathBuf> {

@@ -22,7 +22,6 @@
 //! # async fn test(client: meshconnect_auth_reqwest::Client) -> Result<(), meshconnect_auth_core::Error> {
 //! // In a test with `#[tokio::test(start_paused = true)]`, and tokio's feature `test-util`.
 //! let first = client.token().await?;
-//! # #[cfg(any())]
 //! tokio::time::advance(Duration::from_secs(3600)).await;
 //! assert_ne!(client.token().await?, first);
 //! # Ok(())
