@@ -1,5 +1,7 @@
 //! How [`read_pem_certificates`] reads root certificates, and what it refuses.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use meshconnect_auth_core::{ErrorKind, read_pem_certificates};
 
 const ONE: &str = "-----BEGIN CERTIFICATE-----\nMAMC\nAQE=\n-----END CERTIFICATE-----\n";
@@ -25,6 +27,12 @@ fn read(pem: &[u8]) -> Result<Vec<u8>, String> {
             Err(error.to_string())
         }
     }
+}
+
+/// Returns `der` as the only certificate of a PEM.
+fn pem(der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
 }
 
 #[test]
@@ -62,9 +70,14 @@ fn reads_every_certificate() {
         (
             "text around",
             format!(
-                "Company CA\n=====\n# ---- begin of list ----\n{ONE}Issuer: CN=b\n{TWO}-- end --"
+                "Company CA\n=====\n---- begin of list ----\nBEGIN CERTIFICATE\n{ONE}Issuer: CN=b\n{TWO}-- end --"
             ),
             &[1, 2],
+        ),
+        (
+            "a length of two bytes",
+            pem(&[&[0x30, 0x82, 1, 0], &[3; 256][..]].concat()),
+            &[3],
         ),
         ("a longer length", long, &[2]),
     ] {
@@ -205,6 +218,11 @@ fn refuses_broken_contents() {
         (
             "too much",
             ONE.replace("MAMC\nAQE=", "MAMCAQEC"),
+            "is not one whole DER",
+        ),
+        (
+            "an indefinite length",
+            pem(&[&[0x30, 0x80], &[3; 128][..]].concat()),
             "is not one whole DER",
         ),
         (

@@ -115,6 +115,7 @@ fn knows_its_scheme_and_loopback_hosts() {
             (https, loopback),
             "{base}"
         );
+        assert_eq!(format!("{endpoint:?}"), format!("Endpoint({base})"));
     }
 }
 

@@ -1227,4 +1227,9 @@ fn cached_token_and_status_follow_the_machine() {
     drop(ahead);
     shared.set_credentials(credentials("another"));
     assert_eq!(shared.status(at(2702)).client_id.as_str(), "another");
+    let gateway = Endpoint::parse("https://gateway.example").unwrap();
+    let exchange = Exchange::new(gateway.clone(), Credentials::new("id", "secret").unwrap());
+    let shared = Shared::new(Machine::new(Config::default(), exchange, 1), None);
+    assert_eq!(shared.endpoint(), &gateway);
+    assert_eq!(format!("{shared:?}"), "Shared { .. }");
 }
