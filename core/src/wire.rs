@@ -97,32 +97,28 @@ impl fmt::Debug for OAuthTokenResponse {
 
 /// [`ApiResult`] borrowed from the body, so that reading copies no token.
 ///
-/// The fields that explain a refusal stay JSON until one is explained: no content of theirs costs
-/// anyone a token.
+/// `E` is how the fields that explain a refusal are read: not at all where a token is expected, so that
+/// no content of theirs costs anyone a token, or as JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Envelope<'a, T> {
+pub(crate) struct Envelope<T, E> {
     pub(crate) status: Option<ApiResultStatus>,
-    #[serde(borrow)]
-    pub(crate) message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) display_message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) error_hash: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) error_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) error_data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub(crate) team_code: Option<&'a RawValue>,
+    pub(crate) message: Option<E>,
+    pub(crate) display_message: Option<E>,
+    pub(crate) error_hash: Option<E>,
+    pub(crate) error_type: Option<E>,
+    pub(crate) error_data: Option<E>,
+    pub(crate) team_code: Option<E>,
     pub(crate) content: Option<T>,
 }
 
-impl<'a, T: Deserialize<'a>> Envelope<'a, T> {
+impl<'a, T: Deserialize<'a>, E: Deserialize<'a>> Envelope<T, E> {
     pub(crate) fn read(json: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(json).map(|Object(envelope)| envelope)
     }
+}
 
+impl<T> Envelope<T, &RawValue> {
     pub(crate) fn into_owned(self) -> ApiResult<T> {
         let text = |json: Option<&RawValue>| Some(explanation(json?).as_str().to_owned());
         ApiResult {

@@ -33,9 +33,10 @@ impl Claims {
     }
 
     fn decode(id_token: &str) -> Option<Self> {
-        let mut segments = id_token.split('.');
-        let (_header, payload, _signature) = (segments.next()?, segments.next()?, segments.next()?);
-        if segments.next().is_some() {
+        let mut dots = memchr::memchr_iter(b'.', id_token.as_bytes());
+        let (before, after) = (dots.next()?, dots.next()?);
+        let payload = id_token.get(before.checked_add(1)?..after)?;
+        if dots.next().is_some() {
             return None;
         }
         let payload = URL_SAFE_NO_PAD.decode(payload);

@@ -73,7 +73,10 @@ impl<'a> ResponseReader<'a> {
     /// Reads an answer of the token endpoint.
     pub(super) fn grant(&self, received: Moment) -> Result<Grant, Error> {
         let json = self.success()?;
-        let Some(Object(content)) = self.envelope::<Object<TokenContent<'_>>>(json)?.content else {
+        let Some(Object(content)) = self
+            .envelope::<Object<TokenContent<'_>>, IgnoredAny>(json)?
+            .content
+        else {
             return Err(self.malformed("it has no content"));
         };
         let Some(id_token) = content.id_token.filter(|text| !text.as_str().is_empty()) else {
@@ -136,12 +139,15 @@ impl<'a> ResponseReader<'a> {
     }
 
     /// Returns the envelope of a 2xx, if its status is `ok`.
-    fn envelope<'t, T: Deserialize<'t>>(&self, json: &'t str) -> Result<Envelope<'t, T>, Error> {
+    fn envelope<'t, T: Deserialize<'t>, E: Deserialize<'t>>(
+        &self,
+        json: &'t str,
+    ) -> Result<Envelope<T, E>, Error> {
         let envelope = Envelope::read(json);
         let status = match &envelope {
             Ok(envelope) => envelope.status.clone(),
             // Content of another shape must not hide a refusal.
-            Err(_) => Envelope::<IgnoredAny>::read(json)
+            Err(_) => Envelope::<IgnoredAny, IgnoredAny>::read(json)
                 .ok()
                 .and_then(|envelope| envelope.status),
         };
@@ -199,7 +205,7 @@ impl<'a> ResponseReader<'a> {
 
     /// Returns the envelope of a refusal, if the body is one: it has a status or an explanation.
     fn rejection(&self, json: &str) -> Option<Rejection> {
-        let envelope = Envelope::<IgnoredAny>::read(json).ok()?;
+        let envelope = Envelope::<IgnoredAny, &RawValue>::read(json).ok()?;
         let mask = self.mask();
         let field = |json: Option<&RawValue>| {
             let text = explanation(json?);
