@@ -290,3 +290,33 @@ fn shows_no_credentials() {
     let shown = format!("{proxy} {proxy:?} {header:?}");
     assert_eq!(shown, "http://proxy:1 Proxy(http://proxy:1) Sensitive");
 }
+
+#[test]
+fn returns_its_parts() {
+    for (value, https, host, port) in [
+        ("http://proxy.example:3128", false, "proxy.example", 3128),
+        ("https://proxy.example", true, "proxy.example", 443),
+        ("proxy.example", false, "proxy.example", 80),
+        ("http://[fd00::1]:8080", false, "[fd00::1]", 8080),
+    ] {
+        let variable = |name: &str| (name == "HTTPS_PROXY").then(|| value.into());
+        let proxy = Proxy::for_endpoint(&Endpoint::default(), variable);
+        let proxy = proxy.unwrap().unwrap();
+        let parts = (proxy.is_https(), proxy.host(), proxy.port());
+        assert_eq!(parts, (https, host, port), "{value}");
+    }
+}
+
+#[test]
+fn excludes_ranges_at_a_port() {
+    for (base_url, no_proxy, excluded) in [
+        ("https://10.1.2.3:8443", "10.0.0.0/8:8443", true),
+        ("https://10.1.2.3", "10.0.0.0/8:8443", false),
+        ("https://[fd00::1]:8443", "[fd00::]/8:8443", true),
+        ("https://[fd00::1]", "fd00::/8", true),
+    ] {
+        let variables = [("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", no_proxy)];
+        let found = proxy(base_url, &variables).unwrap();
+        assert_eq!(found.is_none(), excluded, "{base_url} with {no_proxy}");
+    }
+}
