@@ -11,7 +11,7 @@
 //!
 //! > P(count ≥ x) ≤ exp(−g(x, μ)), where g(x, μ) = μ − x + x ln(x / μ).
 //!
-//! The bound also holds for the Poisson distribution, the limit of such sums. If n minutes have no
+//! The bound also applies to the Poisson distribution, the limit of such sums. If n minutes have no
 //! higher mean than μ, the probability that any of them reaches x is at most n exp(−g(x, μ)). With
 //! [`ERROR`] = ε as the accepted probability, the bound is the x > μ that solves
 //!

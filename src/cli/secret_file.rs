@@ -92,13 +92,13 @@ fn fill(buffer: &mut [u8], mut reader: impl Read) -> io::Result<usize> {
 /// Returns the secret in a file's bytes. The error completes a sentence that begins with the file.
 fn secret(content: &[u8]) -> Result<Zeroizing<String>, &'static str> {
     if content.len() > MAX_SIZE {
-        return Err("has more than 64 KiB; name a file that holds only the secret");
+        return Err("has more than 64 KiB; name a file that contains only the secret");
     }
     if content.starts_with(UTF_8_BOM) || UTF_16_BOMS.iter().any(|bom| content.starts_with(bom)) {
         return Err("begins with a byte order mark; save it as UTF-8 without one");
     }
     if content.contains(&0) {
-        return Err("holds a NUL byte; save it as plain UTF-8 text");
+        return Err("contains a NUL byte; save it as plain UTF-8 text");
     }
     let text = std::str::from_utf8(content)
         .map_err(|_| "is not valid UTF-8; save it as plain UTF-8 text")?;

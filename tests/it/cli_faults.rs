@@ -462,13 +462,16 @@ mod secret_files {
             ),
             (b"\xFF\xFEc\0a\0n\0", "byte order mark"),
             (b"\xFE\xFF\0c\0a\0n", "byte order mark"),
-            (b"c\0a\0n\0a\0r\0y\0", "holds a NUL byte; save it as plain"),
-            (b"canary-secret\0", "holds a NUL byte"),
-            (b"\0", "holds a NUL byte"),
+            (
+                b"c\0a\0n\0a\0r\0y\0",
+                "contains a NUL byte; save it as plain",
+            ),
+            (b"canary-secret\0", "contains a NUL byte"),
+            (b"\0", "contains a NUL byte"),
             (b"canary-secret\xFC", "is not valid UTF-8"),
             (
                 &b"canary-secret".repeat(6000),
-                "more than 64 KiB; name a file that holds",
+                "more than 64 KiB; name a file that contains",
             ),
         ] {
             let file = directory.file("secret", content);

@@ -164,7 +164,7 @@ impl ClientBuilder {
     /// # let credentials = Credentials::new("id", "secret")?;
     /// let builder = Client::builder(credentials).root_certificates_pem("no certificate");
     /// let error = builder.build().unwrap_err();
-    /// assert!(error.to_string().contains("hold no certificate"));
+    /// assert!(error.to_string().contains("contain no certificate"));
     /// # Ok::<_, meshconnect_auth_core::Error>(())
     /// ```
     pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
@@ -368,7 +368,7 @@ mod tests {
         let bad = builder()
             .root_certificates_pem(PEM)
             .root_certificates_pem("none");
-        assert!(refused(bad, ("", "")).contains("hold no certificate"));
+        assert!(refused(bad, ("", "")).contains("contain no certificate"));
     }
 
     #[test]

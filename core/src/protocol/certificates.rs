@@ -87,7 +87,7 @@ pub fn read_pem_certificates<E: Display>(
     match open {
         Some(block) => Err(block.refuse("is cut off: it has no END line")),
         None if blocks == 0 => Err(Error::configuration(
-            "the root certificates hold no certificate (-----BEGIN CERTIFICATE-----)",
+            "the root certificates contain no certificate (-----BEGIN CERTIFICATE-----)",
         )),
         None => Ok(()),
     }

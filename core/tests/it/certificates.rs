@@ -91,8 +91,8 @@ fn reads_every_certificate() {
 fn refuses_other_blocks() {
     let trusted = TWO.replace("CERTIFICATE", "TRUSTED CERTIFICATE");
     refuse_all([
-        ("empty", String::new(), "hold no certificate"),
-        ("no PEM", "c2VjcmV0".to_owned(), "hold no certificate"),
+        ("empty", String::new(), "contain no certificate"),
+        ("no PEM", "c2VjcmV0".to_owned(), "contain no certificate"),
         (
             "a key first",
             format!("{KEY}{ONE}"),

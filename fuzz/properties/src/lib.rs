@@ -1,4 +1,4 @@
-//! Properties that hold for any input. Each property is a function that panics if it does not hold.
+//! Properties of any input. Each property is a function that panics if the property is violated.
 //!
 //! The property tests, the fuzz targets and the replay of the seeds call the same functions, so an
 //! input that one of them finds is a test for all of them. A property that needs an expected result
@@ -9,7 +9,7 @@
 #![allow(
     clippy::panic,
     clippy::missing_panics_doc,
-    reason = "a panic reports a property that does not hold"
+    reason = "a panic reports a violated property"
 )]
 
 mod claims;
