@@ -155,8 +155,8 @@ impl<'a> ResponseReader<'a> {
         match (status, envelope) {
             (Some(ApiResultStatus::Ok), Ok(envelope)) => Ok(envelope),
             (Some(ApiResultStatus::Ok) | None, Err(error)) => {
-                // The text of a serde error may quote the body.
-                let reason = self.mask().excerpt(&error.to_string(), MAX_EXCERPT);
+                let reason = without_quoted_string(&error.to_string());
+                let reason = self.mask().excerpt(&reason, MAX_EXCERPT);
                 Err(self.malformed(&reason))
             }
             (None, Ok(_)) => Err(self.malformed("it has no status")),
@@ -291,5 +291,18 @@ impl<'a> ResponseReader<'a> {
             let received = tokens.iter().map(Text::as_str);
             Mask::new(self.sent.into_iter().flatten().chain(received))
         })
+    }
+}
+
+/// Returns an error text of `serde` without the string of the body that it quotes. The quoted form has
+/// escapes that the mask does not know.
+fn without_quoted_string(text: &str) -> String {
+    match (text.find('"'), text.rfind('"')) {
+        (Some(start), Some(end)) => {
+            let before = text.get(..start).map(str::trim_end);
+            let after = text.get(end.saturating_add(1)..);
+            before.into_iter().chain(after).collect()
+        }
+        _ => text.to_owned(),
     }
 }

@@ -312,6 +312,33 @@ fn the_status_of_a_grant_is_masked() {
     }
 }
 
+/// `serde` quotes a string of the body as Rust would write it, which the mask does not decode.
+#[test]
+fn no_error_of_serde_quotes_a_secret() {
+    for secret in [
+        "correct horse \u{a0}12",
+        "correct\0horse",
+        "correct horse \u{feff}",
+        "it's\tcorrect",
+    ] {
+        let exchange = Exchange::new(Endpoint::default(), Credentials::new("id", secret).unwrap());
+        for content in [
+            r#""<>""#,
+            r#"{"id_token":"a","expires_in":"<>"}"#,
+            r#"{"id_token":"a","status":["<>"]}"#,
+            r#"{"id_token":["<>"]}"#,
+        ] {
+            let body =
+                format!(r#"{{"status":"ok","content":{content}}}"#).replace("<>", &json(secret));
+            let error = exchange
+                .parse(Response::new(body.into_bytes()), NOW)
+                .unwrap_err();
+            let shown = format!("{error} {error:?} {}", error.report());
+            assert!(!shown.contains("correct"), "{shown}");
+        }
+    }
+}
+
 #[test]
 fn the_check_finds_each_canary() {
     for echo in echoes() {
