@@ -15,15 +15,15 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Passes every certificate in `pem` to `add` as DER. `add` returns an error if it cannot use one.
 ///
-/// A byte order mark, any line ending, indentation, and text around the blocks are accepted.
+/// A byte order mark, LF or CRLF, or only CR, indentation, and text around the blocks are accepted.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), with the number and the line of
 /// the block that cannot be used, and why: a private key, a trusted certificate of OpenSSL or any
 /// other block that is not a certificate; a block that is cut off, or whose `BEGIN` or `END` is not
-/// a line of its own; a certificate that `add` refuses; a PEM without a certificate. No error quotes
-/// the input.
+/// a line of its own; a certificate that `add` refuses; a PEM with a NUL byte, as in UTF-16; a PEM without
+/// a certificate. No error quotes the input, unless one of `add` does.
 ///
 /// ```
 /// # use meshconnect_auth_core::read_pem_certificates;
@@ -39,6 +39,11 @@ pub fn read_pem_certificates<E: Display>(
 ) -> Result<(), Error> {
     let mut blocks: usize = 0;
     let mut open: Option<Block> = None;
+    if pem.contains(&0) {
+        return Err(refuse(
+            "they contain a NUL byte, as UTF-16 does; save them as UTF-8",
+        ));
+    }
     for (index, line) in lines(pem).enumerate() {
         let at = index.saturating_add(1);
         match (Line::read(line), &mut open) {
@@ -197,7 +202,9 @@ fn is_malformed(line: &[u8]) -> bool {
     // Too few dashes, typographic ones, or lower case.
     let line = String::from_utf8_lossy(line).to_ascii_uppercase();
     let words = line.trim_matches(|c: char| {
-        c.is_whitespace() || "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}".contains(c)
+        c.is_whitespace()
+            || "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}\u{FE63}\u{FF0D}"
+                .contains(c)
     });
     words.len() < line.len()
         && (words.starts_with("BEGIN ") || words.starts_with("END "))

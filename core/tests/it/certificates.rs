@@ -94,6 +94,12 @@ fn refuses_other_blocks() {
         ("empty", String::new(), "contain no certificate"),
         ("no PEM", "c2VjcmV0".to_owned(), "contain no certificate"),
         (
+            "UTF-16 after UTF-8",
+            ONE.chars()
+                .fold(ONE.to_owned(), |pem, c| pem + &format!("{c}\0")),
+            "contain a NUL byte, as UTF-16 does",
+        ),
+        (
             "a key first",
             format!("{KEY}{ONE}"),
             "block 1 (line 1) is a private key",
