@@ -137,13 +137,18 @@ impl Inner {
     #[cfg(feature = "tracing")]
     fn trace(&self, event: &Event) {
         let lock = || self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        // The subscriber that a dropped span calls may use this client, so the lock is released first.
+        let replace = |span| {
+            let old = mem::replace(&mut *lock(), span);
+            drop(old);
+        };
         if let Some(span) = trace::begin(event) {
-            *lock() = span;
+            replace(span);
         }
         let span = lock().clone();
         span.in_scope(|| trace::emit(event));
         if trace::ends(event) {
-            *lock() = tracing::Span::none();
+            replace(tracing::Span::none());
         }
     }
 
