@@ -404,13 +404,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn accepts_a_proxy_of_the_environment() {
-        let variable =
-            |name: &str| (name == "HTTPS_PROXY").then(|| "http://user:pw@proxy:80".into());
-        assert!(builder().build_with(variable).is_ok());
-    }
-
     /// The user's HTTP client has its own proxies, and a loopback host has none.
     #[test]
     fn ignores_proxy_variables_without_a_use() {
