@@ -611,7 +611,7 @@ mod tests {
 
     #[test]
     fn route_depends_on_the_path() {
-        for (path, place) in [
+        for (path, route) in [
             (PATH, Route::TokenEndpoint),
             ("/admin/api/v1/SubClient", Route::Downstream),
             ("/admin/api/v1/SubClient/1/logo?a", Route::Downstream),
@@ -622,7 +622,7 @@ mod tests {
             ("/admin/api/v1/TOKEN", Route::Nowhere),
             ("/admin/api/v2/SubClient", Route::Nowhere),
         ] {
-            assert_eq!(Route::of(&request("PUT", path, "", b"")), place, "{path}");
+            assert_eq!(Route::of(&request("PUT", path, "", b"")), route, "{path}");
         }
     }
 

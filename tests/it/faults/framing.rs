@@ -199,7 +199,7 @@ fn sizes() -> Vec<Row> {
             peer.flood_with(2 * 1024 * 1024, "0")
         })
         .short_timeout()
-        .late(Reqwest, Duration::from_secs(10), NO_YIELD)
+        .exceeds_deadline(Reqwest, Duration::from_secs(10), NO_YIELD)
         .or(Reqwest, TIMEOUT, NO_YIELD)
         .except(Ureq, TORN, FULL_BUFFER)
         .checks_memory(),

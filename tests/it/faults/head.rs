@@ -90,7 +90,7 @@ fn floods() -> Vec<Row> {
         })
         .short_timeout()
         .multi_threaded(NO_YIELD)
-        .late(Reqwest, Duration::from_secs(10), NO_YIELD)
+        .exceeds_deadline(Reqwest, Duration::from_secs(10), NO_YIELD)
         .except(
             Ureq,
             NOT_HTTP,

@@ -205,7 +205,7 @@ impl Row {
     }
 
     /// Lets one of the clients exceed its deadline, and why.
-    pub fn late(mut self, library: Library, by: Duration, why: &'static str) -> Self {
+    pub fn exceeds_deadline(mut self, library: Library, by: Duration, why: &'static str) -> Self {
         assert!(!why.is_empty());
         self.late = Some((library, by, why));
         self

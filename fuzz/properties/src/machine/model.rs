@@ -59,7 +59,7 @@ struct Sent {
     generation: usize,
 }
 
-/// The attempts of one acquisition. If no flight is in flight, a back-off runs.
+/// The attempts of one acquisition. If no request is in flight, a back-off runs.
 #[derive(Clone, Debug)]
 struct Acquisition {
     begun: Duration,
@@ -83,7 +83,7 @@ pub(super) struct Model {
     rejected: Vec<(String, usize)>,
     /// The number of young tokens that were rejected in a row.
     row: usize,
-    /// The flight in flight: an attempt of the acquisition, or a refresh ahead if there is no
+    /// The current flight: an attempt of the acquisition, or a refresh ahead if there is no
     /// acquisition.
     in_flight: Option<usize>,
     acquisition: Option<Acquisition>,
