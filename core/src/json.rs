@@ -1,4 +1,4 @@
-//! Helpers for the `serde` derives of [`wire`](crate::wire).
+//! Helpers for the `serde` derives of [`wire`](crate::wire), and a search for tokens in a text.
 //!
 //! `serde_json` skips the fields that a type does not name, whatever their value.
 
@@ -112,8 +112,8 @@ pub(crate) fn integer(json: &str) -> Option<i64> {
 /// Returns the strings under the name `id_token` at any depth, and those in a list under it. At most
 /// four, because each of them is searched for in all text of the answer.
 ///
-/// It goes from string to string, so that it finds the tokens of a document that is not valid JSON,
-/// and of one whose unread fields are not.
+/// It goes from string to string and not through `serde_json`, so that it also finds the tokens of a
+/// document that is not valid JSON.
 pub(crate) fn id_tokens(json: &str) -> Vec<Text<'_>> {
     const MAX_TOKENS: usize = 4;
     let mut found = Vec::new();

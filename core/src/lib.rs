@@ -46,9 +46,9 @@
 //!      a grant, a failure that ends it, the deadline of the acquisition
 //! ```
 //!
-//! If a token ends during its refresh, the refresh becomes the first attempt of an acquisition. Beside
-//! the state there may be a cached token, which is served while it is usable, and a cooldown, in which
-//! no request is sent.
+//! If a token ends during its refresh, the refresh becomes the first attempt of an acquisition. The
+//! head of `lifecycle/machine.rs` lists every transition. Beside the state there may be a cached
+//! token, which is served while it is usable, and a cooldown, in which no request is sent.
 //!
 //! ```
 //! use std::time::Duration;
@@ -105,7 +105,7 @@
 //! let Step::Ready(second) = machine.poll(at(3000.1), &ticket) else { unreachable!() };
 //! assert_eq!(second.header_value(), "Bearer second");
 //!
-//! // A downstream rejected it: it is not served again.
+//! // A downstream service rejected it: it is not served again.
 //! assert!(machine.handle_rejection(at(3001.0), &second));
 //! assert!(matches!(machine.poll(at(3001.0), &ticket), Step::Send(_)));
 //! # Ok(())

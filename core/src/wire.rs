@@ -98,7 +98,7 @@ impl fmt::Debug for OAuthTokenResponse {
 /// [`ApiResult`] borrowed from the body, so that reading copies no token.
 ///
 /// `E` is how the fields that explain a refusal are read: not at all where a token is expected, so that
-/// no content of theirs costs anyone a token, or as JSON.
+/// only a field that stands twice makes a token unreadable, or as raw JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Envelope<T, E> {

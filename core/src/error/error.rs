@@ -22,7 +22,8 @@ use crate::moment::Moment;
 ///
 /// `{}` is one line, and `{:#}` is the same. [`report`](Self::report) is several lines with
 /// everything in the server's answer, for a log or a support ticket. The client secret and the token are
-/// masked in server text when the error is created. Control characters and bidirectional overrides
+/// masked in server text if they have at least eight characters: in an answer when the error is
+/// created, in a [`TransportError`] when the [`Machine`](crate::Machine) takes the outcome. Control characters and bidirectional overrides
 /// in it are escaped, so that an answer cannot forge a line or control a terminal.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -154,7 +155,7 @@ impl Error {
         self.0.attempts
     }
 
-    /// Returns the start of a body that was not the service's envelope, masked; at most 1 KiB.
+    /// Returns the start of a body that was not the service's envelope, masked; at most 1 KiB, then `…`.
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {
         self.answer()?.excerpt.as_deref()

@@ -50,7 +50,7 @@ impl Rejection {
         self.error_type.as_deref()
     }
 
-    /// Returns data about the error: JSON text of no declared shape, at most 8 KiB.
+    /// Returns data about the error: JSON text of no declared shape, cut to 8 KiB and `…`.
     #[must_use]
     pub fn error_data(&self) -> Option<&str> {
         self.error_data.as_deref()

@@ -9,7 +9,7 @@
 //! - the snapshot contains the next refresh time, which each refresh moves, so that calls with a
 //!   usable token take no lock during a refresh or its delay;
 //! - a dropped attempt abandons its flight and wakes all waiters;
-//! - poison is ignored: the machine assigns last, so a panic leaves it unchanged.
+//! - poison is ignored: a panic in the machine leaves it in a state from which it goes on.
 
 mod attempt;
 mod inner;

@@ -26,7 +26,7 @@ impl Proxy {
     ///
     /// The variables are those of curl. The proxy is the first of `https_proxy`, `HTTPS_PROXY`,
     /// `all_proxy` and `ALL_PROXY` that is set and not empty. Its scheme is `http` or `https`; the
-    /// default is `http`. `no_proxy`, or else `NO_PROXY`, lists the hosts without a proxy, separated by
+    /// default is `http`, and the port of the scheme (80 or 443). `no_proxy`, or else `NO_PROXY`, lists the hosts without a proxy, separated by
     /// commas or blanks:
     ///
     /// | entry | excludes |
