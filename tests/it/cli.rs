@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::support::files::Directory;
 use crate::support::process::{kill, wait_until};
 #[cfg(unix)]
 use crate::support::program::SIGNALS;
-use crate::support::program::{TRANSPORTS, program, start};
+use crate::support::program::{Ended, TRANSPORTS, program, start};
 
 const BASE_URL: &str = "MESHCONNECT_BASE_URL";
 const CLIENT_ID: &str = "MESHCONNECT_CLIENT_ID";
@@ -64,47 +64,8 @@ fn token(emulator: &Emulator, args: &[&str]) -> Command {
     command
 }
 
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
 fn run(command: &mut Command) -> Ended {
     Ended::new(command.output().unwrap())
-}
-
-impl Ended {
-    /// Asserts for every run that no secret shows and nothing panicked.
-    fn new(output: Output) -> Self {
-        let ended = Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
-        let stderr = &ended.stderr;
-        assert!(!ended.stdout.contains("canary-secret"), "{}", ended.stdout);
-        assert!(!stderr.contains("canary-"), "{stderr}");
-        assert!(!stderr.contains("eyJ"), "{stderr}");
-        assert!(!stderr.contains("panicked"), "{stderr}");
-        ended
-    }
-
-    #[track_caller]
-    fn failed_with(&self, code: i32, words: &[&str]) {
-        let stderr = &self.stderr;
-        assert_eq!(self.code, Some(code), "{stderr}");
-        assert_eq!(self.stdout, "", "{stderr}");
-        assert!(stderr.contains("error: "), "{stderr}");
-        for word in words {
-            assert!(stderr.contains(word), "{word:?} is missing: {stderr}");
-        }
-    }
-
-    #[track_caller]
-    fn succeeded(&self) {
-        assert_eq!(self.code, Some(0), "{}", self.stderr);
-    }
 }
 
 #[test]

@@ -32,7 +32,9 @@ use meshconnect_auth::emulator::{Emulator, Reply};
 
 use crate::support::files::Directory;
 use crate::support::process::{kill, wait_until};
-use crate::support::program::{PROGRAM, SIGNALS, TRANSPORTS, program, start};
+use crate::support::program::{
+    Ended, PROGRAM, SIGNALS, TRANSPORTS, is_terminal_control, program, start,
+};
 
 const ID: &str = "me";
 const SECRET: &str = "canary-secret-0123456789";
@@ -65,63 +67,20 @@ fn token_with_file(emulator: &Emulator, file: impl AsRef<OsStr>) -> Command {
     command
 }
 
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
 fn run(command: &mut Command) -> Ended {
-    Ended::new(command.output().unwrap())
+    ended(command.output().unwrap())
 }
 
-impl Ended {
-    /// Asserts for every run that stdout has one whole line or nothing, no secret shows, and
-    /// nothing panicked.
-    #[track_caller]
-    fn new(output: Output) -> Self {
-        let ended = Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
-        let (stdout, stderr) = (&ended.stdout, &ended.stderr);
-        assert!(
-            stdout.is_empty() || stdout.find('\n') == Some(stdout.len().saturating_sub(1)),
-            "partial token: {stdout:?}"
-        );
-        for canary in ["canary-secret", "eyJ", "panicked"] {
-            assert!(!stderr.contains(canary), "{stderr}");
-        }
-        assert!(!stdout.contains("canary-secret"), "{stdout}");
-        ended
-    }
-
-    /// Asserts that the program failed, wrote no token, and printed one line without control
-    /// characters.
-    #[track_caller]
-    fn failed_with(&self, code: i32, words: &[&str]) {
-        let stderr = &self.stderr;
-        assert_eq!(self.code, Some(code), "{stderr}");
-        assert_eq!(self.stdout, "", "{stderr}");
-        let line = stderr.strip_suffix('\n').unwrap_or_default();
-        assert!(line.starts_with("error: "), "{stderr:?}");
-        assert!(!line.contains(is_terminal_control), "{stderr:?}");
-        for word in words {
-            assert!(line.contains(word), "{word:?} is missing: {stderr}");
-        }
-    }
-
-    #[track_caller]
-    fn succeeded(&self) {
-        assert_eq!(self.code, Some(0), "{}", self.stderr);
-    }
-}
-
-/// Returns whether a character is a control character or changes the text direction.
-fn is_terminal_control(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Asserts for every run that stdout has one whole line or nothing.
+#[track_caller]
+fn ended(output: Output) -> Ended {
+    let ended = Ended::new(output);
+    let stdout = &ended.stdout;
+    assert!(
+        stdout.is_empty() || stdout.find('\n') == Some(stdout.len().saturating_sub(1)),
+        "partial token: {stdout:?}"
+    );
+    ended
 }
 
 mod streams {
@@ -176,7 +135,7 @@ mod streams {
             "--client-secret-file - <&-",
             "async",
         ));
-        ended.failed_with(2, &["the client secret on stdin is empty"]);
+        ended.failed_with_one_line(2, &["the client secret on stdin is empty"]);
     }
 
     #[cfg(target_os = "linux")]
@@ -186,13 +145,14 @@ mod streams {
         let full = || File::options().write(true).open("/dev/full").unwrap();
         let words = ["stdout could not be written to", "No space left"];
         for args in [&["--help"][..], &["--version"], &["emulator", "--help"]] {
-            run(program(args).stdout(full())).failed_with(1, &words);
+            run(program(args).stdout(full())).failed_with_one_line(1, &words);
         }
         let base_url = emulator.endpoint().to_string();
         for transport in TRANSPORTS {
             for format in ["text", "header", "json"] {
                 let mut command = token(&base_url, transport);
-                run(command.args(["--format", format]).stdout(full())).failed_with(1, &words);
+                run(command.args(["--format", format]).stdout(full()))
+                    .failed_with_one_line(1, &words);
             }
         }
     }
@@ -211,8 +171,8 @@ mod streams {
             let child = child.unwrap();
             wait_until(|| emulator.requests() == 1);
             drop(reader);
-            let ended = Ended::new(child.wait_with_output().unwrap());
-            ended.failed_with(1, &["stdout could not be written to", "Broken pipe"]);
+            let ended = ended(child.wait_with_output().unwrap());
+            ended.failed_with_one_line(1, &["stdout could not be written to", "Broken pipe"]);
         }
     }
 
@@ -270,7 +230,7 @@ mod signals {
                 started(&mut child);
                 let sent = Instant::now();
                 kill(&child, signal);
-                let ended = Ended::new(child.wait_with_output().unwrap());
+                let ended = ended(child.wait_with_output().unwrap());
                 assert!(sent.elapsed() < PROMPT_LIMIT, "{transport} {signal}");
                 assert_eq!(ended.code, Some(code), "{transport}: {}", ended.stderr);
                 assert_eq!(ended.stdout, "");
@@ -341,9 +301,9 @@ mod signals {
             floods.recv().unwrap();
             let sent = Instant::now();
             kill(&child, signal);
-            let ended = Ended::new(child.wait_with_output().unwrap());
+            let ended = ended(child.wait_with_output().unwrap());
             assert!(sent.elapsed() < PROMPT_LIMIT, "{signal}");
-            ended.failed_with(code, &[name]);
+            ended.failed_with_one_line(code, &[name]);
         }
         let (sender, floods) = mpsc::channel();
         let base_url = flood(1, Duration::from_millis(20), sender);
@@ -392,7 +352,7 @@ mod signals {
             let child = start(&mut token_with_file(&emulator, &fifo));
             wait_for_signal_handlers(&child);
             kill(&child, signal);
-            Ended::new(child.wait_with_output().unwrap()).failed_with(code, &[name]);
+            ended(child.wait_with_output().unwrap()).failed_with_one_line(code, &[name]);
         }
         assert_eq!(emulator.requests(), 0);
     }
@@ -475,7 +435,7 @@ mod secret_files {
             ),
         ] {
             let file = directory.file("secret", content);
-            run(&mut token_with_file(&emulator, file)).failed_with(2, &[words]);
+            run(&mut token_with_file(&emulator, file)).failed_with_one_line(2, &[words]);
         }
         assert_eq!(emulator.requests(), 0);
     }
@@ -513,7 +473,7 @@ mod secret_files {
             (PathBuf::from("/"), "is a directory"),
             (short_path("socket"), "cannot be read: "),
         ] {
-            run(&mut token_with_file(&emulator, path)).failed_with(2, &[words]);
+            run(&mut token_with_file(&emulator, path)).failed_with_one_line(2, &[words]);
         }
         drop(socket);
         let _ = fs::remove_file(short_path("socket"));
@@ -541,9 +501,10 @@ mod secret_files {
             let name = OsStr::from_bytes(name);
             let missing = directory.0.join(name);
             run(&mut token_with_file(&emulator, missing))
-                .failed_with(2, &[shown, "does not exist"]);
+                .failed_with_one_line(2, &[shown, "does not exist"]);
             let empty = directory.file(name, "");
-            run(&mut token_with_file(&emulator, empty)).failed_with(2, &[shown, "is empty"]);
+            run(&mut token_with_file(&emulator, empty))
+                .failed_with_one_line(2, &[shown, "is empty"]);
             // Such a file can be used.
             let good = directory.file(name, SECRET);
             run(&mut token_with_file(&emulator, good)).succeeded();
@@ -566,7 +527,7 @@ mod secret_files {
         match command.output() {
             Ok(output) => {
                 let words = ["may not be read by this user; check its permissions"];
-                Ended::new(output).failed_with(2, &words);
+                ended(output).failed_with_one_line(2, &words);
                 assert_eq!(emulator.requests(), 0);
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -594,10 +555,10 @@ mod secret_files {
             }
         })
         .succeeded();
-        read(&drop).failed_with(2, &["fifo\" is empty"]);
+        read(&drop).failed_with_one_line(2, &["fifo\" is empty"]);
         // The writer sends a pipe's buffer more than the program reads, then gets an error.
         read(&|mut fifo| while fifo.write_all(&[b'x'; 4096]).is_ok() {})
-            .failed_with(2, &["has more than 64 KiB"]);
+            .failed_with_one_line(2, &["has more than 64 KiB"]);
         assert_eq!(emulator.requests(), 1);
     }
 
@@ -635,7 +596,7 @@ mod secret_files {
         filling.join().unwrap();
         let mut output = child.wait_with_output().unwrap();
         output.stderr = stderr.trim_start().as_bytes().to_vec();
-        (read, peak, Ended::new(output))
+        (read, peak, ended(output))
     }
 
     #[cfg(target_os = "linux")]
@@ -653,10 +614,10 @@ mod secret_files {
             .set_len(size)
             .unwrap();
         let (usual, usual_peak, ended) = run_and_measure(&mut token_with_file(&emulator, empty));
-        ended.failed_with(2, &["is empty"]);
+        ended.failed_with_one_line(2, &["is empty"]);
         for endless in [sparse, PathBuf::from("/dev/zero")] {
             let (read, peak, ended) = run_and_measure(&mut token_with_file(&emulator, &endless));
-            ended.failed_with(2, &["has more than 64 KiB"]);
+            ended.failed_with_one_line(2, &["has more than 64 KiB"]);
             let more = read.saturating_sub(usual);
             assert!(more <= 66 * 1024, "{endless:?}: {more} bytes were read");
             let more = peak.saturating_sub(usual_peak);
