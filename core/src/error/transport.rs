@@ -25,6 +25,9 @@ pub enum TransportErrorKind {
     NotHttp,
     /// The connection failed after it was established, or for a reason without a kind of its own.
     Broken,
+    /// The HTTP client panicked, or a resource of this process was exhausted, such as threads or file
+    /// descriptors.
+    Client,
 }
 
 impl TransportErrorKind {
@@ -41,6 +44,7 @@ impl TransportErrorKind {
             Self::Timeout => "the server did not answer in time",
             Self::NotHttp => "the server's answer is not HTTP",
             Self::Broken => "the connection to the server broke off",
+            Self::Client => "the HTTP client of this process failed before it had an answer",
         }
     }
 }
