@@ -2,23 +2,19 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Request, Response};
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
-use meshconnect_auth_core::{
-    BodyBuffer, Credentials, Endpoint, Error, Need, RequestBody, Status, Token, TokenSource,
-};
+use meshconnect_auth_core::{Credentials, Endpoint, Error, Need, Status, Token, TokenSource};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use crate::clock;
 use crate::http::Http;
-use crate::{clock, failure};
 
 /// How many dropped attempts in a row a call starts again before it fails.
 const MAX_DROPPED: u32 = 10;
@@ -262,7 +258,7 @@ impl Client {
     fn spawn(&self, runtime: &Handle, attempt: Attempt) {
         let http = Arc::clone(&self.http);
         let (request, timeout, limit) = (attempt.request(), attempt.timeout(), attempt.max_body());
-        let sending = catch_panic(async move { exchange(&http, request, timeout, limit).await });
+        let sending = catch_panic(async move { http.exchange(request, timeout, limit).await });
         let sending = async { sending.await.unwrap_or_else(|| Err(runtime_error())) };
         runtime.spawn(attempt.run_async(clock::now, sending));
     }
@@ -311,39 +307,6 @@ impl fmt::Debug for Client {
             .field("status", &self.status())
             .finish_non_exhaustive()
     }
-}
-
-/// Sends one request and reads its response.
-async fn exchange(
-    http: &Http,
-    request: Request<RequestBody>,
-    timeout: Duration,
-    limit: usize,
-) -> Result<Response<BodyBuffer>, Error> {
-    let _guard = clock::keep_time_paused(timeout);
-    let client = http.client().await?;
-    let (head, body) = request.into_parts();
-    let mut request = reqwest::Request::new(head.method, http.url.clone());
-    *request.headers_mut() = head.headers;
-    *request.body_mut() = Some(body.into_bytes().into());
-    *request.timeout_mut() = Some(timeout);
-    let mut response = client.execute(request).await.map_err(failure::of)?;
-
-    let (mut head, ()) = Response::new(()).into_parts();
-    head.status = response.status();
-    head.version = response.version();
-    head.headers = mem::take(response.headers_mut());
-    let mut body = BodyBuffer::new(limit, &head.headers);
-    while body.wants_more() {
-        match response.chunk().await {
-            Ok(None) => break,
-            Ok(Some(chunk)) => {
-                body.push(&chunk);
-            }
-            Err(error) => body.broken(failure::of(error)),
-        }
-    }
-    Ok(Response::from_parts(head, body))
 }
 
 #[cfg(test)]

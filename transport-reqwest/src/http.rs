@@ -1,19 +1,24 @@
 //! HTTP client construction with explicit settings.
 
+use std::mem;
 use std::panic;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use meshconnect_auth_core::{Config, Endpoint, Error, Proxy, TransportError, TransportErrorKind};
+use http::{Request, Response};
+use meshconnect_auth_core::{
+    BodyBuffer, Config, Endpoint, Error, Proxy, RequestBody, TransportError, TransportErrorKind,
+};
 use reqwest::{Url, redirect, retry};
 use tokio::task;
 
-use crate::failure;
 use crate::tls::{self, Trust};
+use crate::{clock, failure};
 
 /// The HTTP client, which is built on first use.
 pub(crate) struct Http {
     /// The URL of every request, parsed once.
-    pub(crate) url: Url,
+    url: Url,
     client: OnceLock<reqwest::Client>,
     settings: Settings,
 }
@@ -42,9 +47,42 @@ impl Http {
         })
     }
 
+    /// Sends one request and reads its response. All of it takes at most `limit`.
+    pub(crate) async fn exchange(
+        &self,
+        request: Request<RequestBody>,
+        limit: Duration,
+        max_body: usize,
+    ) -> Result<Response<BodyBuffer>, Error> {
+        let _guard = clock::keep_time_paused(limit);
+        let client = self.client().await?;
+        let (head, body) = request.into_parts();
+        let mut request = reqwest::Request::new(head.method, self.url.clone());
+        *request.headers_mut() = head.headers;
+        *request.body_mut() = Some(body.into_bytes().into());
+        *request.timeout_mut() = Some(limit);
+        let mut response = client.execute(request).await.map_err(failure::of)?;
+
+        let (mut head, ()) = Response::new(()).into_parts();
+        head.status = response.status();
+        head.version = response.version();
+        head.headers = mem::take(response.headers_mut());
+        let mut body = BodyBuffer::new(max_body, &head.headers);
+        while body.wants_more() {
+            match response.chunk().await {
+                Ok(None) => break,
+                Ok(Some(chunk)) => {
+                    body.push(&chunk);
+                }
+                Err(error) => body.broken(failure::of(error)),
+            }
+        }
+        Ok(Response::from_parts(head, body))
+    }
+
     /// Returns the client. The first call reads the platform's certificate files, on a blocking
     /// thread, so that it does not block the runtime.
-    pub(crate) async fn client(&self) -> Result<&reqwest::Client, TransportError> {
+    async fn client(&self) -> Result<&reqwest::Client, TransportError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }

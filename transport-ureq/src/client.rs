@@ -1,21 +1,18 @@
 //! The blocking client.
 
 use std::fmt;
-use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use http::{Request, Response};
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth_core::{
-    BlockingTokenSource, BodyBuffer, Credentials, Endpoint, Error, Need, Status, Token,
+    BlockingTokenSource, Credentials, Endpoint, Error, Need, Status, Token,
 };
-use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::http::Http;
-use crate::{clock, failure};
 
 /// Obtains tokens and keeps them fresh.
 ///
@@ -252,7 +249,8 @@ impl fmt::Debug for Client {
 /// Runs an attempt on this thread.
 fn run_attempt(http: &Http, attempt: Attempt) {
     attempt.run(clock::now, |attempt| {
-        let sending = AssertUnwindSafe(|| exchange(http, attempt));
+        let (timeout, limit) = (attempt.timeout(), attempt.max_body());
+        let sending = AssertUnwindSafe(|| http.exchange(attempt.request(), timeout, limit));
         panic::catch_unwind(sending).unwrap_or_else(|_| {
             Err(Error::configuration(
                 "ureq panicked; if you use your own agent, set the TLS provider and the root \
@@ -260,27 +258,4 @@ fn run_attempt(http: &Http, attempt: Attempt) {
             ))
         })
     });
-}
-
-/// Sends one request and reads its response.
-fn exchange(http: &Http, attempt: &Attempt) -> Result<Response<BodyBuffer>, Error> {
-    let (head, body) = attempt.request().into_parts();
-    let request = Request::from_parts(head, body.as_ref());
-    let response = http.send(request, attempt.timeout()).map_err(failure::of)?;
-
-    let (head, body) = response.into_parts();
-    let mut buffer = BodyBuffer::new(attempt.max_body(), &head.headers);
-    // `BodyBuffer` applies the limit.
-    let mut reader = body.into_with_config().limit(u64::MAX).reader();
-    let mut chunk = Zeroizing::new([0; 8192]);
-    while buffer.wants_more() {
-        match reader.read(chunk.as_mut_slice()) {
-            Ok(0) => break,
-            Ok(length) => {
-                buffer.push(chunk.get(..length).unwrap_or_default());
-            }
-            Err(error) => buffer.broken(failure::of(ureq::Error::from(error))),
-        }
-    }
-    Ok(Response::from_parts(head, buffer))
 }

@@ -1,15 +1,17 @@
 //! HTTP client construction with explicit settings.
 
+use std::io::Read;
 use std::time::Duration;
 
 use http::{Request, Response};
 use meshconnect_auth_core::shared::Attempt;
-use meshconnect_auth_core::{Config, Endpoint, Error, Proxy};
+use meshconnect_auth_core::{BodyBuffer, Config, Endpoint, Error, Proxy, RequestBody};
 use ureq::tls::RootCerts;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body, ProxyProtocol};
+use zeroize::Zeroizing;
 
-use crate::failure::Resolver;
+use crate::failure::{self, Resolver};
 use crate::tls;
 
 /// An agent, and the settings of each request.
@@ -51,7 +53,35 @@ impl Http {
         }
     }
 
-    pub(crate) fn send(
+    /// Sends one request and reads its response. All of it takes at most `limit`.
+    pub(crate) fn exchange(
+        &self,
+        request: Request<RequestBody>,
+        limit: Duration,
+        max_body: usize,
+    ) -> Result<Response<BodyBuffer>, Error> {
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, body.as_ref());
+        let response = self.send(request, limit).map_err(failure::of)?;
+
+        let (head, body) = response.into_parts();
+        let mut buffer = BodyBuffer::new(max_body, &head.headers);
+        // `BodyBuffer` applies the limit.
+        let mut reader = body.into_with_config().limit(u64::MAX).reader();
+        let mut chunk = Zeroizing::new([0; 8192]);
+        while buffer.wants_more() {
+            match reader.read(chunk.as_mut_slice()) {
+                Ok(0) => break,
+                Ok(length) => {
+                    buffer.push(chunk.get(..length).unwrap_or_default());
+                }
+                Err(error) => buffer.broken(failure::of(ureq::Error::from(error))),
+            }
+        }
+        Ok(Response::from_parts(head, buffer))
+    }
+
+    fn send(
         &self,
         request: Request<&[u8]>,
         timeout: Duration,
