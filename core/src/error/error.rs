@@ -220,7 +220,7 @@ impl Error {
     pub(crate) fn transport(source: TransportError, answer: Option<Answer>) -> Self {
         Self(Arc::new(Inner {
             kind: ErrorKind::Transport(source.kind()),
-            what: source.kind().describe().into(),
+            what: source.describe(),
             source: Some(source),
             answer: answer.map(Box::new),
             attempts: 1,

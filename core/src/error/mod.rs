@@ -13,4 +13,4 @@ mod transport;
 pub(crate) use error::Answer;
 pub use error::{Blame, Error, ErrorKind};
 pub use rejection::Rejection;
-pub use transport::{TransportError, TransportErrorKind};
+pub use transport::{CertificateProblem, TransportError, TransportErrorKind};
