@@ -61,8 +61,13 @@ pub enum ErrorKind {
     Configuration,
     /// The async client was called without the runtime that it needs. Blame: the caller.
     NoRuntime,
-    /// The server refused: by the HTTP status or, within a 2xx, by the envelope's status.
-    Rejected,
+    /// The server refused the credentials or the request: by an HTTP status that is neither a 2xx nor
+    /// one of the next two kinds, or, within a 2xx, by the envelope's status.
+    Refused,
+    /// The server asks for fewer requests: 429, or `tooManyRequest` within a 2xx.
+    Throttled,
+    /// The server cannot answer for now: 408, 425, 5xx, or `serverFailure` within a 2xx.
+    Unavailable,
     /// The request was valid and the authentication failed (`content.status` is `failed`).
     AuthenticationFailed,
     /// The server requires a second factor (`content.status` is `mfaRequired`); this API has no way
@@ -85,7 +90,9 @@ impl ErrorKind {
     pub fn blame(self) -> Blame {
         match self {
             Self::Configuration | Self::NoRuntime | Self::LifetimeTooShort => Blame::Caller,
-            Self::Rejected
+            Self::Refused
+            | Self::Throttled
+            | Self::Unavailable
             | Self::AuthenticationFailed
             | Self::MfaRequired
             | Self::Malformed
@@ -128,6 +135,27 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Returns whether the same request may succeed later. The clients have then retried it already.
+    ///
+    /// That is so for [`Throttled`](ErrorKind::Throttled); for [`Unavailable`](ErrorKind::Unavailable)
+    /// by 408, 425, 500, 502, 503, 504 or `serverFailure`; and for
+    /// [`Transport`](ErrorKind::Transport), except a certificate that is not accepted and an answer
+    /// that is not HTTP.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Throttled | ErrorKind::TokenRejected => true,
+            ErrorKind::Unavailable => self.http_status().is_some_and(|status| {
+                status.is_success() || matches!(status.as_u16(), 408 | 425 | 500 | 502 | 503 | 504)
+            }),
+            ErrorKind::Transport(kind) => !matches!(
+                kind,
+                TransportErrorKind::Certificate | TransportErrorKind::NotHttp
+            ),
+            _ => false,
+        }
     }
 
     /// Returns the HTTP status of the answer, if there was one.
@@ -278,7 +306,10 @@ impl fmt::Display for Error {
         Escaped(&self.0.what).fmt(f)?;
         if let Some(rejection) = self.rejection() {
             // A grant without a token has the status `ok`, which explains nothing.
-            let explains = self.0.kind == ErrorKind::Rejected;
+            let explains = matches!(
+                self.0.kind,
+                ErrorKind::Refused | ErrorKind::Throttled | ErrorKind::Unavailable
+            );
             if let Some(status) = rejection.status().filter(|_| explains) {
                 write!(f, ", {}", Escaped(status.as_str()))?;
             }

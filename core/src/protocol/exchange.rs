@@ -141,7 +141,10 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// - [`Rejected`](crate::ErrorKind::Rejected): not a 2xx, or another envelope status in one.
+    /// - [`Throttled`](crate::ErrorKind::Throttled): 429, or `tooManyRequest` in a 2xx.
+    /// - [`Unavailable`](crate::ErrorKind::Unavailable): 408, 425, 5xx, or `serverFailure` in a 2xx.
+    /// - [`Refused`](crate::ErrorKind::Refused): any other status than a 2xx, or any other envelope
+    ///   status than `ok` in one.
     /// - [`AuthenticationFailed`](crate::ErrorKind::AuthenticationFailed),
     ///   [`MfaRequired`](crate::ErrorKind::MfaRequired): `ok` without a token, and the content's
     ///   status gives the reason.

@@ -277,7 +277,7 @@ impl Machine {
     ) {
         let number = acquisition.attempts;
         let error = error.with_attempts(number);
-        if number < acquisition.max_attempts && retry::is_worth_a_retry(&error) {
+        if number < acquisition.max_attempts && error.is_transient() {
             let delay = retry::backoff(&error, number, now, &self.config, &mut self.rng);
             if delay.saturating_add(MIN_RETRY_WINDOW) <= acquisition.left(now) {
                 let acquisition = Acquisition {
