@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::escaped::Escaped;
 use super::rejection::Rejection;
+use super::target::Target;
 use super::transport::{TransportError, TransportErrorKind};
 use crate::moment::Moment;
 
@@ -35,6 +36,8 @@ struct Inner {
     what: Cow<'static, str>,
     source: Option<TransportError>,
     answer: Option<Box<Answer>>,
+    /// The server that the request went to, if the error concerns a request.
+    target: Option<Arc<Target>>,
     attempts: u32,
 }
 
@@ -158,6 +161,20 @@ impl Error {
         }
     }
 
+    /// Returns the base URL that the request went to, if the error concerns a request.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        Some(&self.0.target.as_ref()?.endpoint)
+    }
+
+    /// Returns the URL of the proxy that the request went through, without its credentials.
+    ///
+    /// There is none if the HTTP client is your own, because this crate does not know its proxy.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.0.target.as_ref()?.proxy.as_deref()
+    }
+
     /// Returns the HTTP status of the answer, if there was one.
     #[must_use]
     pub fn http_status(&self) -> Option<StatusCode> {
@@ -240,6 +257,7 @@ impl Error {
             what: what.into(),
             source: None,
             answer: Some(Box::new(answer)),
+            target: None,
             attempts: 1,
         }))
     }
@@ -251,6 +269,7 @@ impl Error {
             what: source.describe(),
             source: Some(source),
             answer: answer.map(Box::new),
+            target: None,
             attempts: 1,
         }))
     }
@@ -258,6 +277,14 @@ impl Error {
     /// Returns the same error with another number of attempts.
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         Arc::make_mut(&mut self.0).attempts = attempts;
+        self
+    }
+
+    /// Returns the same error about a request to `target`, unless it already names one.
+    pub(crate) fn about(mut self, target: &Arc<Target>) -> Self {
+        if self.0.target.is_none() {
+            Arc::make_mut(&mut self.0).target = Some(Arc::clone(target));
+        }
         self
     }
 
@@ -290,6 +317,7 @@ impl Error {
             what: what.into(),
             source: None,
             answer: None,
+            target: None,
             attempts: 0,
         }))
     }
@@ -318,7 +346,10 @@ impl fmt::Display for Error {
                 write!(f, ": {}", Escaped(message))?;
             }
         }
-        Ok(())
+        match &self.0.target {
+            Some(target) => write!(f, " ({target})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -333,6 +364,9 @@ impl fmt::Debug for Error {
         }
         if let Some(answer) = &self.0.answer {
             debug.field("answer", answer);
+        }
+        if let Some(target) = &self.0.target {
+            debug.field("target", target);
         }
         debug.field("attempts", &self.0.attempts).finish()
     }

@@ -13,11 +13,12 @@ use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::mask::Mask;
 use super::media_type::MediaType;
+use super::proxy::Proxy;
 use super::request_body::RequestBody;
 use super::response::{MAX_FIELD, ResponseReader};
 use super::secret::Secret;
 use super::token::{Grant, Token};
-use crate::error::Error;
+use crate::error::{Error, Target};
 use crate::moment::Moment;
 use crate::wire::{ApiResult, ClientAdminTokenRequest};
 
@@ -50,6 +51,8 @@ pub struct Exchange(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     endpoint: Endpoint,
+    /// What errors name.
+    target: Arc<Target>,
     credentials: Credentials,
     bearer: Option<Token>,
     request: Request<RequestBody>,
@@ -73,8 +76,13 @@ impl Exchange {
             USER_AGENT,
             HeaderValue::from_static(concat!("meshconnect-auth/", env!("CARGO_PKG_VERSION"))),
         );
+        let target = Target {
+            endpoint: endpoint.to_string().into(),
+            proxy: None,
+        };
         Self(Arc::new(Inner {
             endpoint,
+            target: Arc::new(target),
             credentials,
             bearer: None,
             request,
@@ -109,6 +117,18 @@ impl Exchange {
         let inner = Arc::make_mut(&mut self.0);
         *inner.request.body_mut() = body(&credentials);
         inner.credentials = credentials;
+        self
+    }
+
+    /// Names the proxy that the request goes through, in errors only: sending it there is up to the
+    /// HTTP client.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: Option<&Proxy>) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.target = Arc::new(Target {
+            endpoint: inner.endpoint.to_string().into(),
+            proxy: proxy.map(|proxy| proxy.to_string().into()),
+        });
         self
     }
 
@@ -155,7 +175,8 @@ impl Exchange {
         response: Response<impl Into<BodyBuffer>>,
         received: Moment,
     ) -> Result<Grant, Error> {
-        self.reader(response, Some(received)).grant(received)
+        let read = self.reader(response, Some(received)).grant(received);
+        read.map_err(|error| self.named(error))
     }
 
     /// Reads an answer of any other endpoint of the admin API. All of them use the same envelope.
@@ -182,13 +203,20 @@ impl Exchange {
         &self,
         response: Response<impl Into<BodyBuffer>>,
     ) -> Result<ApiResult<T>, Error> {
-        self.reader(response, None).content()
+        let read = self.reader(response, None).content();
+        read.map_err(|error| self.named(error))
     }
 
-    /// Returns the same error with secrets masked in the HTTP client's text, which may quote them.
+    /// Returns the same error with secrets masked in the HTTP client's text, which may quote them, and
+    /// with the endpoint and the proxy of the request.
     pub(crate) fn masked(&self, error: Error) -> Error {
         let secrets = self.secrets().into_iter().flatten();
-        error.map_detail(|detail| Mask::new(secrets).field(detail, MAX_FIELD))
+        self.named(error.map_detail(|detail| Mask::new(secrets).field(detail, MAX_FIELD)))
+    }
+
+    /// Returns the same error with the endpoint and the proxy of the request.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        error.about(&self.0.target)
     }
 
     /// Returns the secrets that the request contains.
