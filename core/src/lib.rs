@@ -105,7 +105,7 @@
 //! let Step::Ready(second) = machine.poll(at(3000.1), &ticket) else { unreachable!() };
 //! assert_eq!(second.header_value(), "Bearer second");
 //!
-//! // A downstream service rejected it: it is not served again.
+//! // A downstream service rejected it, and no other token shortly before: the next call replaces it.
 //! assert!(machine.handle_rejection(at(3001.0), &second));
 //! assert!(matches!(machine.poll(at(3001.0), &ticket), Step::Send(_)));
 //! # Ok(())
@@ -140,8 +140,8 @@ pub use error::{
     Blame, CertificateProblem, Error, ErrorKind, Rejection, TransportError, TransportErrorKind,
 };
 pub use lifecycle::{
-    BlockingTokenSource, CachedToken, Event, Flight, Machine, Need, Phase, StaticToken, Status,
-    Step, Ticket, TokenSource, Transmit,
+    BlockingTokenSource, CachedToken, Event, Failure, Flight, Machine, Need, Phase, StaticToken,
+    Status, Step, Ticket, TokenSource, Transmit,
 };
 pub use moment::Moment;
 pub use protocol::{

@@ -4,20 +4,27 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
-use meshconnect_auth_core::{Credentials, Endpoint, Error, Need, Status, Token, TokenSource};
+use meshconnect_auth_core::{
+    Credentials, Endpoint, Error, Need, Status, Token, TokenSource, TransportError,
+    TransportErrorKind,
+};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::clock;
 use crate::http::Http;
 
-/// How many dropped attempts in a row a call starts again before it fails.
-const MAX_DROPPED: u32 = 10;
+/// How often a call that waits for an attempt on another runtime looks whether that runtime is driven.
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a runtime may leave an empty task undone before its attempt is taken over.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Obtains tokens and keeps them fresh.
 ///
@@ -44,6 +51,8 @@ const MAX_DROPPED: u32 = 10;
 pub struct Client {
     shared: Shared,
     http: Arc<Http>,
+    /// The runtime of the last attempt, while that attempt exists.
+    attempt_runtime: Arc<Mutex<Weak<Handle>>>,
 }
 
 impl Client {
@@ -51,6 +60,7 @@ impl Client {
         Self {
             shared,
             http: Arc::new(http),
+            attempt_runtime: Arc::default(),
         }
     }
 
@@ -74,8 +84,7 @@ impl Client {
     /// The error of the acquisition that this call waited for. All callers that waited get the same
     /// error. During a cooldown: the error that began it. It is one of
     /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
-    /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
-    /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or
+    /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure, or
     /// [`NoRuntime`](meshconnect_auth_core::ErrorKind::NoRuntime) outside of tokio.
     pub async fn token(&self) -> Result<Token, Error> {
         self.obtain(Need::Usable).await
@@ -121,27 +130,28 @@ impl Client {
         self.obtain(Need::Newer).await
     }
 
-    /// Records that `token` was rejected where it was used (a downstream 401).
+    /// Records that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     ///
-    /// Returns `true` if `token` was the cached token, which this call drops. Then get another
-    /// token and repeat the call once. If that token is rejected too, a cooldown begins.
+    /// `true`: `token` is dropped, or was replaced before. Get another token and repeat the call once.
+    /// `false`: another token was rejected shortly before, or no other token can be had now. So
+    /// `token` stays in use, and is refreshed in the background. Return the 401 to your caller.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// # let client = meshconnect_auth_reqwest::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
     /// # fn call(token: &meshconnect_auth_core::Token) -> u16 { 401 }
-    /// let mut token = client.token().await?;
-    /// if call(&token) == 401 {
-    ///     client.reject(&token);
-    ///     token = client.token().await?;
-    ///     call(&token);
+    /// let token = client.token().await?;
+    /// let mut status = call(&token);
+    /// if status == 401 && client.reject(&token) {
+    ///     status = call(&client.token().await?);
     /// }
     /// # Ok(())
     /// # }
     /// ```
     #[allow(
         clippy::must_use_candidate,
-        reason = "most callers request another token either way"
+        reason = "a caller that does not repeat the call ignores it"
     )]
     pub fn reject(&self, token: &Token) -> bool {
         self.shared.reject(clock::now(), token)
@@ -183,7 +193,7 @@ impl Client {
     /// # let client = meshconnect_auth_reqwest::Client::builder(Credentials::new("id", "secret")?).build()?;
     /// let status = client.status();
     /// assert_eq!(status.phase, Phase::Idle);
-    /// assert!(status.token_left.is_none() && status.cooldown_left.is_none());
+    /// assert!(status.expires_at.is_none() && status.last_failure.is_none());
     /// # Ok::<_, meshconnect_auth_core::Error>(())
     /// ```
     #[must_use]
@@ -218,28 +228,36 @@ impl Client {
             )
         })?;
         let ticket = self.shared.ticket(need);
-        let mut dropped = 0_u32;
+        let mut probe = Probe::default();
         loop {
             match self.shared.poll(clock::now(), &ticket) {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
-                // A runtime that is shutting down drops every task.
-                SharedStep::Send(_) if dropped == MAX_DROPPED => {
-                    return Err(Error::no_runtime(
-                        "the tokio runtime is shutting down; call the client before the shutdown",
-                    ));
-                }
                 SharedStep::Send(attempt) => {
-                    dropped = dropped.saturating_add(1);
-                    self.spawn(&runtime, attempt);
+                    let task = self.spawn(&runtime, attempt);
+                    // A runtime that is shut down drops every new task.
+                    if task.is_finished() && task.await.is_err_and(|error| error.is_cancelled()) {
+                        return Err(self.shared.could_not_start(shut_down()));
+                    }
                 }
                 SharedStep::Wait(waiter) => {
-                    dropped = 0;
+                    let elsewhere = self.runtime_of_attempt();
+                    let elsewhere = elsewhere.filter(|other| other.id() != runtime.id());
+                    let mut limit = waiter.limit();
+                    let mut guard = None;
+                    if let Some(other) = elsewhere {
+                        if probe.is_unanswered(&other) {
+                            self.shared.take_over(&waiter);
+                            continue;
+                        }
+                        limit = limit.min(PROBE_INTERVAL);
+                        guard = clock::keep_time_paused(limit);
+                    }
                     // tokio panics if the runtime has no time driver.
-                    let limit = waiter.limit();
                     let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
                     let wait = panic::catch_unwind(wait).map_err(|_| runtime_error())?;
                     let _ = wait.await;
+                    drop(guard);
                 }
             }
         }
@@ -254,13 +272,46 @@ impl Client {
         }
     }
 
-    /// Runs an attempt in its own task. Only a runtime that is shutting down drops the task.
-    fn spawn(&self, runtime: &Handle, attempt: Attempt) {
+    /// Runs an attempt in its own task.
+    fn spawn(&self, runtime: &Handle, attempt: Attempt) -> JoinHandle<()> {
         let http = Arc::clone(&self.http);
-        let (request, timeout, limit) = (attempt.request(), attempt.timeout(), attempt.max_body());
-        let sending = catch_panic(async move { http.exchange(request, timeout, limit).await });
-        let sending = async { sending.await.unwrap_or_else(|| Err(runtime_error())) };
-        runtime.spawn(attempt.run_async(clock::now, sending));
+        let max_body = attempt.max_body();
+        let attempt = attempt.run_async(clock::now, move |request, timeout| async move {
+            let sending =
+                catch_panic(async move { http.exchange(request, timeout, max_body).await });
+            sending.await.unwrap_or_else(|| Err(runtime_error()))
+        });
+        // The task has the only strong reference, so that the handle lives no longer than the attempt.
+        let handle = Arc::new(runtime.clone());
+        *self.attempt_runtime() = Arc::downgrade(&handle);
+        runtime.spawn(async move {
+            attempt.await;
+            drop(handle);
+        })
+    }
+
+    fn attempt_runtime(&self) -> MutexGuard<'_, Weak<Handle>> {
+        let runtime = self.attempt_runtime.lock();
+        runtime.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runtime_of_attempt(&self) -> Option<Arc<Handle>> {
+        self.attempt_runtime().upgrade()
+    }
+}
+
+/// Asks another runtime whether it is driven: runs an empty task there.
+#[derive(Default)]
+struct Probe(Option<(JoinHandle<()>, Instant)>);
+
+impl Probe {
+    /// Returns whether the last empty task on `runtime` has not run for too long. Starts the next one if it has
+    /// run.
+    fn is_unanswered(&mut self, runtime: &Handle) -> bool {
+        self.0.take_if(|(task, _)| task.is_finished());
+        let now = Instant::now();
+        let (_, sent) = self.0.get_or_insert_with(|| (runtime.spawn(async {}), now));
+        now.saturating_duration_since(*sent) >= PROBE_TIMEOUT
     }
 }
 
@@ -281,6 +332,11 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
         }
     })
     .await
+}
+
+fn shut_down() -> TransportError {
+    let what = "the tokio runtime is shutting down; call the client before the shutdown";
+    TransportError::with_detail(TransportErrorKind::Client, what)
 }
 
 fn runtime_error() -> Error {

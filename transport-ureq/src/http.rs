@@ -4,7 +4,6 @@ use std::io::Read;
 use std::time::Duration;
 
 use http::{Request, Response};
-use meshconnect_auth_core::shared::Attempt;
 use meshconnect_auth_core::{BodyBuffer, Config, Endpoint, Error, Proxy, RequestBody};
 use ureq::tls::RootCerts;
 use ureq::unversioned::transport::DefaultConnector;
@@ -139,7 +138,7 @@ fn agent(settings: Settings<'_>) -> Agent {
         .proxy(settings.proxy)
         .accept_encoding("identity")
         .tls_config(tls::config(settings.roots))
-        .timeout_global(Some(Attempt::usual_timeout(settings.config)))
+        .timeout_global(Some(settings.config.attempt_timeout))
         .timeout_resolve(Some(connect_timeout))
         .timeout_connect(Some(connect_timeout))
         // Requests are about an hour apart, so a pooled connection would be closed by then.
