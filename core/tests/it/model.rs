@@ -3,7 +3,7 @@
 use std::env;
 use std::time::Duration;
 
-use meshconnect_auth_core::{Event, Need};
+use meshconnect_auth_core::{Event, Need, TransportErrorKind};
 use meshconnect_auth_properties::machine::{
     self, Answer, BEGINNING, Clock, Edge, Move, Nudge, Op, Which, World,
 };
@@ -157,10 +157,11 @@ fn random_delays_fill_their_ranges() {
         call,
     ];
     let refused = answer(403, None);
+    let broken = Op::Answer(0, Answer::Wire(TransportErrorKind::Broken));
     let granted = [call, Op::Answer(0, Answer::Token(Which::New, Some(1_000)))];
     for (ops, least, most) in [
         // Equal jitter of a back-off, and of the second cooldown.
-        (&[call, answer(500, None)][..], 250, 500),
+        (&[call, broken][..], 250, 500),
         (&[call, answer(429, None)], 500, 1_000),
         (
             &[&[call, refused], &again[..], &[refused]].concat(),
