@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};
 use meshconnect_auth_core::{
     Credentials, Endpoint, Error, Need, Status, Token, TokenSource, TransportError,
     TransportErrorKind,
@@ -230,37 +230,47 @@ impl Client {
         let ticket = self.shared.ticket(need);
         let mut probe = Probe::default();
         loop {
-            match self.shared.poll(clock::now(), &ticket) {
+            let waiter = match self.shared.poll(clock::now(), &ticket) {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
+                SharedStep::Wait(waiter) => waiter,
                 SharedStep::Send(attempt) => {
+                    let waiter = attempt.waiter();
                     let task = self.spawn(&runtime, attempt);
                     // A runtime that is shut down drops every new task.
                     if task.is_finished() && task.await.is_err_and(|error| error.is_cancelled()) {
                         return Err(self.shared.could_not_start(shut_down()));
                     }
+                    waiter
                 }
-                SharedStep::Wait(waiter) => {
-                    let elsewhere = self.runtime_of_attempt();
-                    let elsewhere = elsewhere.filter(|other| other.id() != runtime.id());
-                    let mut limit = waiter.limit();
-                    let mut guard = None;
-                    if let Some(other) = elsewhere {
-                        if probe.is_unanswered(&other) {
-                            self.shared.take_over(&waiter);
-                            continue;
-                        }
-                        limit = limit.min(PROBE_INTERVAL);
-                        guard = clock::keep_time_paused(limit);
-                    }
-                    // tokio panics if the runtime has no time driver.
-                    let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
-                    let wait = panic::catch_unwind(wait).map_err(|_| runtime_error())?;
-                    let _ = wait.await;
-                    drop(guard);
-                }
+            };
+            self.wait(&runtime, &mut probe, waiter).await?;
+            // Most calls are served here, without the lock of the machine.
+            if let Some(token) = self.shared.ready(clock::now(), need, || {}) {
+                return Ok(token);
             }
         }
+    }
+
+    /// Waits for a change, within the waiter's limit.
+    async fn wait(&self, runtime: &Handle, probe: &mut Probe, waiter: Waiter) -> Result<(), Error> {
+        let mut limit = waiter.limit();
+        let mut paused = None;
+        let elsewhere = self.attempt_runtime().upgrade();
+        if let Some(other) = elsewhere.filter(|other| other.id() != runtime.id()) {
+            if probe.is_unanswered(&other) {
+                self.shared.take_over(&waiter);
+                return Ok(());
+            }
+            limit = limit.min(PROBE_INTERVAL);
+            paused = clock::keep_time_paused(limit);
+        }
+        // tokio panics if the runtime has no time driver.
+        let waiting = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
+        let waiting = panic::catch_unwind(waiting).map_err(|_| runtime_error())?;
+        let _ = waiting.await;
+        drop(paused);
+        Ok(())
     }
 
     fn refresh_ahead(&self) {
@@ -293,10 +303,6 @@ impl Client {
     fn attempt_runtime(&self) -> MutexGuard<'_, Weak<Handle>> {
         let runtime = self.attempt_runtime.lock();
         runtime.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn runtime_of_attempt(&self) -> Option<Arc<Handle>> {
-        self.attempt_runtime().upgrade()
     }
 }
 

@@ -264,8 +264,9 @@ impl Machine {
         let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
         self.state = State::Idle;
         self.succeed(now);
+        self.granted_life = Some(granted.left(now));
         let granted = self.with_delay_of_same(granted);
-        self.cache_granted(now, granted);
+        self.cache(granted);
         self.delay_refresh(now.after(delay), false);
         self.emit(Event::NotRenewed { delay });
     }

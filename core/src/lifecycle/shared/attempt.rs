@@ -21,6 +21,7 @@ pub struct Attempt {
     shared: Arc<Inner>,
     flight: Option<Flight>,
     request: Request<RequestBody>,
+    timeout: Duration,
     max_body: usize,
 }
 
@@ -31,6 +32,7 @@ impl Attempt {
             shared: Arc::clone(shared),
             flight: Some(transmit.flight),
             request: transmit.request,
+            timeout: transmit.timeout,
             max_body: transmit.max_body,
         }
     }
@@ -47,6 +49,13 @@ impl Attempt {
         let left = self.shared.lock().time_left(now, flight)?;
         let earlier = left.div_f64(20.0).min(Duration::from_millis(250));
         Some((self.request.clone(), left.saturating_sub(earlier)))
+    }
+
+    /// Returns a waiter for the end of this attempt, for a caller that runs it in a task of its own. Like
+    /// every waiter it ends after the observer was called.
+    pub fn waiter(&self) -> Waiter {
+        let flight = self.flight.as_ref().map(|flight| flight.number);
+        Waiter::new(self.shared.listen(), self.timeout, flight)
     }
 
     /// Returns the limit of the response body for a [`BodyBuffer`], in bytes.
