@@ -44,7 +44,8 @@ pub struct Config {
     /// The back-off after the first attempt. Default: 500 ms. It doubles with each attempt; up to half
     /// of it is then removed at random.
     pub backoff: Duration,
-    /// The back-off after a 429 or a 503. Default: 1 s.
+    /// The back-off after an attempt that was [`Throttled`](crate::ErrorKind::Throttled) or
+    /// [`Unavailable`](crate::ErrorKind::Unavailable). Default: 1 s.
     pub throttled_backoff: Duration,
     /// The longest cooldown that a server can request with `Retry-After`. Default: 5 min.
     pub max_retry_after: Duration,

@@ -137,7 +137,9 @@ pub mod shared {
 }
 
 pub use config::Config;
-pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
+pub use error::{
+    Blame, CertificateProblem, Error, ErrorKind, Rejection, TransportError, TransportErrorKind,
+};
 pub use lifecycle::{
     BlockingTokenSource, CachedToken, Event, Flight, Machine, Need, Phase, StaticToken, Status,
     Step, Ticket, TokenSource, Transmit,

@@ -469,7 +469,7 @@ fn errors_show_no_secret() {
         "only {masked} errors contain text of the server"
     );
     for kind in [
-        ErrorKind::Rejected,
+        ErrorKind::Refused,
         ErrorKind::Malformed,
         ErrorKind::Transport(TransportErrorKind::Broken),
         ErrorKind::Transport(TransportErrorKind::Certificate),

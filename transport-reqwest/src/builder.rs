@@ -279,7 +279,7 @@ impl ClientBuilder {
             proxy: proxy.as_ref().map(http::proxy).transpose()?,
         };
         let http = Http::new(settings, self.http_client)?;
-        let exchange = Exchange::new(self.endpoint, self.credentials);
+        let exchange = Exchange::new(self.endpoint, self.credentials).with_proxy(proxy.as_ref());
         let mut machine = Machine::new(self.config, exchange, seed());
         if let Some(token) = self.initial_token {
             machine.handle_token(clock::now(), token);

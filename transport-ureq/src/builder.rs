@@ -259,6 +259,7 @@ impl ClientBuilder {
     fn build_with(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Client, Error> {
         self.config.check()?;
         let roots = self.roots.transpose()?;
+        let mut proxy = None;
         let http = match self.http_client {
             Some(_) if roots.is_some() => {
                 return Err(Error::configuration(
@@ -268,7 +269,7 @@ impl ClientBuilder {
             }
             Some(agent) => Http::with_agent(agent, &self.endpoint, &self.config),
             None => {
-                let proxy = Proxy::for_endpoint(&self.endpoint, variable)?;
+                proxy = Proxy::for_endpoint(&self.endpoint, variable)?;
                 Http::new(Settings {
                     endpoint: &self.endpoint,
                     config: &self.config,
@@ -277,7 +278,7 @@ impl ClientBuilder {
                 })
             }
         };
-        let exchange = Exchange::new(self.endpoint, self.credentials);
+        let exchange = Exchange::new(self.endpoint, self.credentials).with_proxy(proxy.as_ref());
         let mut machine = Machine::new(self.config, exchange, seed());
         if let Some(token) = self.initial_token {
             machine.handle_token(clock::now(), token);

@@ -160,7 +160,14 @@ impl<'a> ResponseReader<'a> {
                 Err(self.malformed(&reason))
             }
             (None, Ok(_)) => Err(self.malformed("it has no status")),
-            (Some(_), _) => Err(self.refused(ErrorKind::Rejected, &self.answered_with(), json)),
+            (Some(status), _) => {
+                let kind = match status {
+                    ApiResultStatus::TooManyRequest => ErrorKind::Throttled,
+                    ApiResultStatus::ServerFailure => ErrorKind::Unavailable,
+                    _ => ErrorKind::Refused,
+                };
+                Err(self.refused(kind, &self.answered_with(), json))
+            }
         }
     }
 
@@ -173,9 +180,14 @@ impl<'a> ResponseReader<'a> {
         if self.head.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             what.push_str(", to a media type of the contract");
         }
+        let kind = match self.head.status.as_u16() {
+            429 => ErrorKind::Throttled,
+            408 | 425 | 500..=599 => ErrorKind::Unavailable,
+            _ => ErrorKind::Refused,
+        };
         match self.complete_text() {
-            Some(json) => self.refused(ErrorKind::Rejected, &what, json),
-            None => Error::answered(ErrorKind::Rejected, what, self.answer(None, true)),
+            Some(json) => self.refused(kind, &what, json),
+            None => Error::answered(kind, what, self.answer(None, true)),
         }
     }
 

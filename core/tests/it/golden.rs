@@ -20,6 +20,8 @@ use serde::Deserialize;
 /// Needs an escape in every encoding.
 const SECRET: &str = r#"golden/s3cr3t+"7\ é&key"#;
 
+const PRODUCTION: &str = Endpoint::PRODUCTION;
+
 /// 2026-11-24T00:00:00Z.
 const RECEIVED: Moment = Moment {
     mono: Duration::from_secs(500),
@@ -185,9 +187,12 @@ fn check_error(error: &Error, expected: &ExpectedError) -> Result<(), String> {
         format!("{:?}", error.kind()),
         expected.kind.clone(),
     )?;
+    same("the endpoint", error.endpoint(), Some(PRODUCTION))?;
     let line = error.to_string();
     if let Some(expected) = &expected.line {
-        same("the line", &line, expected)?;
+        // Every error names the endpoint.
+        let expected = format!("{expected} ({PRODUCTION})");
+        same("the line", &line, &expected)?;
     }
     if let Some(part) = &expected.says {
         same("the line contains it", line.contains(part), true)

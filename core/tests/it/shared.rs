@@ -1209,7 +1209,7 @@ fn cached_token_and_status_follow_the_machine() {
     pending.finish(at(1), refused(403));
     let status = shared.status(at(1));
     assert_eq!(status.phase, Phase::Idle);
-    assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Rejected);
+    assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Refused);
     assert_eq!(status.cooldown_left, Some(Duration::from_secs(1)));
 
     fetch(&shared, at(2), "one");

@@ -164,7 +164,7 @@ fn an_acquisition_is_one_span_and_a_refresh_ahead_another() {
     for part in [
         "WARN in acquire_token:",
         "message=attempt 1 failed",
-        "kind=Rejected",
+        "kind=Unavailable",
         "status=503",
         "error_hash=\"a-hash\"",
         "delay=",

@@ -241,7 +241,7 @@ fn an_error_prints_its_kind_and_attempts() {
     assert_eq!(error.attempts(), 1);
     assert_eq!(Error::configuration("x").attempts(), 0);
     let printed = format!("{error:?}");
-    for part in ["Error { kind: Rejected", "a message", "attempts: 1"] {
+    for part in ["Error { kind: Refused", "a message", "attempts: 1"] {
         assert!(printed.contains(part), "{part} is not in {printed}");
     }
 

@@ -167,11 +167,13 @@ fn check_grant(grant: Grant, exchange: &Exchange, secrets: &[&str]) -> Granted {
 
 fn check_error(error: &Error, status: StatusCode) {
     assert_eq!(error.http_status(), Some(status));
-    assert!(
-        status.is_success() || error.kind() == ErrorKind::Rejected,
-        "{status} has the kind {:?}",
-        error.kind()
-    );
+    let expected = match status.as_u16() {
+        200..=299 => error.kind(),
+        429 => ErrorKind::Throttled,
+        408 | 425 | 500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    };
+    assert_eq!(error.kind(), expected, "{status}");
     assert_eq!(error.attempts(), 1);
     assert!(
         error

@@ -131,8 +131,14 @@ pub const fn malformed(status: u16) -> Outcome {
     Outcome::Error(ErrorKind::Malformed, Some(status))
 }
 
+/// The kind of a status that is not a 2xx.
 pub const fn refused(status: u16) -> Outcome {
-    Outcome::Error(ErrorKind::Rejected, Some(status))
+    let kind = match status {
+        429 => ErrorKind::Throttled,
+        408 | 425 | 500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    };
+    Outcome::Error(kind, Some(status))
 }
 
 impl Row {

@@ -247,6 +247,7 @@ impl Machine {
             self.fail_attempt(now, &acquisition, in_flight, error);
             return;
         }
+        let error = self.exchange.named(error);
         let (delay, requested) = self.delay_after(now, &error);
         let delay = match requested {
             Some(requested) => self
@@ -276,8 +277,8 @@ impl Machine {
         error: Error,
     ) {
         let number = acquisition.attempts;
-        let error = error.with_attempts(number);
-        if number < acquisition.max_attempts && retry::is_worth_a_retry(&error) {
+        let error = self.exchange.named(error).with_attempts(number);
+        if number < acquisition.max_attempts && error.is_transient() {
             let delay = retry::backoff(&error, number, now, &self.config, &mut self.rng);
             if delay.saturating_add(MIN_RETRY_WINDOW) <= acquisition.left(now) {
                 let acquisition = Acquisition {

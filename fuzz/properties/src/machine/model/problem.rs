@@ -17,7 +17,7 @@ pub(in super::super) struct Problem {
     pub(in super::super) mark: Option<u32>,
     /// Whether the attempt may be retried.
     pub(in super::super) retried: bool,
-    /// Whether the status is 429 or 503.
+    /// Whether the kind is `Throttled` or `Unavailable`.
     pub(in super::super) throttled: bool,
     /// `Retry-After`, as a reading of the monotonic clock.
     pub(in super::super) retry_at: Option<Duration>,
