@@ -258,7 +258,7 @@ impl Client {
     fn spawn(&self, runtime: &Handle, attempt: Attempt) {
         let http = Arc::clone(&self.http);
         let (request, timeout, limit) = (attempt.request(), attempt.timeout(), attempt.max_body());
-        let sending = catch_panic(async move { http.exchange(request, timeout, limit).await });
+        let sending = catch_panic(async move { http.exchange(&request, timeout, limit).await });
         let sending = async { sending.await.unwrap_or_else(|| Err(runtime_error())) };
         runtime.spawn(attempt.run_async(clock::now, sending));
     }

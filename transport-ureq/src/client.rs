@@ -250,7 +250,7 @@ impl fmt::Debug for Client {
 fn run_attempt(http: &Http, attempt: Attempt) {
     attempt.run(clock::now, |attempt| {
         let (timeout, limit) = (attempt.timeout(), attempt.max_body());
-        let sending = AssertUnwindSafe(|| http.exchange(attempt.request(), timeout, limit));
+        let sending = AssertUnwindSafe(|| http.exchange(&attempt.request(), timeout, limit));
         panic::catch_unwind(sending).unwrap_or_else(|_| {
             Err(Error::configuration(
                 "ureq panicked; if you use your own agent, set the TLS provider and the root \

@@ -1,5 +1,6 @@
 //! Failures of the transport: the step that failed, and the HTTP client's text.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error;
 use std::fmt;
@@ -218,6 +219,22 @@ impl TransportError {
             .filter_map(|error| error.downcast_ref::<io::Error>())
             .any(is_exhaustion)
             .then(|| Self::new(TransportErrorKind::Client, error))
+    }
+
+    /// Creates a failure of the kind [`Client`](TransportErrorKind::Client) from the payload of a panic of
+    /// the HTTP client, with the panic's own words.
+    #[must_use]
+    pub fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let words = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .map_or("", str::trim);
+        let separator = if words.is_empty() { "" } else { ": " };
+        Self::with_detail(
+            TransportErrorKind::Client,
+            format!("the HTTP client panicked{separator}{words}"),
+        )
     }
 
     /// Iterates over an error and its sources, including the error that an `io::Error` wraps, which

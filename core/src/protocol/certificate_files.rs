@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::certificates::read_what_can_be_read;
-use crate::error::{TransportError, TransportErrorKind};
+use crate::error::{CertificateProblem, TransportError, TransportErrorKind};
 
 /// The files and directories that hold the root certificates of a Unix platform.
 ///
@@ -73,7 +73,8 @@ impl CertificateFiles {
     /// - [`Client`](TransportErrorKind::Client) if a resource of this process was exhausted, such as
     ///   file descriptors ([`TransportError::exhausted`]), because what was read is not all; or if no
     ///   certificate was found and there are files that cannot be read.
-    /// - [`Certificate`](TransportErrorKind::Certificate) if there is no certificate.
+    /// - [`Certificate`](TransportErrorKind::Certificate) with [`CertificateProblem::NoRoots`] if there is no
+    ///   certificate.
     pub fn read<E: Display>(
         &self,
         list: impl Fn(&Path) -> io::Result<Vec<PathBuf>>,
@@ -121,12 +122,11 @@ impl CertificateFiles {
         if let Some(words) = &unread.words {
             let _ = write!(text, ": {words}");
         }
-        let kind = if unread.unreadable {
-            TransportErrorKind::Client
+        Err(if unread.unreadable {
+            TransportError::with_detail(TransportErrorKind::Client, text)
         } else {
-            TransportErrorKind::Certificate
-        };
-        Err(TransportError::with_detail(kind, text))
+            TransportError::certificate(CertificateProblem::NoRoots, &io::Error::other(text))
+        })
     }
 }
 

@@ -47,6 +47,28 @@ pub fn read_pem_certificates<E: Display>(
     Ok(())
 }
 
+/// Passes the certificate in `der` to `add`, which returns an error if it cannot use it.
+///
+/// # Errors
+///
+/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if `add` fails.
+///
+/// ```
+/// # use meshconnect_auth_core::read_der_certificate;
+/// let error = read_der_certificate(b"none", |_| Err("no X.509")).unwrap_err();
+/// assert!(error.to_string().contains("cannot be read: no X.509"));
+/// ```
+pub fn read_der_certificate<E: Display>(
+    der: &[u8],
+    add: impl FnOnce(&[u8]) -> Result<(), E>,
+) -> Result<(), Error> {
+    add(der).map_err(|error| {
+        Error::configuration(format!(
+            "the root certificate cannot be read: {error}; pass one X.509 certificate in DER"
+        ))
+    })
+}
+
 /// Passes every certificate in `pem` that can be read to `add` as DER, and describes the rest to
 /// `problem` without quoting it. Other kinds of blocks are skipped, and blocks that are joined in one
 /// line are separated.

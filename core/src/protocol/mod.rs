@@ -18,7 +18,7 @@ mod token;
 
 pub use body_buffer::BodyBuffer;
 pub use certificate_files::CertificateFiles;
-pub use certificates::read_pem_certificates;
+pub use certificates::{read_der_certificate, read_pem_certificates};
 pub use credentials::{ClientId, ClientSecret, Credentials};
 pub use endpoint::Endpoint;
 pub use exchange::Exchange;
