@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
@@ -13,8 +14,8 @@ use meshconnect_auth_core::{Credentials, Endpoint, Error, Need, Status, Token, T
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::clock;
 use crate::http::Http;
+use crate::{clock, failure};
 
 /// How many dropped attempts in a row a call starts again before it fails.
 const MAX_DROPPED: u32 = 10;
@@ -238,7 +239,8 @@ impl Client {
                     // tokio panics if the runtime has no time driver.
                     let limit = waiter.limit();
                     let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
-                    let wait = panic::catch_unwind(wait).map_err(|_| runtime_error())?;
+                    let wait =
+                        panic::catch_unwind(wait).map_err(|panic| failure::of_panic(&*panic))?;
                     let _ = wait.await;
                 }
             }
@@ -258,14 +260,17 @@ impl Client {
     fn spawn(&self, runtime: &Handle, attempt: Attempt) {
         let http = Arc::clone(&self.http);
         let (request, timeout, limit) = (attempt.request(), attempt.timeout(), attempt.max_body());
-        let sending = catch_panic(async move { http.exchange(&request, timeout, limit).await });
-        let sending = async { sending.await.unwrap_or_else(|| Err(runtime_error())) };
+        let sending = catch_panic(async move { http.exchange(request, timeout, limit).await });
+        let sending = async {
+            let sent = sending.await;
+            sent.unwrap_or_else(|panic| Err(failure::of_panic(&*panic)))
+        };
         runtime.spawn(attempt.run_async(clock::now, sending));
     }
 }
 
-/// Returns the output of a future, or `None` if polling or dropping it panics.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
+/// Returns the output of a future, or the payload of the panic if polling or dropping it panics.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> thread::Result<T> {
     let mut future = pin!(Some(future));
     poll_fn(|context| {
         let poll = AssertUnwindSafe(|| {
@@ -276,18 +281,12 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
             Some(polled)
         });
         match panic::catch_unwind(poll) {
-            Ok(Some(polled)) => polled.map(Some),
-            Ok(None) | Err(_) => Poll::Ready(None),
+            Ok(Some(polled)) => polled.map(Ok),
+            Ok(None) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     })
     .await
-}
-
-fn runtime_error() -> Error {
-    Error::no_runtime(
-        "the HTTP client or its timer panicked; enable the IO and time drivers of the tokio \
-         runtime (enable_all)",
-    )
 }
 
 impl TokenSource for Client {
@@ -326,20 +325,23 @@ mod tests {
         }
     }
 
-    fn outcome(future: impl Future<Output = u8>) -> Poll<Option<u8>> {
-        pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()))
+    /// Returns the output, or the panic's words.
+    fn outcome(future: impl Future<Output = u8>) -> Poll<Result<u8, &'static str>> {
+        let caught = pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()));
+        caught.map_err(|panic| *panic.downcast().unwrap())
     }
 
     #[test]
     fn catches_panics_of_poll_and_drop() {
-        assert_eq!(outcome(async { 1 }), Poll::Ready(Some(1)));
-        assert_eq!(outcome(async { panic!("polled") }), Poll::Ready(None));
+        assert_eq!(outcome(async { 1 }), Poll::Ready(Ok(1)));
+        let panics = outcome(async { panic!("polled") });
+        assert_eq!(panics, Poll::Ready(Err("polled")));
         // A future may keep what it captures until it is dropped itself.
         let captured = PanicOnDrop;
         let future = poll_fn(move |_| {
             let _ = &captured;
             Poll::Ready(1)
         });
-        assert_eq!(outcome(future), Poll::Ready(None));
+        assert_eq!(outcome(future), Poll::Ready(Err("dropped")));
     }
 }

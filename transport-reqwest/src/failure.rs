@@ -1,9 +1,10 @@
 //! Converts reqwest's errors to [`TransportError`].
 
+use std::any::Any;
 use std::error::Error;
 use std::io;
 
-use meshconnect_auth_core::{TransportError, TransportErrorKind};
+use meshconnect_auth_core::{Error as Failure, TransportError, TransportErrorKind};
 
 use crate::tls;
 
@@ -22,6 +23,20 @@ pub(crate) fn of(error: reqwest::Error) -> TransportError {
         Some(tls) if is_certificate(&tls) || !(error.is_timeout() || error.is_dns()) => tls,
         _ => TransportError::new(kind(&error), &error),
     }
+}
+
+/// Converts a panic of reqwest, hyper or tokio. Only tokio's own words tell that a driver is missing.
+pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Failure {
+    let panicked = TransportError::panicked(payload);
+    let words = panicked.to_string();
+    let names = |part: &str| words.contains(part);
+    if names("Tokio") && (names("enable_io") || names("enable_time")) {
+        return Failure::no_runtime(
+            "the tokio runtime lacks its IO or time driver; enable both when you build it \
+             (enable_all)",
+        );
+    }
+    panicked.into()
 }
 
 /// Returns the kind of an error without TLS.
@@ -54,4 +69,45 @@ fn find<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     TransportError::chain(error)
         .filter_map(|error| error.downcast_ref())
         .last()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::panic::{self, AssertUnwindSafe};
+    use std::time::Duration;
+
+    use meshconnect_auth_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn missing_drivers_are_told_from_other_panics() {
+        let without_drivers = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let timer = || {
+            without_drivers.block_on(async { tokio::time::sleep(Duration::ZERO).await });
+        };
+        let socket = || {
+            let address = SocketAddr::from(([127, 0, 0, 1], 1));
+            let _ = without_drivers.block_on(tokio::net::TcpStream::connect(address));
+        };
+        let refused = || {
+            panic!("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)")
+        };
+        let client = ErrorKind::Transport(TransportErrorKind::Client);
+        let cases: [(&dyn Fn(), _, _); 3] = [
+            (&timer, ErrorKind::NoRuntime, "enable_all"),
+            (&socket, ErrorKind::NoRuntime, "enable_all"),
+            (&refused, client, "(os error 11)"),
+        ];
+        for (panics, kind, words) in cases {
+            let payload = panic::catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+            let error = of_panic(&*payload);
+            assert_eq!(error.kind(), kind, "{error}");
+            let told = error.report().to_string();
+            assert!(told.contains(words), "{told}");
+        }
+    }
 }

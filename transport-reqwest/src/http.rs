@@ -69,7 +69,7 @@ impl Http {
     /// Sends one request and reads its response. All of it takes at most `limit`.
     pub(crate) async fn exchange(
         &self,
-        request: &Request<RequestBody>,
+        request: Request<RequestBody>,
         limit: Duration,
         max_body: usize,
     ) -> Result<Response<BodyBuffer>, Error> {
@@ -83,7 +83,7 @@ impl Http {
                 None => self.make(limit).await?,
             };
             let left = limit.saturating_sub(begun.elapsed());
-            let error = match self.send(&made.client, request, left, max_body).await {
+            let error = match self.send(&made.client, &request, left, max_body).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -147,7 +147,8 @@ impl Http {
         let tls = if is_replaceable {
             let reading = task::spawn_blocking(move || tls::config(trust));
             let read = timeout(limit, reading).await.map_err(|_| {
-                let text = "the platform's certificates were not read in time; check the disk";
+                let text = "the platform's certificates were not read in time; check the disk, and \
+                            whether the runtime's blocking threads are busy";
                 TransportError::with_detail(TransportErrorKind::Client, text)
             })?;
             read.map_err(|error| match error.try_into_panic() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth_core::{
-    BlockingTokenSource, Credentials, Endpoint, Error, Need, Status, Token,
+    BlockingTokenSource, Credentials, Endpoint, Error, Need, Status, Token, TransportError,
 };
 
 use crate::clock;
@@ -250,12 +250,8 @@ impl fmt::Debug for Client {
 fn run_attempt(http: &Http, attempt: Attempt) {
     attempt.run(clock::now, |attempt| {
         let (timeout, limit) = (attempt.timeout(), attempt.max_body());
-        let sending = AssertUnwindSafe(|| http.exchange(&attempt.request(), timeout, limit));
-        panic::catch_unwind(sending).unwrap_or_else(|_| {
-            Err(Error::configuration(
-                "ureq panicked; if you use your own agent, set the TLS provider and the root \
-                 certificates in its tls_config",
-            ))
-        })
+        let sending = AssertUnwindSafe(|| http.exchange(attempt.request(), timeout, limit));
+        panic::catch_unwind(sending)
+            .unwrap_or_else(|panic| Err(TransportError::panicked(&*panic).into()))
     });
 }

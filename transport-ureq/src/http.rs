@@ -69,10 +69,11 @@ impl Http {
     /// Sends one request and reads its response. All of it takes at most `limit`.
     pub(crate) fn exchange(
         &self,
-        request: &Request<RequestBody>,
+        request: Request<RequestBody>,
         limit: Duration,
         max_body: usize,
     ) -> Result<Response<BodyBuffer>, Error> {
+        let (head, body) = request.into_parts();
         let begun = Instant::now();
         loop {
             let kept = self.kept();
@@ -82,6 +83,7 @@ impl Http {
                 None => self.make(limit)?,
             };
             let left = limit.saturating_sub(begun.elapsed());
+            let request = Request::from_parts(head.clone(), body.as_ref());
             let error = match self.send(&made, request, left, max_body) {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
@@ -104,7 +106,7 @@ impl Http {
     fn send(
         &self,
         made: &Made,
-        request: &Request<RequestBody>,
+        request: Request<&[u8]>,
         limit: Duration,
         max_body: usize,
     ) -> Result<Response<BodyBuffer>, TransportError> {
@@ -115,8 +117,6 @@ impl Http {
                 text,
             ));
         }
-        let (head, body) = request.clone().into_parts();
-        let request = Request::from_parts(head, body.as_ref());
         let mut request = made
             .agent
             .configure_request(request)
