@@ -15,7 +15,8 @@
 //! - *Tokens as an argument*: code that takes a [`TokenSource`] or [`BlockingTokenSource`] works with
 //!   a client, and with a [`StaticToken`] in its tests.
 //! - *Settings that all clients share*: [`Proxy`] interprets the proxy variables that the caller
-//!   looks up, and [`read_pem_certificates`] reads root certificates.
+//!   looks up, [`read_pem_certificates`] and [`read_der_certificate`] read root certificates, and [`CertificateFiles`] those of
+//!   the platform.
 //! - *Errors*: one [`Error`], which says who has to act on it.
 //! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`].
 //!
@@ -145,7 +146,7 @@ pub use lifecycle::{
 };
 pub use moment::Moment;
 pub use protocol::{
-    BodyBuffer, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType, Proxy,
-    RequestBody, Token, read_pem_certificates,
+    BodyBuffer, CertificateFiles, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant,
+    MediaType, Proxy, RequestBody, Token, read_der_certificate, read_pem_certificates,
 };
 pub use wire::{ApiResult, ApiResultStatus, AuthenticationStatus, OAuthTokenResponse};

@@ -755,7 +755,7 @@ fn only_platform_certificates_need_a_blocking_thread() {
 
     let closed_port = Endpoint::parse("https://127.0.0.1:1").unwrap();
     for (trusting_the_platform, expected) in [
-        (true, TransportErrorKind::Timeout),
+        (true, TransportErrorKind::Client),
         (false, TransportErrorKind::Connect),
     ] {
         let builder = Client::builder(emulator.credentials().clone());

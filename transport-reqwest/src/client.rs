@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};
@@ -17,8 +18,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::clock;
 use crate::http::Http;
+use crate::{clock, failure};
 
 /// How often a call that waits for an attempt on another runtime looks whether that runtime is driven.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
@@ -267,7 +268,7 @@ impl Client {
         }
         // tokio panics if the runtime has no time driver.
         let waiting = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
-        let waiting = panic::catch_unwind(waiting).map_err(|_| runtime_error())?;
+        let waiting = panic::catch_unwind(waiting).map_err(|panic| failure::of_panic(&*panic))?;
         let _ = waiting.await;
         drop(paused);
         Ok(())
@@ -289,7 +290,8 @@ impl Client {
         let attempt = attempt.run_async(clock::now, move |request, timeout| async move {
             let sending =
                 catch_panic(async move { http.exchange(request, timeout, max_body).await });
-            sending.await.unwrap_or_else(|| Err(runtime_error()))
+            let sent = sending.await;
+            sent.unwrap_or_else(|panic| Err(failure::of_panic(&*panic)))
         });
         // The task has the only strong reference, so that the handle lives no longer than the attempt.
         let handle = Arc::new(runtime.clone());
@@ -321,8 +323,8 @@ impl Probe {
     }
 }
 
-/// Returns the output of a future, or `None` if polling or dropping it panics.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
+/// Returns the output of a future, or the payload of the panic if polling or dropping it panics.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> thread::Result<T> {
     let mut future = pin!(Some(future));
     poll_fn(|context| {
         let poll = AssertUnwindSafe(|| {
@@ -333,8 +335,9 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
             Some(polled)
         });
         match panic::catch_unwind(poll) {
-            Ok(Some(polled)) => polled.map(Some),
-            Ok(None) | Err(_) => Poll::Ready(None),
+            Ok(Some(polled)) => polled.map(Ok),
+            Ok(None) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     })
     .await
@@ -343,13 +346,6 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
 fn shut_down() -> TransportError {
     let what = "the tokio runtime is shutting down; call the client before the shutdown";
     TransportError::with_detail(TransportErrorKind::Client, what)
-}
-
-fn runtime_error() -> Error {
-    Error::no_runtime(
-        "the HTTP client or its timer panicked; enable the IO and time drivers of the tokio \
-         runtime (enable_all)",
-    )
 }
 
 impl TokenSource for Client {
@@ -388,20 +384,23 @@ mod tests {
         }
     }
 
-    fn outcome(future: impl Future<Output = u8>) -> Poll<Option<u8>> {
-        pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()))
+    /// Returns the output, or the panic's words.
+    fn outcome(future: impl Future<Output = u8>) -> Poll<Result<u8, &'static str>> {
+        let caught = pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()));
+        caught.map_err(|panic| *panic.downcast().unwrap())
     }
 
     #[test]
     fn catches_panics_of_poll_and_drop() {
-        assert_eq!(outcome(async { 1 }), Poll::Ready(Some(1)));
-        assert_eq!(outcome(async { panic!("polled") }), Poll::Ready(None));
+        assert_eq!(outcome(async { 1 }), Poll::Ready(Ok(1)));
+        let panics = outcome(async { panic!("polled") });
+        assert_eq!(panics, Poll::Ready(Err("polled")));
         // A future may keep what it captures until it is dropped itself.
         let captured = PanicOnDrop;
         let future = poll_fn(move |_| {
             let _ = &captured;
             Poll::Ready(1)
         });
-        assert_eq!(outcome(future), Poll::Ready(None));
+        assert_eq!(outcome(future), Poll::Ready(Err("dropped")));
     }
 }

@@ -269,11 +269,7 @@ fn run_attempt(http: &Http, attempt: Attempt) {
     let max_body = attempt.max_body();
     attempt.run(clock::now, |request, timeout| {
         let sending = AssertUnwindSafe(|| http.exchange(request, timeout, max_body));
-        panic::catch_unwind(sending).unwrap_or_else(|_| {
-            Err(Error::configuration(
-                "ureq panicked; if you use your own agent, set the TLS provider and the root \
-                 certificates in its tls_config",
-            ))
-        })
+        panic::catch_unwind(sending)
+            .unwrap_or_else(|panic| Err(TransportError::panicked(&*panic).into()))
     });
 }
