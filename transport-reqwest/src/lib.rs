@@ -9,6 +9,7 @@
 //! - hyper reads an endless flood of `100 Continue` without yielding to the runtime, so a time-out
 //!   fires late, even on a multi-thread runtime if that worker drives the timers. If that matters,
 //!   run a timer on a separate runtime.
+//! - reqwest opens no TLS connection through a proxy to a host that is an IPv6 address. Use a host name.
 //!
 //! # Paused time
 //!
