@@ -37,6 +37,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 /// wait for. A refresh ahead is such a task too. It makes no progress in a program that enters its
 /// runtime only for single calls with `block_on`; use the blocking client there.
 ///
+/// Do not use a client in a forked process if it was built before the fork; see the
+/// [crate's page](crate#fork).
+///
 /// ```no_run
 /// # async fn run() -> Result<(), meshconnect_auth_core::Error> {
 /// use meshconnect_auth_core::Credentials;

@@ -3,7 +3,8 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::process;
 
 use meshconnect_auth_core::shared::Shared;
 use meshconnect_auth_core::{
@@ -307,7 +308,7 @@ impl ClientBuilder {
         };
         let http = Http::new(settings, self.http_client);
         let exchange = Exchange::new(self.endpoint, self.credentials).with_proxy(proxy.as_ref());
-        let mut machine = Machine::new(self.config, exchange, seed());
+        let mut machine = Machine::new(self.config, exchange, seed(getrandom::u64().ok()));
         if let Some(token) = self.initial_token {
             machine.handle_token(clock::now(), token);
         }
@@ -326,10 +327,11 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Returns a random number, so that clients with the same settings do not send at the same time.
-fn seed() -> u64 {
-    // The keys of a new hasher are random, so no dependency is needed.
-    RandomState::new().hash_one(())
+/// Returns `random`, or without it a number that depends on the process and the time. So clients with
+/// the same settings do not send at the same time, in forked processes either.
+fn seed(random: Option<u64>) -> u64 {
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    random.unwrap_or_else(|| hasher.hash_one((process::id(), clock::now())))
 }
 
 #[cfg(test)]
@@ -461,8 +463,9 @@ mod tests {
 
     #[test]
     fn seeds_differ() {
-        let seeds: HashSet<_> = (0..9).map(|_| seed()).collect();
-        assert_eq!(seeds.len(), 9);
+        assert_eq!(seed(Some(7)), 7);
+        let without_a_source: HashSet<_> = (0..9).map(|_| seed(None)).collect();
+        assert_eq!(without_a_source.len(), 9);
     }
 
     fn own(builder: ClientBuilder) -> ClientBuilder {

@@ -22,6 +22,9 @@ use crate::http::Http;
 /// sends the request and the others wait for it. A refresh ahead runs on its own short-lived
 /// thread.
 ///
+/// Do not use a client in a forked process if it was built before the fork; see the
+/// [crate's page](crate#fork).
+///
 /// ```no_run
 /// # fn main() -> Result<(), meshconnect_auth_core::Error> {
 /// use meshconnect_auth_core::Credentials;
