@@ -242,7 +242,7 @@ impl<'a> ResponseReader<'a> {
             error_data: envelope
                 .error_data
                 .filter(|raw| raw.get() != "\"\"")
-                .map(|raw| mask.field(raw.get(), MAX_FIELD)),
+                .map(|raw| mask.json(raw.get(), MAX_FIELD)),
             team_code: field(envelope.team_code),
         };
         (rejection != Rejection::default()).then_some(rejection)
