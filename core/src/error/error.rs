@@ -46,6 +46,8 @@ struct Inner {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) rejection: Option<Rejection>,
+    /// What may explain the answer beyond its own words.
+    pub(crate) hints: Vec<String>,
     pub(crate) retry_at: Option<Moment>,
     pub(crate) excerpt: Option<String>,
     pub(crate) content_type: Option<String>,
@@ -197,7 +199,8 @@ impl Error {
         self.0.attempts
     }
 
-    /// Returns the start of a body that was not the service's envelope, masked; at most 1 KiB, then `…`.
+    /// Returns the start of a body that was not the service's envelope, masked; at most 1 KiB, with
+    /// `…` at its end if it is cut.
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {
         self.answer()?.excerpt.as_deref()
@@ -269,6 +272,14 @@ impl Error {
         self
     }
 
+    /// Returns the same error with a hint, if it is about an answer.
+    pub(crate) fn with_hint(mut self, hint: String) -> Self {
+        if let Some(answer) = &mut Arc::make_mut(&mut self.0).answer {
+            answer.hints.push(hint);
+        }
+        self
+    }
+
     /// Returns the same error about a request to `target`, unless it already names one.
     pub(crate) fn about(mut self, target: &Arc<Target>) -> Self {
         if self.0.target.is_none() {
@@ -334,6 +345,9 @@ impl fmt::Display for Error {
             if let Some(message) = message {
                 write!(f, ": {}", Escaped(message))?;
             }
+        }
+        for hint in self.answer().iter().flat_map(|answer| &answer.hints) {
+            write!(f, "; {}", Escaped(hint))?;
         }
         match &self.0.target {
             Some(target) => write!(f, " ({target})"),

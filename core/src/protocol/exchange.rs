@@ -18,7 +18,7 @@ use super::request_body::RequestBody;
 use super::response::{MAX_FIELD, ResponseReader};
 use super::secret::Secret;
 use super::token::{Grant, Token};
-use crate::error::{Error, Target};
+use crate::error::{Error, ErrorKind, Target};
 use crate::moment::Moment;
 use crate::wire::{ApiResult, ClientAdminTokenRequest};
 
@@ -176,7 +176,7 @@ impl Exchange {
         received: Moment,
     ) -> Result<Grant, Error> {
         let read = self.reader(response, Some(received)).grant(received);
-        read.map_err(|error| self.named(error))
+        read.map_err(|error| self.named(self.explained(error)))
     }
 
     /// Reads an answer of any other endpoint of the admin API. All of them use the same envelope.
@@ -217,6 +217,34 @@ impl Exchange {
     /// Returns the same error with the endpoint and the proxy of the request.
     pub(crate) fn named(&self, error: Error) -> Error {
         error.about(&self.0.target)
+    }
+
+    /// Returns the same error with hints at what this request has that may explain it.
+    fn explained(&self, mut error: Error) -> Error {
+        let status = error.http_status().map_or(0, |status| status.as_u16());
+        let (about_credentials, about_path) = match error.kind() {
+            ErrorKind::AuthenticationFailed => (true, false),
+            ErrorKind::Malformed => (false, true),
+            ErrorKind::Refused => (
+                matches!(status, 200..=299 | 400..=499),
+                matches!(status, 300..=399 | 404 | 405),
+            ),
+            _ => (false, false),
+        };
+        if about_credentials {
+            for oddity in self.credentials().oddities() {
+                error = error.with_hint(oddity);
+            }
+        }
+        if about_path && self.endpoint().repeats_the_path() {
+            let path = self.endpoint().token_uri().path();
+            error = error.with_hint(format!(
+                "the request went to {path}; leave the API's own path ({}), or a part of it, out of \
+                 the base URL",
+                Endpoint::TOKEN_PATH
+            ));
+        }
+        error
     }
 
     /// Returns the secrets that the request contains.

@@ -14,6 +14,7 @@ mod request_body;
 mod response;
 mod retry_after;
 mod secret;
+mod stray;
 mod token;
 
 pub use body_buffer::BodyBuffer;

@@ -27,6 +27,7 @@ mod endpoint;
 mod error;
 mod golden;
 mod graph;
+mod hints;
 mod json_suite;
 mod mask;
 mod model;
