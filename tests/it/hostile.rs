@@ -1,6 +1,7 @@
 //! Clients against a hostile server: every mode of the emulator, and scripts of throttled, slow,
 //! failing and wrongly dated responses, over both transports.
 
+use std::env;
 use std::io::{Read, Write};
 use std::iter;
 use std::net::TcpStream;
@@ -20,6 +21,8 @@ for_both! { Tasks, Threads:
     newest_token_is_cached,
     clients_that_revoke_each_others_tokens_back_off,
     rejected_tokens_cost_one_grant_per_interval,
+    endpoint_that_refuses_every_token_fails_no_other_call,
+    second_revocation_within_a_minute_fails_calls_for_at_most_the_interval,
     token_expires_by_the_earlier_of_exp_and_expires_in,
     wrong_clock_does_not_change_the_lifetime,
     wrong_date_never_lengthens_the_lifetime,
@@ -224,6 +227,67 @@ fn rejected_tokens_cost_one_grant_per_interval<C: Caller>() {
     let grants = emulator.grants();
     assert!((3..=4).contains(&grants), "{grants} in {calls} calls");
     assert!(calls > 100, "{calls}");
+}
+
+/// One endpoint answers 401 to every token, another one accepts every token. Both are called with
+/// one client. `SICK_ENDPOINT_SECONDS` sets the length of the run.
+fn endpoint_that_refuses_every_token_fails_no_other_call<C: Caller>() {
+    let seconds = env::var("SICK_ENDPOINT_SECONDS").map_or(5, |text| text.parse().unwrap());
+    let emulator = start(&[], HOUR);
+    let client = C::build(&emulator, Config::default());
+    let (mut accepted, mut kept, mut grants) = (0, 0, Vec::new());
+    let begun = Instant::now();
+    repeat_for(Duration::from_secs(seconds), || {
+        // The healthy endpoint.
+        let token = client.token().expect("a token for the healthy endpoint");
+        // The sick one refuses the token, and its repetition.
+        if client.reject(&token) {
+            accepted += 1;
+            let another = client.token().expect("a token for the repetition");
+            client.reject(&another);
+        } else {
+            kept += 1;
+        }
+        while grants.len() < usize::try_from(emulator.grants()).unwrap() {
+            grants.push(begun.elapsed().as_secs());
+        }
+    });
+    let in_minute = |minute| grants.iter().filter(|at| **at / 60 == minute).count();
+    assert!(in_minute(0) <= 8, "{grants:?}");
+    for minute in 1..=seconds / 60 {
+        assert!(in_minute(minute) <= 2, "{grants:?}");
+    }
+    assert!(
+        grants.len() >= 3 && kept > 100,
+        "{grants:?}, {accepted} accepted, {kept} kept"
+    );
+}
+
+/// The service grants only one token at a time, so another client revokes that of this one.
+fn second_revocation_within_a_minute_fails_calls_for_at_most_the_interval<C: Caller>() {
+    let emulator = start(&[Mode::OnlyNewest], HOUR);
+    let (client, other) = (
+        C::build(&emulator, Config::default()),
+        C::build(&emulator, Config::default()),
+    );
+    assert!(call(&client, &emulator));
+    // The first revocation costs a token and no failed call.
+    other.refresh().unwrap();
+    assert!(call(&client, &emulator));
+    // The second one costs the calls of the interval, which is at most a second, and a round trip.
+    other.refresh().unwrap();
+    let revoked = Instant::now();
+    let mut failed = 0;
+    while !call(&client, &emulator) {
+        failed += 1;
+        assert!(
+            revoked.elapsed() < Duration::from_secs(2),
+            "{failed} calls failed"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(failed > 0, "the interval begins with the first rejection");
+    assert_eq!(emulator.grants(), 5);
 }
 
 fn token_expires_by_the_earlier_of_exp_and_expires_in<C: Caller>() {
