@@ -323,6 +323,7 @@ fn concurrent_callers_share_three_attempts<C: Callers>() {
     emulator.script((0..9).map(|_| failing().delay(DELAY / 3)));
     let mut config = Config::default();
     config.backoff = Duration::from_millis(50);
+    config.throttled_backoff = config.backoff;
     let client = C::build(&emulator, Setup::config(config));
     for result in client.call_concurrently() {
         let error = result.unwrap_err();
@@ -341,6 +342,7 @@ fn acquisition_timeout_limits_the_last_attempt<C: Callers>() {
     ]);
     let mut config = Config::default();
     config.backoff = Duration::from_millis(50);
+    config.throttled_backoff = config.backoff;
     config.acquisition_timeout = Duration::from_secs(2);
     config.attempt_timeout = Duration::from_secs(2);
     let client = C::build(&emulator, Setup::config(config));
@@ -552,6 +554,7 @@ fn observer_receives_events_in_order<C: Callers>() {
     };
     let mut config = Config::default();
     config.backoff = Duration::from_millis(10);
+    config.throttled_backoff = config.backoff;
     let setup = Setup {
         config,
         observer: Some(Box::new(observer)),
@@ -756,6 +759,7 @@ fn stalled_acquisition_ends_within_its_timeout() {
     config.attempt_timeout = Duration::from_millis(200);
     config.acquisition_timeout = Duration::from_millis(1900);
     config.backoff = Duration::from_millis(20);
+    config.throttled_backoff = config.backoff;
     let client = Threads::build(&emulator, Setup::config(config));
     let started = Instant::now();
     let error = client.token().unwrap_err();
