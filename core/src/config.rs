@@ -83,6 +83,23 @@ impl Config {
     /// time-outs to clock readings and panic on overflow.
     pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+    /// Checks that no settings are lost with an HTTP client of the user's own: root certificates, or
+    /// changes of the transport's HTTP client. A transport calls it if there is such a client.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), which names the setting.
+    pub fn check_own_client(roots: bool, changes: bool) -> Result<(), Error> {
+        for (is_set, what) in [(roots, "root certificates are"), (changes, "`http` is")] {
+            refuse_if(is_set, || {
+                format!(
+                    "{what} set together with your own HTTP client, which ignores it; set it there"
+                )
+            })?;
+        }
+        Ok(())
+    }
+
     /// Checks that the settings can work together.
     ///
     /// # Errors

@@ -24,4 +24,5 @@ pages! {
     errors: "errors.md",
     testing: "testing.md",
     own_http_client: "own_http_client.md",
+    processes: "processes.md",
 }

@@ -694,7 +694,12 @@ fn custom_agent_bypasses_proxy_on_loopback_and_panic_is_an_error() {
         .build()
         .unwrap();
     let error = client.token().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Configuration, "{error:?}");
+    let expected = ErrorKind::Transport(TransportErrorKind::Client);
+    assert_eq!(error.kind(), expected, "{error:?}");
+    assert!(
+        all_text(&error).contains("No CryptoProvider for Rustls"),
+        "{error:?}"
+    );
 }
 
 /// A host name with invalid Punycode, which ureq would resolve and reqwest refuses.

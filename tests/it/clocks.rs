@@ -7,14 +7,19 @@ use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use meshconnect_auth::emulator::{Emulator, Reply};
+use meshconnect_auth::http::StatusCode;
 use meshconnect_auth::{Client, Config, Error, ErrorKind, Token, TransportErrorKind, blocking};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
 
-use crate::support::process::{in_own_process, output_within, own_process};
+use crate::support::files::Directory;
+use crate::support::process::{in_own_process, output_within, own_process, processor_time};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -69,6 +74,85 @@ fn paused_time_does_not_time_out_a_slow_server() {
         assert_eq!(started.elapsed(), Duration::ZERO);
     });
     assert_eq!(emulator.requests(), 1);
+}
+
+/// How callers wait for a slow server in paused time, and the number of requests that they cause.
+const WAITS: [(&str, fn(&Emulator), u64); 5] = [
+    ("one caller", |emulator| wait_in_one_runtime(emulator, 1), 1),
+    (
+        "ten callers",
+        |emulator| wait_in_one_runtime(emulator, 10),
+        1,
+    ),
+    ("a refresh ahead", wait_for_a_refresh_ahead, 2),
+    ("a failed attempt", wait_for_a_second_attempt, 2),
+    // Each runtime has a clock of its own. That of the second runs to the end of the first's attempt.
+    ("two runtimes", wait_in_two_runtimes, 2),
+];
+
+/// The server takes a second, a busy loop all the processor time of it.
+#[test]
+fn waiting_in_paused_time_uses_no_processor_time() {
+    if !in_own_process(waiting_in_paused_time_uses_no_processor_time) {
+        return;
+    }
+    for (name, wait, requests) in WAITS {
+        let emulator = emulator();
+        let (started, before) = (Instant::now(), processor_time());
+        wait(&emulator);
+        let elapsed = started.elapsed();
+        assert!(elapsed > SECOND, "{name}: {elapsed:?}");
+        assert_eq!(emulator.requests(), requests, "{name}");
+        if let (Some(before), Some(after)) = (before, processor_time()) {
+            let used = after.saturating_sub(before);
+            assert!(used < SECOND / 4, "{name}: {used:?} of processor time");
+        }
+    }
+}
+
+fn wait_in_one_runtime(emulator: &Emulator, callers: usize) {
+    emulator.script([Reply::token().delay(SECOND)]);
+    let client = client(emulator);
+    paused().block_on(async {
+        let call = || {
+            tokio::spawn({
+                let client = client.clone();
+                async move { client.token().await }
+            })
+        };
+        let calls: Vec<_> = (0..callers).map(|_| call()).collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    });
+}
+
+fn wait_for_a_refresh_ahead(emulator: &Emulator) {
+    let client = client(emulator);
+    paused().block_on(async {
+        let first = client.token().await.unwrap();
+        emulator.script([Reply::token().delay(SECOND)]);
+        advance(HOUR * 4 / 5).await;
+        while client.token().await.unwrap() == first {
+            sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+fn wait_for_a_second_attempt(emulator: &Emulator) {
+    emulator.script([Reply::status(StatusCode::BAD_GATEWAY).delay(SECOND)]);
+    let client = client(emulator);
+    paused().block_on(client.token()).unwrap();
+}
+
+fn wait_in_two_runtimes(emulator: &Emulator) {
+    emulator.script([Reply::token().delay(SECOND), Reply::token().delay(SECOND)]);
+    let client = client(emulator);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| paused().block_on(client.token()).unwrap());
+        }
+    });
 }
 
 #[test]
@@ -148,8 +232,12 @@ fn time_advanced_in_one_runtime_does_not_affect_another() {
     assert_eq!(emulator.requests(), 3);
 }
 
-/// The variable that marks this process as the child of `both_clients_see_faked_time`.
+/// The variable that marks this process as the child of `both_clients_see_faked_time`. It is a later
+/// offset.
 const CHILD: &str = "MESHCONNECT_CLOCKS_CHILD";
+
+/// Offsets of the clocks at first and later.
+const OFFSETS: [(&str, &str); 3] = [("+2h", "+4h"), ("-30d", "-29d"), ("+3650d", "+3651d")];
 
 #[test]
 fn both_clients_see_faked_time() {
@@ -158,34 +246,39 @@ fn both_clients_see_faked_time() {
         eprintln!("skipped: libfaketime is missing (the package is called faketime)");
         return;
     };
-    let offset = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faketime-offset");
-    fs::write(&offset, "+2h").unwrap();
-    let child = own_process(under_faked_time)
-        .env("LD_PRELOAD", library)
-        .env("FAKETIME_TIMESTAMP_FILE", &offset)
-        .env("FAKETIME_NO_CACHE", "1")
-        .env(CHILD, &offset)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output =
-        output_within(Duration::from_secs(60), child).expect("the child did not end in time");
-    let report = String::from_utf8_lossy(&output.stdout);
-    assert!(report.contains("under faked time: checked"), "{report}");
-    assert!(output.status.success(), "{report}");
-    fs::remove_file(&offset).unwrap();
+    for (first, later) in OFFSETS {
+        let directory = Directory::new("faketime");
+        let offset = directory.file("offset", first);
+        let child = own_process(under_faked_time)
+            .env("LD_PRELOAD", &library)
+            .env("FAKETIME_TIMESTAMP_FILE", offset)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env(CHILD, later)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = output_within(Duration::from_secs(60), child);
+        let output = output.expect("the child did not end in time");
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(report.contains("under faked time: checked"), "{report}");
+        assert!(output.status.success(), "{first}: {report}");
+    }
 }
 
 #[test]
 #[ignore = "another test runs it under libfaketime"]
 fn under_faked_time() {
-    let Some(offset) = env::var_os(CHILD).map(PathBuf::from) else {
+    let (Some(later), Some(offset)) = (env::var_os(CHILD), env::var_os("FAKETIME_TIMESTAMP_FILE"))
+    else {
         return;
     };
     // The modification time of a new file comes from the kernel, not from libfaketime.
     let written = fs::metadata(&offset).unwrap().modified().unwrap();
-    let ahead = SystemTime::now().duration_since(written).unwrap();
-    assert!(ahead > HOUR, "libfaketime has no effect: {ahead:?}");
+    let shifted = match SystemTime::now().duration_since(written) {
+        Ok(ahead) => ahead,
+        Err(behind) => behind.duration(),
+    };
+    assert!(shifted > HOUR, "libfaketime has no effect: {shifted:?}");
 
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
@@ -213,7 +306,14 @@ fn under_faked_time() {
         assert!(left > HOUR / 2 && left <= HOUR, "{left:?}");
     }
     assert_eq!(tokens(), first);
-    fs::write(&offset, "+4h").unwrap();
+    let held = Token::new("held.by.another", SystemTime::now() + HOUR).unwrap();
+    let holder = blocking::Client::builder(for_blocking.credentials().clone())
+        .endpoint(for_blocking.endpoint())
+        .initial_token(held.clone())
+        .build()
+        .unwrap();
+    assert_eq!(holder.token().unwrap(), held);
+    fs::write(&offset, later.as_encoded_bytes()).unwrap();
     let second = tokens();
     assert!(
         second

@@ -121,61 +121,6 @@ mod unix {
     }
 
     #[test]
-    fn malformed_proxy_variable_is_named_without_its_value() {
-        for_each_transport(|transport| {
-            let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
-            let url = proxy.http();
-            for broken in [
-                format!("{url}\n"),
-                format!("{url}\r"),
-                format!(" {url}"),
-                format!("\"{url}\""),
-                url.replace("://", "//"),
-                "socks9://hidden y".to_owned(),
-                "http://user:hidden%zz@proxy".to_owned(),
-            ] {
-                let variables = [
-                    ("HTTPS_PROXY", broken.as_str()),
-                    ("ALL_PROXY", &url),
-                    ("HTTP_PROXY", &url),
-                ];
-                let output = token(transport, "https://proxied.invalid", &variables);
-                let (code, stderr) = exit(&output);
-                assert_eq!(code, Some(2), "{transport}, {broken:?}: {stderr}");
-                assert!(stderr.contains("HTTPS_PROXY"), "{transport}: {stderr}");
-                for value in ["hidden", &url.replace("http://", "")] {
-                    assert!(!stderr.contains(value), "{transport}: {stderr}");
-                }
-            }
-            assert_eq!(proxy.connections(), 0, "{transport}");
-        });
-    }
-
-    #[test]
-    fn proxy_credentials_are_percent_decoded() {
-        for_each_transport(|transport| {
-            let proxy = Server::respond("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
-            let url = proxy.http().replace("http://", "http://us%3Fer:p%40s%25s@");
-            let output = token(
-                transport,
-                "https://proxied.invalid",
-                &[("https_proxy", &url)],
-            );
-            assert_eq!(exit(&output).0, Some(4), "{transport}");
-            let [request] = &proxy.requests()[..] else {
-                panic!("{transport}: one request")
-            };
-            // "us?er:p@s%s"
-            let expected = "proxy-authorization: Basic dXM/ZXI6cEBzJXM=";
-            let lower = |text: &str| text.to_ascii_lowercase();
-            assert!(
-                lower(request).contains(&lower(expected)),
-                "{transport}: {request}"
-            );
-        });
-    }
-
-    #[test]
     fn unknown_host_is_reported_as_unresolved() {
         for_each_transport(|transport| {
             let output = token(transport, "https://no-such-host.invalid", &[]);
@@ -202,29 +147,6 @@ mod unix {
             let output = token(transport, "https://proxied.invalid", &variables);
             assert_eq!(exit(&output).0, Some(4));
             assert_eq!(proxy.connections(), 0, "{transport}");
-        });
-    }
-
-    /// The core's tests cover the rules in detail.
-    #[test]
-    fn no_proxy_excludes_hosts() {
-        for_each_transport(|transport| {
-            let proxy = Server::respond("HTTP/1.1 502 Bad Gateway\r\n\r\n");
-            let url = proxy.http();
-            for (excluded, connections) in [
-                ("other.example,proxied.invalid", 0),
-                ("foo, proxied.invalid", 0),
-                (".proxied.invalid", 0),
-                ("*.invalid", 0),
-                ("proxied.invalid:443", 0),
-                ("*", 0),
-                ("proxied.invalid:8443", 1),
-            ] {
-                let variables = [("HTTPS_PROXY", url.as_str()), ("NO_PROXY", excluded)];
-                let output = token(transport, "https://proxied.invalid", &variables);
-                assert_eq!(exit(&output).0, Some(4));
-                assert_eq!(proxy.connections(), connections, "{transport}, {excluded}");
-            }
         });
     }
 
@@ -256,23 +178,21 @@ mod unix {
     }
 
     /// A FIFO without a writer stands for a disk that does not respond. `build()` does not read it.
-    /// The async client reads it before it connects, and the call times out. The blocking client
-    /// reads it only after it has connected.
     #[test]
     fn stalled_certificate_file_does_not_block_the_call() {
         let directory = Directory::new("certificates");
         let fifo = directory.fifo();
         let variables = [("SSL_CERT_FILE", fifo.to_str().unwrap())];
-        for (transport, expected) in [
-            ("async", "did not answer in time"),
-            ("blocking", "no connection"),
-        ] {
+        for transport in ["async", "blocking"] {
             let mut command = command(transport, "https://127.0.0.1:1", &variables);
             let child = command.stderr(Stdio::piped()).spawn().unwrap();
             let limit = Duration::from_secs(20);
             let (code, stderr) = exit(&output_within(limit, child).expect(transport));
             assert_eq!(code, Some(4), "{transport}: {stderr}");
-            assert!(stderr.contains(expected), "{transport}: {stderr}");
+            assert!(
+                stderr.contains("were not read in time"),
+                "{transport}: {stderr}"
+            );
         }
     }
 }

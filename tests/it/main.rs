@@ -68,6 +68,10 @@ mod hostile;
 mod lifecycle;
 #[cfg(all(feature = "async", feature = "blocking"))]
 mod live;
+#[cfg(all(feature = "cli", feature = "webpki-roots"))]
+mod proxies;
+#[cfg(all(feature = "async", feature = "emulator"))]
+mod runtimes;
 #[cfg(all(
     feature = "async",
     feature = "blocking",

@@ -34,7 +34,7 @@ use meshconnect_auth::{
     Need, OAuthTokenResponse, RequestBody, StaticToken, Step, Token, TransportError,
     TransportErrorKind, blocking,
 };
-use meshconnect_auth_core::Proxy;
+use meshconnect_auth_core::{CertificateFiles, Proxy};
 
 const ID: &str = "canary-client";
 const SECRET: &str = "s3cr3t-Canary+7/\" \u{fc}\\&q-XkT90dLmEw2";
@@ -264,6 +264,8 @@ fn clients(formatted: &mut Formatted) {
         .unwrap();
     assert_eq!(proxy.credentials(), Some(("user", SECRET)));
     formatted.show("Proxy", &proxy);
+    let files = CertificateFiles::locate(|_| None, || (None, Vec::new()));
+    formatted.show("CertificateFiles", &files);
     formatted.show("http::HeaderValue", &proxy.authorization().unwrap());
 
     let builder = Emulator::builder().credentials(credentials());

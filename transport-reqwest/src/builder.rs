@@ -3,7 +3,8 @@
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::process;
 
 use meshconnect_auth_core::shared::Shared;
 use meshconnect_auth_core::{
@@ -36,6 +37,7 @@ pub struct ClientBuilder {
     observer: Option<Box<Observer>>,
     /// The root certificates of the last setter, or why they cannot be used.
     roots: Option<Result<Trust, Error>>,
+    change: Option<Box<http::Change>>,
     http_client: Option<reqwest::Client>,
 }
 
@@ -74,6 +76,7 @@ impl ClientBuilder {
             initial_token: None,
             observer: None,
             roots: None,
+            change: None,
             http_client: None,
         }
     }
@@ -206,8 +209,38 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets your own HTTP client, for example one with a client certificate or another TLS stack.
-    /// Default: a client with the settings of this builder.
+    /// Sets a function that changes the HTTP client of this crate before it is built, for example its
+    /// user agent, local address or DNS resolver. Default: none. The last function wins.
+    ///
+    /// The function gets a builder with the settings of this crate: root certificates, crypto
+    /// provider, proxy, connect time-out. This crate calls it for every HTTP client that it makes: for
+    /// the first request, and again after a certificate was not accepted. Afterwards it turns off
+    /// redirects, retries, the header `Referer` and decompression, whatever the function set.
+    ///
+    /// reqwest's own TLS setters have no effect, because the builder already holds a complete TLS
+    /// configuration. Replace it with
+    /// [`tls_backend_preconfigured`](reqwest::ClientBuilder::tls_backend_preconfigured), for example
+    /// for a client certificate. A proxy that you add can read a secret that is sent in plain http.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let client = Client::builder(credentials)
+    ///     .http(|builder| builder.user_agent("example/1.0"))
+    ///     .build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn http(
+        mut self,
+        change: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.change = Some(Box::new(change));
+        self
+    }
+
+    /// Sets your own HTTP client, for example one with another TLS stack. Default: a client with the
+    /// settings of this builder. To change only a few settings, use [`http`](Self::http).
     ///
     /// This crate still applies the attempt's time-out and the body's limit. Everything else comes
     /// from your client; see the [crate's page](crate#your-own-client). A client that follows
@@ -240,7 +273,7 @@ impl ClientBuilder {
     ///
     /// - [`Config::check`] fails,
     /// - a root certificate cannot be read,
-    /// - root certificates are set together with your own HTTP client,
+    /// - root certificates, or changes of the HTTP client, are set together with your own HTTP client,
     /// - a proxy variable cannot be read, or
     /// - reqwest refuses the host name of the endpoint.
     ///
@@ -262,25 +295,22 @@ impl ClientBuilder {
     fn build_with(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Client, Error> {
         self.config.check()?;
         let roots = self.roots.transpose()?;
-        let proxy = match &self.http_client {
-            Some(_) if roots.is_some() => {
-                return Err(Error::configuration(
-                    "root certificates are set together with your own HTTP client, which ignores \
-                     them; set them there",
-                ));
-            }
-            Some(_) => None,
-            None => Proxy::for_endpoint(&self.endpoint, variable)?,
+        let proxy = if self.http_client.is_some() {
+            Config::check_own_client(roots.is_some(), self.change.is_some())?;
+            None
+        } else {
+            Proxy::for_endpoint(&self.endpoint, variable)?
         };
         let settings = Settings {
             endpoint: self.endpoint.clone(),
             config: self.config.clone(),
             trust: roots.unwrap_or(Trust::Platform),
             proxy: proxy.as_ref().map(http::proxy).transpose()?,
+            change: self.change,
         };
         let http = Http::new(settings, self.http_client)?;
         let exchange = Exchange::new(self.endpoint, self.credentials).with_proxy(proxy.as_ref());
-        let mut machine = Machine::new(self.config, exchange, seed());
+        let mut machine = Machine::new(self.config, exchange, seed(getrandom::u64().ok()));
         if let Some(token) = self.initial_token {
             machine.handle_token(clock::now(), token);
         }
@@ -299,10 +329,11 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Returns a random number, so that clients with the same settings do not send at the same time.
-fn seed() -> u64 {
-    // The keys of a new hasher are random, so no dependency is needed.
-    RandomState::new().hash_one(())
+/// Returns `random`, or without it a number that depends on the process and the time. So clients with
+/// the same settings do not send at the same time, in forked processes either.
+fn seed(random: Option<u64>) -> u64 {
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    random.unwrap_or_else(|| hasher.hash_one((process::id(), clock::now())))
 }
 
 #[cfg(test)]
@@ -395,7 +426,12 @@ mod tests {
             (
                 own(builder().root_certificates_pem(PEM)),
                 ("", ""),
-                "set them there",
+                "root certificates are set together with your own HTTP client",
+            ),
+            (
+                own(builder().http(|builder| builder)),
+                ("", ""),
+                "`http` is set together with your own HTTP client",
             ),
             (builder(), proxy, "HTTPS_PROXY"),
         ] {
@@ -429,13 +465,14 @@ mod tests {
 
     #[test]
     fn seeds_differ() {
-        let seeds: HashSet<_> = (0..9).map(|_| seed()).collect();
-        assert_eq!(seeds.len(), 9);
+        assert_eq!(seed(Some(7)), 7);
+        let without_a_source: HashSet<_> = (0..9).map(|_| seed(None)).collect();
+        assert_eq!(without_a_source.len(), 9);
     }
 
     fn own(builder: ClientBuilder) -> ClientBuilder {
         let tls = crate::tls::config(Trust::none()).unwrap();
-        let own = reqwest::Client::builder().tls_backend_preconfigured(tls);
+        let own = reqwest::Client::builder().tls_backend_preconfigured(tls.config);
         builder.http_client(own.build().unwrap())
     }
 }

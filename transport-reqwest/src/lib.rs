@@ -9,13 +9,22 @@
 //! - hyper reads an endless flood of `100 Continue` without yielding to the runtime, so a time-out
 //!   fires late, even on a multi-thread runtime if that worker drives the timers. If that matters,
 //!   run a timer on a separate runtime.
+//! - reqwest opens no TLS connection through a proxy to a host that is an IPv6 address. Use a host
+//!   name there.
 //!
-//! # Paused time
+//! # Fork
 //!
-//! The client reads tokio's clock, so a test with `start_paused` can advance time past a token's
-//! refresh or expiry. The wall clock does not advance with it. While an attempt is in flight,
-//! paused time does not advance, and the attempt's time-out is in real time. Back-offs take no real
-//! time.
+//! Build the client in the forked process. A client that was built before the fork shares its jitter
+//! with its copies, and can hang, because a fork copies a lock that another thread holds. The seed of
+//! the jitter comes from the operating system's random source. If that fails, the process id and the
+//! time are the seed.
+//!
+//! # Clocks
+//!
+//! The client reads `std`'s wall clock and tokio's monotonic clock, so libfaketime works, and a test
+//! with `start_paused` can advance time past a token's refresh or expiry. The wall clock does not
+//! advance with it. While an attempt is in flight, paused time does not advance, and the attempt's
+//! time-out is in real time. Back-offs take no real time.
 //!
 //! ```no_run
 //! # use std::time::Duration;

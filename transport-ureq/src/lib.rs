@@ -13,6 +13,17 @@
 //! - `ureq-proto` writes headers and bodies to the `log` crate at `TRACE`, the secret and the token
 //!   included. Do not enable `ureq_proto` at that level.
 //!
+//! # Fork
+//!
+//! Build the client in the forked process. A client that was built before the fork shares its jitter
+//! with its copies, and can hang, because a fork copies a lock that another thread holds. The seed of
+//! the jitter comes from the operating system's random source. If that fails, the process id and the
+//! time are the seed.
+//!
+//! # Clocks
+//!
+//! The client reads `std`'s monotonic clock and wall clock, so libfaketime works.
+//!
 //! # Your own agent
 //!
 //! [`ClientBuilder::http_client`] takes a [`ureq::Agent`]. This crate sets time-outs, redirects and

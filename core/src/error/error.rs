@@ -83,8 +83,6 @@ pub enum ErrorKind {
     /// A token was requested with a longer lifetime than the service's tokens have. Blame: the
     /// caller.
     LifetimeTooShort,
-    /// The token was rejected where it was used, and so was the one before it.
-    TokenRejected,
     /// There was no answer or an incomplete one. Blame: the wire.
     Transport(TransportErrorKind),
 }
@@ -100,8 +98,7 @@ impl ErrorKind {
             | Self::Unavailable
             | Self::AuthenticationFailed
             | Self::MfaRequired
-            | Self::Malformed
-            | Self::TokenRejected => Blame::Server,
+            | Self::Malformed => Blame::Server,
             Self::Transport(_) => Blame::Wire,
         }
     }
@@ -151,7 +148,7 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self.kind() {
-            ErrorKind::Throttled | ErrorKind::TokenRejected => true,
+            ErrorKind::Throttled => true,
             ErrorKind::Unavailable => self.http_status().is_some_and(|status| {
                 status.is_success() || matches!(status.as_u16(), 408 | 425 | 500 | 502 | 503 | 504)
             }),
@@ -241,14 +238,6 @@ impl Error {
         Self::new(
             ErrorKind::LifetimeTooShort,
             "the service's tokens do not live as long as requested; request a shorter lifetime",
-        )
-    }
-
-    pub(crate) fn token_rejected() -> Self {
-        Self::new(
-            ErrorKind::TokenRejected,
-            "the token was rejected where it was used, and so was the one before it; check the \
-             permissions of the client id",
         )
     }
 

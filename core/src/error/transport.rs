@@ -1,8 +1,11 @@
 //! Failures of the transport: the step that failed, and the HTTP client's text.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error;
 use std::fmt;
+use std::io;
+use std::iter;
 use std::time::Duration;
 
 use super::escaped::Escaped;
@@ -207,6 +210,54 @@ impl TransportError {
         }
     }
 
+    /// Creates a failure of the kind [`Client`](TransportErrorKind::Client) if a resource of this
+    /// process or machine was exhausted, according to an IO error in the chain of `error`: file
+    /// descriptors, memory, threads or buffers.
+    #[must_use]
+    pub fn exhausted(error: &(dyn error::Error + 'static)) -> Option<Self> {
+        Self::chain(error)
+            .filter_map(|error| error.downcast_ref::<io::Error>())
+            .any(is_exhaustion)
+            .then(|| Self::new(TransportErrorKind::Client, error))
+    }
+
+    /// Creates a failure of the kind [`Client`](TransportErrorKind::Client) from the payload of a panic of
+    /// the HTTP client, with the panic's own words.
+    #[must_use]
+    pub fn panicked(payload: &(dyn Any + Send)) -> Self {
+        let words = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .map_or("", str::trim);
+        let separator = if words.is_empty() { "" } else { ": " };
+        Self::with_detail(
+            TransportErrorKind::Client,
+            format!("the HTTP client panicked{separator}{words}"),
+        )
+    }
+
+    /// Iterates over an error and its sources, including the error that an `io::Error` wraps, which
+    /// its `source` skips.
+    pub fn chain<'a>(
+        error: &'a (dyn error::Error + 'static),
+    ) -> impl Iterator<Item = &'a (dyn error::Error + 'static)> {
+        iter::successors(Some(error), |&error| {
+            match error.downcast_ref::<io::Error>() {
+                Some(io) => io.get_ref().map(|inner| inner as _),
+                None => error.source(),
+            }
+        })
+    }
+
+    /// Appends a fact to the text.
+    #[must_use]
+    pub fn with_note(mut self, note: &str) -> Self {
+        self.detail.push_str("; ");
+        self.detail.push_str(note);
+        self
+    }
+
     /// Returns the step that failed.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
@@ -241,3 +292,20 @@ impl fmt::Display for TransportError {
 }
 
 impl error::Error for TransportError {}
+
+/// Returns whether the operating system had no descriptor, memory, thread or buffer left.
+fn is_exhaustion(error: &io::Error) -> bool {
+    // In this order: ENOMEM, EAGAIN, ENFILE, EMFILE, ENOBUFS. `std` has no kind for most of them.
+    const UNIX: &[i32] = if cfg!(any(target_os = "linux", target_os = "android")) {
+        &[12, 11, 23, 24, 105]
+    } else {
+        &[12, 35, 23, 24, 55]
+    };
+    // ERROR_TOO_MANY_OPEN_FILES, ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY, WSAEMFILE, WSAENOBUFS
+    const WINDOWS: &[i32] = &[4, 8, 14, 10024, 10055];
+    let codes = if cfg!(windows) { WINDOWS } else { UNIX };
+    error.kind() == io::ErrorKind::OutOfMemory
+        || error
+            .raw_os_error()
+            .is_some_and(|code| codes.contains(&code))
+}

@@ -51,6 +51,14 @@ pub(crate) fn cooldown(failures: u32, config: &Config, rng: &mut Rng) -> Duratio
     equal_jitter(longest, rng).max(MIN_COOLDOWN)
 }
 
+/// Returns the interval after a token is given up, which `given_up` others preceded in the row.
+pub(crate) fn rejection_interval(given_up: u32, config: &Config, rng: &mut Rng) -> Duration {
+    equal_jitter(
+        doubled(config.first_cooldown, given_up).min(config.max_cooldown),
+        rng,
+    )
+}
+
 /// Returns a random duration between half and all of `delay`.
 fn equal_jitter(delay: Duration, rng: &mut Rng) -> Duration {
     let half = delay.div_f64(2.0);

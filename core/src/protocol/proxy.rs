@@ -10,7 +10,13 @@ use http::{HeaderValue, Uri};
 use zeroize::Zeroizing;
 
 use super::endpoint::{Endpoint, check_host, read_port, split_port};
+use super::secret::Secret;
 use crate::error::Error;
+
+const NOT_UTF8: &str = "is not UTF-8; correct it or unset it";
+
+/// The scheme, with the space that follows it (RFC 7617 §2).
+const BASIC: &str = "Basic ";
 
 /// The proxy between a client and its endpoint. `Debug` and `Display` do not show its credentials.
 #[derive(Clone)]
@@ -18,16 +24,18 @@ pub struct Proxy {
     https: bool,
     host: Box<str>,
     port: u16,
-    credentials: Option<(Zeroizing<String>, Zeroizing<String>)>,
+    credentials: Option<(Secret, Secret)>,
 }
 
 impl Proxy {
     /// Returns the proxy for `endpoint` according to the environment, which `variable` looks up.
     ///
-    /// The variables are those of curl. The proxy is the first of `https_proxy`, `HTTPS_PROXY`,
-    /// `all_proxy` and `ALL_PROXY` that is set and not empty. Its scheme is `http` or `https`; the
-    /// default is `http`, and the port of the scheme (80 or 443). `no_proxy`, or else `NO_PROXY`, lists the hosts without a proxy, separated by
-    /// commas or blanks:
+    /// The variables are those of curl, and an empty one counts as unset, as in curl. The proxy is the
+    /// first of `https_proxy`, `HTTPS_PROXY`, `all_proxy` and `ALL_PROXY`. Its scheme is `http` or
+    /// `https`; the default is `http`, and the port of the scheme (80 or 443). A user name and a
+    /// password can stand before the host, percent-encoded or as they are; `/`, `?`, `#` and white
+    /// space must be encoded. `no_proxy`, or else `NO_PROXY`, lists the hosts without a proxy, separated
+    /// by commas or blanks:
     ///
     /// | entry | excludes |
     /// |---|---|
@@ -38,7 +46,8 @@ impl Proxy {
     /// | any of these with a port, such as `example.com:8443` or `[fd00::1]:8443` | the same, at this port |
     /// | `*` | every host |
     ///
-    /// Any other entry excludes no host. An endpoint with plain http or on a loopback host never has a
+    /// Any other entry excludes no host, such as `https://example.com`, an address with a zone, or an
+    /// international name that is not in its `xn--` form. An endpoint with plain http or on a loopback host never has a
     /// proxy: a proxy would read the secret, and its loopback is another machine. `HTTP_PROXY` is
     /// ignored, because a caller of a CGI program can set it.
     ///
@@ -80,15 +89,13 @@ impl Proxy {
             return Ok(None);
         };
         if let Some((name, excluded)) = first(&["no_proxy", "NO_PROXY"]) {
-            let excluded = excluded
-                .to_str()
-                .ok_or_else(|| refuse(name, "is not UTF-8"))?;
+            let excluded = excluded.to_str().ok_or_else(|| refuse(name, NOT_UTF8))?;
             if is_excluded(endpoint.token_uri(), excluded) {
                 return Ok(None);
             }
         }
         let value = Zeroizing::new(value.into_encoded_bytes());
-        let value = str::from_utf8(&value).map_err(|_| refuse(name, "is not UTF-8"))?;
+        let value = str::from_utf8(&value).map_err(|_| refuse(name, NOT_UTF8))?;
         let proxy = Self::parse(value).map_err(|why| {
             refuse(
                 name,
@@ -120,55 +127,57 @@ impl Proxy {
     #[must_use]
     pub fn credentials(&self) -> Option<(&str, &str)> {
         let (user, password) = self.credentials.as_ref()?;
-        Some((user, password))
+        Some((user.as_str(), password.as_str()))
     }
 
     /// Returns the credentials as the value of a `Proxy-Authorization` header, marked as sensitive.
     #[must_use]
     pub fn authorization(&self) -> Option<HeaderValue> {
         let (user, password) = self.credentials()?;
-        let both = Zeroizing::new(format!("{user}:{password}"));
-        let encoded = Zeroizing::new(STANDARD.encode(both.as_bytes()));
-        let value = Zeroizing::new(format!("Basic {}", *encoded));
-        let mut value = HeaderValue::from_str(&value).ok()?;
+        let joined = Secret::concat(&[user, ":", password]);
+        let encoded = base64::encoded_len(joined.as_str().len(), true)?;
+        let value = Secret::with_size(BASIC.len().checked_add(encoded)?, |buffer| {
+            buffer.extend_from_slice(BASIC.as_bytes());
+            buffer.resize(buffer.capacity(), 0);
+            if let Some(encoded) = buffer.get_mut(BASIC.len()..) {
+                let _ = STANDARD.encode_slice(joined.as_str(), encoded);
+            }
+        });
+        let mut value = HeaderValue::from_maybe_shared(value.bytes()).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 
     /// Parses the URL of a proxy. Unusual URLs are refused, because HTTP clients repair them differently.
     fn parse(value: &str) -> Result<Self, &'static str> {
-        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(
-                "contains white space, a line break or another character that a URL must not contain",
-            );
+        if value.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err("contains white space, a line break or another control character");
         }
         let (https, rest) = match value.split_once("://") {
             None => (false, value),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
+            Some((scheme, _)) if scheme.to_ascii_lowercase().starts_with("socks") => {
+                return Err("names a SOCKS proxy, which is not supported");
+            }
             Some(_) => return Err("has a scheme that is neither http nor https"),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#']) {
-            return Err("has a path, a query or a fragment");
+            return Err(
+                "has a path, a query or a fragment (write / ? # in a password as %2F %3F %23)",
+            );
         }
-        let (userinfo, host) = match authority.rsplit_once('@') {
-            Some((userinfo, host)) => (Some(userinfo), host),
-            None => (None, authority),
-        };
+        let (userinfo, host) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (host, port) = match split_port(host) {
             (host, None) => (host, if https { 443 } else { 80 }),
             (host, Some(port)) => (host, read_port(port)?),
         };
-        let credentials = userinfo.map(|userinfo| {
-            let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-            Ok::<_, &'static str>((percent_decoded(user)?, percent_decoded(password)?))
-        });
         Ok(Self {
             https,
             host: check_host(host)?.text.into(),
             port,
-            credentials: credentials.transpose()?,
+            credentials: credentials(userinfo)?,
         })
     }
 }
@@ -190,24 +199,41 @@ fn refuse(name: &str, why: &str) -> Error {
     Error::configuration(format!("the environment variable {name} {why}"))
 }
 
-fn percent_decoded(text: &str) -> Result<Zeroizing<String>, &'static str> {
-    const WHY: &str = "has a user name or password that is not percent-encoded UTF-8";
+/// Returns the user name and the password, or nothing if both are empty.
+fn credentials(userinfo: &str) -> Result<Option<(Secret, Secret)>, &'static str> {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    if user.is_empty() && password.is_empty() {
+        return Ok(None);
+    }
+    let (user, password) = (percent_decoded(user)?, percent_decoded(password)?);
+    if user.as_str().contains(':') {
+        return Err("has a user name with a colon, which Basic authentication cannot express");
+    }
+    Ok(Some((user, password)))
+}
+
+/// Decodes as curl does: a `%` without two hexadecimal digits stands for itself.
+fn percent_decoded(text: &str) -> Result<Secret, &'static str> {
     let mut bytes = text.bytes();
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     while let Some(byte) = bytes.next() {
-        let byte = if byte == b'%' {
-            let mut digit = || char::from(bytes.next()?).to_digit(16);
-            let value = digit().zip(digit()).map(|(high, low)| high << 4 | low);
-            value
-                .and_then(|value| u8::try_from(value).ok())
-                .ok_or(WHY)?
-        } else {
-            byte
-        };
-        decoded.push(byte);
+        let mut ahead = bytes.clone();
+        let mut digit = || char::from(ahead.next()?).to_digit(16);
+        let escaped = digit().zip(digit());
+        match escaped.and_then(|(high, low)| u8::try_from(high << 4 | low).ok()) {
+            Some(escaped) if byte == b'%' => {
+                decoded.push(escaped);
+                bytes = ahead;
+            }
+            _ => decoded.push(byte),
+        }
     }
-    let decoded = str::from_utf8(&decoded).map_err(|_| WHY)?;
-    Ok(Zeroizing::new(decoded.to_owned()))
+    let decoded = str::from_utf8(&decoded)
+        .map_err(|_| "has a user name or password that is not percent-encoded UTF-8")?;
+    if decoded.contains(char::is_control) {
+        return Err("has a user name or password with a control character");
+    }
+    Ok(Secret::concat(&[decoded]))
 }
 
 /// Returns whether the list excludes the host and port of `uri`.

@@ -109,7 +109,7 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
-    use crate::protocol::{BodyBuffer, Credentials, Endpoint, Exchange, Token};
+    use crate::protocol::{BodyBuffer, Credentials, Endpoint, Exchange, Proxy, Token};
 
     thread_local! {
         /// The content of each buffer dropped on this thread, at the time of its drop.
@@ -161,6 +161,19 @@ mod tests {
         assert_eq!(dropped(), [[0; 8]]);
         drop(sent);
         assert_eq!(dropped(), [vec![0; length]]);
+    }
+
+    #[test]
+    fn credentials_of_a_proxy_are_wiped() {
+        let variable = |name: &str| (name == "all_proxy").then(|| "http://ab:cde@p".into());
+        let proxy = Proxy::for_endpoint(&Endpoint::default(), variable);
+        let proxy = proxy.unwrap().unwrap();
+        let header = proxy.authorization().unwrap();
+        assert_eq!(dropped(), [[0; 6]], "user name, colon and password");
+        drop(header);
+        assert_eq!(dropped(), [[0; "Basic YWI6Y2Rl".len()]]);
+        drop(proxy);
+        assert_eq!(dropped(), [vec![0; 2], vec![0; 3]]);
     }
 
     #[test]

@@ -59,7 +59,6 @@ fn each_kind_has_a_blame() {
         (ErrorKind::AuthenticationFailed, Blame::Server),
         (ErrorKind::MfaRequired, Blame::Server),
         (ErrorKind::Malformed, Blame::Server),
-        (ErrorKind::TokenRejected, Blame::Server),
         (ErrorKind::Transport(TransportErrorKind::Dns), Blame::Wire),
     ] {
         assert_eq!(kind.blame(), blame, "{kind:?}");

@@ -17,6 +17,8 @@
     reason = "a test fails by panicking, reads files, starts threads and reads the clock"
 )]
 
+#[cfg(target_os = "linux")]
+mod certificate_files;
 mod certificates;
 mod config;
 mod corpus;

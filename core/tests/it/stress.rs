@@ -234,8 +234,15 @@ impl Stage {
     fn start(self: &Arc<Self>, polled: Moment, attempt: Attempt) -> LiveAttempt {
         self.see(|seen| &mut seen.attempts);
         let number = self.number();
-        let credentials = String::from_utf8(attempt.request().body().as_ref().to_vec()).unwrap();
-        let until = polled.mono + attempt.timeout();
+        // It may be superseded or late already; then its request is not sent.
+        let (credentials, timeout) = match attempt.start(polled) {
+            Some((request, timeout)) => {
+                let body = request.body().as_ref().to_vec();
+                (String::from_utf8(body).unwrap(), timeout)
+            }
+            None => (String::new(), Duration::ZERO),
+        };
+        let until = polled.mono + timeout;
         let mut in_flight = self.in_flight.lock().unwrap();
         // Read after the poll, so never before its time.
         let now = self.now().mono;
@@ -268,7 +275,7 @@ impl Stage {
         let cached = self
             .shared
             .cached_token()
-            .filter(|_| status.token_left.is_some());
+            .filter(|_| status.expires_at.is_some());
         let hit = usable(&self.shared, now);
         assert_eq!(
             hit.map(|hit| hit.token),

@@ -6,7 +6,7 @@
 
 mod peer;
 mod row;
-mod run;
+pub mod run;
 
 mod addresses;
 mod body;

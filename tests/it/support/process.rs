@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::env;
+use std::fs;
 use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,6 +69,18 @@ pub fn output_within(time: Duration, mut child: Child) -> Option<Output> {
         thread::sleep(Duration::from_millis(10));
     }
     Some(child.wait_with_output().unwrap())
+}
+
+/// Returns the processor time that this process has used, in steps of 10 ms, or `None` if the
+/// platform does not tell it.
+pub fn processor_time() -> Option<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program, in parentheses, can contain blanks. Fields 14 and 15 are the ticks in
+    // user mode and in the kernel.
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// Sends a signal to a child. `signal` is an argument of `kill`, such as `-TERM`.

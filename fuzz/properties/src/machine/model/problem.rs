@@ -29,7 +29,7 @@ impl Problem {
         Self {
             kind,
             mark: None,
-            retried: matches!(kind, ErrorKind::TokenRejected | ErrorKind::Transport(_)),
+            retried: matches!(kind, ErrorKind::Transport(_)),
             throttled: false,
             retry_at: None,
             attempts,
@@ -38,6 +38,10 @@ impl Problem {
 
     pub(in super::super) fn timeout() -> Self {
         Self::new(ErrorKind::Transport(TransportErrorKind::Timeout), 1)
+    }
+
+    pub(in super::super) fn abandoned() -> Self {
+        Self::new(ErrorKind::Transport(TransportErrorKind::Client), 1)
     }
 
     pub(in super::super) fn is(&self, error: &Error) -> bool {
