@@ -29,10 +29,10 @@ use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth::emulator::{Emulator, Issuer, Mode, Reply};
 use meshconnect_auth::shared::{Shared, SharedStep};
 use meshconnect_auth::{
-    ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, Client, Config, Credentials,
-    Endpoint, Error, ErrorKind, Event, Exchange, Machine, MediaType, Moment, Need,
-    OAuthTokenResponse, RequestBody, StaticToken, Step, Token, TransportError, TransportErrorKind,
-    blocking,
+    ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, CertificateProblem, Client,
+    Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Machine, MediaType, Moment,
+    Need, OAuthTokenResponse, RequestBody, StaticToken, Step, Token, TransportError,
+    TransportErrorKind, blocking,
 };
 use meshconnect_auth_core::{CertificateFiles, Proxy};
 
@@ -173,6 +173,7 @@ fn values(formatted: &mut Formatted) {
     formatted.show("Blame", &error.kind().blame());
     formatted.show("Rejection", error.rejection().unwrap());
     formatted.show("TransportErrorKind", &TransportErrorKind::Broken);
+    formatted.show("CertificateProblem", &CertificateProblem::Other);
     let transport = TransportError::with_detail(TransportErrorKind::Broken, "broken");
     formatted.show("TransportError", &transport);
 }
@@ -701,7 +702,7 @@ fn program_shows_only_the_token_and_only_on_stdout() {
         );
         for bad in bad_replies() {
             let (code, stdout) = run(transport, ["--max-attempts=1", "--timeout=1s"], vec![bad]);
-            assert!(matches!(code, Some(3..=5)), "{code:?}");
+            assert!(matches!(code, Some(3..=6)), "{code:?}");
             assert_eq!(stdout, "");
         }
     }

@@ -188,6 +188,9 @@ impl Error {
 
     /// Returns the time from which the server accepts another request (`Retry-After`, RFC 9110
     /// §10.2.3), by this machine's wall clock.
+    ///
+    /// The latest of several values counts. A fraction of a second rounds up, a date counts against the
+    /// answer's own `Date`, and its zone may be `GMT`, `UTC`, `+0000` or `-0000`.
     #[must_use]
     pub fn retry_at(&self) -> Option<SystemTime> {
         self.retry_moment()?.system_time()
