@@ -32,6 +32,7 @@ mod model;
 mod process;
 mod properties;
 mod proxy;
+mod rejections;
 mod retry_after;
 mod scenarios;
 mod secrets;
