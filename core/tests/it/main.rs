@@ -35,6 +35,7 @@ mod model;
 mod process;
 mod properties;
 mod proxy;
+mod rejections;
 mod retry_after;
 mod scenarios;
 mod secrets;
