@@ -88,3 +88,10 @@ mod secrets;
     feature = "webpki-roots"
 ))]
 mod tracing;
+#[cfg(all(
+    feature = "async",
+    feature = "blocking",
+    feature = "webpki-roots",
+    unix
+))]
+mod trust;

@@ -210,7 +210,7 @@ impl ClientBuilder {
     }
 
     /// Sets a function that changes the HTTP client of this crate before it is built, for example its
-    /// user agent, local address or DNS resolver. Default: none. The last function wins.
+    /// local address, DNS resolver or default headers. Default: none. The last function wins.
     ///
     /// The function gets a builder with the settings of this crate: root certificates, crypto
     /// provider, proxy, connect time-out. This crate calls it for every HTTP client that it makes: for
@@ -227,7 +227,7 @@ impl ClientBuilder {
     /// # use meshconnect_auth_reqwest::Client;
     /// # let credentials = Credentials::new("id", "secret")?;
     /// let client = Client::builder(credentials)
-    ///     .http(|builder| builder.user_agent("example/1.0"))
+    ///     .http(|builder| builder.local_address(std::net::IpAddr::from([10, 0, 0, 1])))
     ///     .build()?;
     /// # Ok::<_, meshconnect_auth_core::Error>(())
     /// ```

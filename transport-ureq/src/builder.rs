@@ -213,7 +213,7 @@ impl ClientBuilder {
     }
 
     /// Sets a function that changes the configuration of this crate's agent before it is built, for
-    /// example its user agent or IP family. Default: none. The last function wins.
+    /// example its IP family or middleware. Default: none. The last function wins.
     ///
     /// The function gets a builder with the settings of this crate: root certificates, crypto
     /// provider, proxy, connect time-out. This crate calls it for every agent that it makes: for the
