@@ -1,7 +1,7 @@
 //! The state machine: what to do next, decided from state and time alone.
 //!
 //! This file has the inputs and outputs, [`transitions`] the changes of state, [`cache`] the changes
-//! of the cached token. Freshness and delays are pure functions in [`freshness`](super::freshness) and
+//! of the cached token, [`view`] what can be read. Freshness and delays are pure functions in [`freshness`](super::freshness) and
 //! [`retry`](super::retry).
 //!
 //! The state is the current activity. The cached token and the cooldown are separate fields, because
@@ -22,11 +22,10 @@
 
 mod cache;
 mod transitions;
+mod view;
 
 use std::collections::VecDeque;
 use std::fmt;
-#[cfg(feature = "shared")]
-use std::mem;
 use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
@@ -34,10 +33,9 @@ use fastrand::Rng;
 use super::cached_token::{CachedToken, Origin};
 use super::cooldown::Cooldown;
 use super::event::Event;
-use super::freshness::{has_come, later, until};
+use super::freshness::has_come;
 use super::rejections::Rejections;
 use super::state::State;
-use super::status::{Failure, Status};
 use super::step::{Flight, Need, Step, Ticket, Transmit};
 use crate::config::Config;
 use crate::error::Error;
@@ -331,84 +329,12 @@ impl Machine {
         self.cached.as_ref()
     }
 
-    /// Returns the status, for a health check or a debug page. It contains no secret.
-    #[must_use]
-    pub fn status(&self, now: Moment) -> Status {
-        let now = self.seen.advanced_to(now);
-        let date = |wall| {
-            SystemTime::UNIX_EPOCH
-                .checked_add(wall)
-                .unwrap_or(SystemTime::UNIX_EPOCH)
-        };
-        let at = |moment| date(now.wall.saturating_add(until(moment, now)));
-        let usable = self.usable(now);
-        Status {
-            phase: self.state.phase(now),
-            expires_at: usable.map(|cached| at(cached.life.expires_at)),
-            next_refresh_at: usable.and_then(|_| self.next_refresh()).map(at),
-            cooldown_until: self
-                .cooldown
-                .running(now)
-                .map(|cooldown| at(cooldown.until)),
-            last_success_at: self.granted_at.map(date),
-            last_failure: self.failed_at.clone().map(|(wall, error)| Failure {
-                at: date(wall),
-                error,
-            }),
-            client_id: self.exchange.credentials().client_id().clone(),
-            endpoint: self.exchange.endpoint().clone(),
-        }
-    }
-
-    /// Returns the time from which [`poll_refresh`](Self::poll_refresh) may send: the refresh time of
-    /// the cached token, or the end of a flight, acquisition or cooldown if that is later.
-    pub(super) fn next_refresh(&self) -> Option<Moment> {
-        let next = self.cached.as_ref()?.next_refresh();
-        let busy_until = match &self.state {
-            State::Idle => None,
-            State::Refreshing(in_flight) | State::Acquiring(_, in_flight) => {
-                Some(in_flight.deadline)
-            }
-            State::BackingOff(acquisition, _) => Some(acquisition.deadline),
-        };
-        let next = busy_until.map_or(next, |mono| {
-            let wall = Duration::MAX;
-            later(next, Moment { mono, wall })
-        });
-        let cooldown_end = self.cooldown.ends_at();
-        Some(cooldown_end.map_or(next, |end| later(next, end)))
-    }
-
-    /// Returns the error with the endpoint, and with secrets masked.
-    #[cfg(feature = "shared")]
-    pub(super) fn named(&self, error: Error) -> Error {
-        self.exchange.masked(error)
-    }
-
-    /// Returns the number of the current flight.
-    #[cfg(feature = "shared")]
-    pub(super) fn flight_number(&self) -> Option<u64> {
-        self.state.in_flight().map(|in_flight| in_flight.number)
-    }
-
     /// Abandons the flight with this number if it is the current one.
     #[cfg(feature = "shared")]
     pub(super) fn abandon_number(&mut self, flight: u64) {
         if self.flight_number() == Some(flight) {
             self.abandon(self.seen, None);
         }
-    }
-
-    /// Returns a fingerprint for change detection.
-    #[cfg(feature = "shared")]
-    pub(super) fn fingerprint(&self) -> impl PartialEq + use<> {
-        let cached = self.cached.as_ref();
-        (
-            (self.generation, self.flights, self.failures),
-            mem::discriminant(&self.state),
-            cached.map(|cached| (cached.requested(), cached.next_refresh(), cached.life)),
-            self.cooldown.ends_at(),
-        )
     }
 
     /// Returns `now` with the highest reading of the monotonic clock so far.
