@@ -49,14 +49,16 @@ pub struct Config {
     pub throttled_backoff: Duration,
     /// The longest cooldown that a server can request with `Retry-After`. Default: 5 min.
     pub max_retry_after: Duration,
-    /// The cooldown after a first failed acquisition, and the delay after a first failed refresh.
-    /// Default and minimum: 1 s. It doubles with each failure; up to half of it is then removed at
-    /// random.
+    /// The cooldown after a first failed acquisition, the delay after a first failed refresh, and the
+    /// interval after a first rejected token in which no other one is dropped. Default and minimum: 1 s.
+    /// Each doubles with every failure or token given up; up to half of it is then removed at random.
     pub first_cooldown: Duration,
-    /// The longest of those cooldowns and delays. Default: 60 s.
+    /// The longest of those times. Default: 60 s. The cooldown after a failure of the HTTP client itself
+    /// ([`TransportErrorKind::Client`](crate::TransportErrorKind::Client)) is at most 4 s, because nothing
+    /// reached the server.
     pub max_cooldown: Duration,
-    /// How long a grant must stand before earlier failures are forgotten, and how old a token must be
-    /// for its rejection not to count as one in a row. Default: 60 s.
+    /// How long a grant must stand before earlier failures are forgotten, and the time without a
+    /// rejection after which earlier ones are forgotten. Default: 60 s.
     pub settled_after: Duration,
     /// The lifetime of a token whose answer has none. Default: 5 min.
     pub fallback_lifetime: Duration,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::config::Config;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, TransportErrorKind};
 use crate::moment::Moment;
 
 /// The rest of an acquisition below which no further attempt is sent.
@@ -13,6 +13,9 @@ pub(crate) const MIN_RETRY_WINDOW: Duration = Duration::from_secs(1);
 
 /// The shortest cooldown, and the shortest delay after a failed refresh.
 pub(crate) const MIN_COOLDOWN: Duration = Duration::from_secs(1);
+
+/// The longest cooldown after a failure of the HTTP client itself.
+const MAX_CLIENT_COOLDOWN: Duration = Duration::from_secs(4);
 
 /// Returns the delay between attempt number `attempt` (from 1) and the next.
 pub(crate) fn backoff(
@@ -49,6 +52,15 @@ pub(crate) fn later_than_requested(delay: Duration, rng: &mut Rng) -> Duration {
 pub(crate) fn cooldown(failures: u32, config: &Config, rng: &mut Rng) -> Duration {
     let longest = doubled(config.first_cooldown, failures).min(config.max_cooldown);
     equal_jitter(longest, rng).max(MIN_COOLDOWN)
+}
+
+/// Returns the cooldown after `error`, which is `delay` or less. A failure of the HTTP client itself did
+/// not reach the server, so it begins no long cooldown.
+pub(crate) fn cooldown_after(error: &Error, delay: Duration) -> Duration {
+    match error.kind() {
+        ErrorKind::Transport(TransportErrorKind::Client) => delay.min(MAX_CLIENT_COOLDOWN),
+        _ => delay,
+    }
 }
 
 /// Returns the interval after a token is given up, which `given_up` others preceded in the row.

@@ -343,6 +343,7 @@ impl Machine {
     /// Ends an acquisition with a failure, and returns the length of the cooldown.
     fn fail(&mut self, now: Moment, error: Error) -> Duration {
         let (delay, requested) = self.delay_after(now, &error);
+        let delay = retry::cooldown_after(&error, delay);
         let delay = requested.map_or(delay, |requested| requested.max(delay));
         self.state = State::Idle;
         self.probing = true;

@@ -276,7 +276,7 @@ const STATUSES: [u16; 13] = [
     500, 503, 429, 403, 400, 404, 408, 425, 501, 502, 504, 505, 302,
 ];
 
-const WIRE: [TransportErrorKind; 7] = [
+const WIRE: [TransportErrorKind; 8] = [
     TransportErrorKind::Timeout,
     TransportErrorKind::Connect,
     TransportErrorKind::Certificate,
@@ -284,6 +284,7 @@ const WIRE: [TransportErrorKind; 7] = [
     TransportErrorKind::Broken,
     TransportErrorKind::Dns,
     TransportErrorKind::Tls,
+    TransportErrorKind::Client,
 ];
 
 fn need(a: u8, b: u8) -> Need {

@@ -29,6 +29,13 @@ impl Range {
         self.least <= delay && delay <= self.most
     }
 
+    pub(super) fn at_most(self, longest: Duration) -> Self {
+        Self {
+            least: self.least.min(longest),
+            most: self.most.min(longest),
+        }
+    }
+
     /// Extends the range to the time that is left of a running cooldown, because a new cooldown
     /// does not end sooner.
     pub(super) fn or_remaining_cooldown(self, cooldown_left: Option<Duration>) -> Self {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use meshconnect_auth_core::{Event, Moment};
+use meshconnect_auth_core::{ErrorKind, Event, Moment, TransportErrorKind};
 
 use super::cached::CachedToken;
 use super::dates::{has_come, later};
@@ -13,6 +13,7 @@ use super::{
 };
 
 const ATTEMPTS: usize = 3;
+const LONGEST_CLIENT_COOLDOWN: Duration = Duration::from_secs(4);
 
 impl Model {
     /// Ends the flight or the acquisition whose deadline has passed.
@@ -149,7 +150,12 @@ impl Model {
     /// Ends the acquisition, and returns the range of the cooldown.
     fn end_in_failure(&mut self, now: Moment, problem: &Problem) -> Range {
         self.forget_settled_failures(now);
-        let range = self.delay_rule().or_retry_after(problem, now);
+        let mut range = self.delay_rule();
+        if problem.kind == ErrorKind::Transport(TransportErrorKind::Client) {
+            // Nothing reached the server, so the cooldown is short.
+            range = range.at_most(LONGEST_CLIENT_COOLDOWN);
+        }
+        let range = range.or_retry_after(problem, now);
         let range = range.or_remaining_cooldown(self.cooldown_left(now));
         self.acquisition = None;
         self.probe = true;
