@@ -16,7 +16,7 @@ pub use http;
 pub use meshconnect_auth_core::{
     ApiResult, ApiResultStatus, AuthenticationStatus, Blame, BlockingTokenSource, BodyBuffer,
     CachedToken, CertificateProblem, ClientId, ClientSecret, Config, Credentials, Endpoint, Error,
-    ErrorKind, Event, Exchange, Flight, Grant, Machine, MediaType, Moment, Need,
+    ErrorKind, Event, Exchange, Failure, Flight, Grant, Machine, MediaType, Moment, Need,
     OAuthTokenResponse, Phase, Proxy, Rejection, RequestBody, StaticToken, Status, Step, Ticket,
     Token, TokenSource, Transmit, TransportError, TransportErrorKind, read_pem_certificates,
 };
