@@ -471,7 +471,7 @@ mod tests {
     }
 
     fn own(builder: ClientBuilder) -> ClientBuilder {
-        let tls = crate::tls::config(Trust::none()).unwrap();
+        let tls = crate::tls::none().unwrap();
         let own = reqwest::Client::builder().tls_backend_preconfigured(tls.config);
         builder.http_client(own.build().unwrap())
     }

@@ -137,13 +137,9 @@ impl Http {
     /// it does not block the runtime. A call does not wait for another one that does the same, because
     /// the other's runtime may be stopped.
     async fn make(&self, limit: Duration) -> Result<Arc<Made>, Error> {
-        // By default reqwest loads the platform's certificates for plain http, too.
-        let trust = if self.settings.endpoint.is_https() {
-            self.settings.trust.clone()
-        } else {
-            Trust::none()
-        };
-        let is_replaceable = matches!(trust, Trust::Platform);
+        let is_https = self.settings.endpoint.is_https();
+        let trust = self.settings.trust.clone();
+        let is_replaceable = is_https && matches!(trust, Trust::Platform);
         let tls = if is_replaceable {
             let reading = task::spawn_blocking(move || tls::config(trust));
             let read = timeout(limit, reading).await.map_err(|_| {
@@ -156,8 +152,10 @@ impl Http {
                 // The runtime shuts down.
                 Err(error) => TransportError::new(TransportErrorKind::Client, &error),
             })??
-        } else {
+        } else if is_https {
             tls::config(trust)?
+        } else {
+            tls::none()?
         };
         let made = Arc::new(Made {
             client: self.settings.client(tls.config)?,

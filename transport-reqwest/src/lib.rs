@@ -54,6 +54,7 @@ mod client;
 mod clock;
 mod failure;
 mod http;
+mod no_tls;
 mod tls;
 
 pub use builder::ClientBuilder;

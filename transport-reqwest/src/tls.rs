@@ -10,6 +10,8 @@ use meshconnect_auth_core::{
 use rustls::crypto::CryptoProvider;
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
+use crate::no_tls;
+
 /// The accepted root certificates.
 #[derive(Clone)]
 pub(crate) enum Trust {
@@ -37,11 +39,6 @@ impl Trust {
         let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         Self::Only(roots.into())
     }
-
-    /// Returns no root certificates, for a client that sends plain http.
-    pub(crate) fn none() -> Self {
-        Self::Only(RootCertStore::empty().into())
-    }
 }
 
 /// A complete TLS configuration, so that the features of other crates cannot change any part of it.
@@ -64,6 +61,14 @@ pub(crate) fn config(trust: Trust) -> Result<Tls, Error> {
     Ok(Tls {
         config: config.with_no_client_auth(),
         unread,
+    })
+}
+
+/// Makes the configuration for plain http, with which nothing can be encrypted.
+pub(crate) fn none() -> Result<Tls, Error> {
+    Ok(Tls {
+        config: no_tls::config().map_err(|error| of_rustls(&error))?,
+        unread: None,
     })
 }
 
