@@ -2,6 +2,8 @@
 //! between two attempts. The limits belong to a process, so each row runs this binary as a child
 //! process, and the server stays with the parent.
 
+mod many;
+
 use std::env;
 use std::fs::File;
 use std::path::Path;
