@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match client.token() {
         Ok(token) => println!("a token, valid until {:?}", token.expires_at()),
         Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::Rejected);
+            assert_eq!(error.kind(), ErrorKind::Refused);
             println!("{}", error.report());
         }
     }

@@ -15,10 +15,10 @@ pub mod shared;
 pub use http;
 pub use meshconnect_auth_core::{
     ApiResult, ApiResultStatus, AuthenticationStatus, Blame, BlockingTokenSource, BodyBuffer,
-    CachedToken, ClientId, ClientSecret, Config, Credentials, Endpoint, Error, ErrorKind, Event,
-    Exchange, Flight, Grant, Machine, MediaType, Moment, Need, OAuthTokenResponse, Phase, Proxy,
-    Rejection, RequestBody, StaticToken, Status, Step, Ticket, Token, TokenSource, Transmit,
-    TransportError, TransportErrorKind, read_pem_certificates,
+    CachedToken, CertificateProblem, ClientId, ClientSecret, Config, Credentials, Endpoint, Error,
+    ErrorKind, Event, Exchange, Flight, Grant, Machine, MediaType, Moment, Need,
+    OAuthTokenResponse, Phase, Proxy, Rejection, RequestBody, StaticToken, Status, Step, Ticket,
+    Token, TokenSource, Transmit, TransportError, TransportErrorKind, read_pem_certificates,
 };
 #[cfg(feature = "async")]
 pub use meshconnect_auth_reqwest::{Client, ClientBuilder, reqwest};

@@ -44,7 +44,8 @@ pub struct Config {
     /// The back-off after the first attempt. Default: 500 ms. It doubles with each attempt; up to half
     /// of it is then removed at random.
     pub backoff: Duration,
-    /// The back-off after a 429 or a 503. Default: 1 s.
+    /// The back-off after an attempt that was [`Throttled`](crate::ErrorKind::Throttled) or
+    /// [`Unavailable`](crate::ErrorKind::Unavailable). Default: 1 s.
     pub throttled_backoff: Duration,
     /// The longest cooldown that a server can request with `Retry-After`. Default: 5 min.
     pub max_retry_after: Duration,
@@ -81,6 +82,23 @@ impl Config {
     /// The longest time-out, back-off or cooldown that can be set: a day. Some HTTP clients add
     /// time-outs to clock readings and panic on overflow.
     pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// Checks that no settings are lost with an HTTP client of the user's own: root certificates, or
+    /// changes of the transport's HTTP client. A transport calls it if there is such a client.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), which names the setting.
+    pub fn check_own_client(roots: bool, changes: bool) -> Result<(), Error> {
+        for (is_set, what) in [(roots, "root certificates are"), (changes, "`http` is")] {
+            refuse_if(is_set, || {
+                format!(
+                    "{what} set together with your own HTTP client, which ignores it; set it there"
+                )
+            })?;
+        }
+        Ok(())
+    }
 
     /// Checks that the settings can work together.
     ///

@@ -15,7 +15,8 @@
 //! - *Tokens as an argument*: code that takes a [`TokenSource`] or [`BlockingTokenSource`] works with
 //!   a client, and with a [`StaticToken`] in its tests.
 //! - *Settings that all clients share*: [`Proxy`] interprets the proxy variables that the caller
-//!   looks up, and [`read_pem_certificates`] reads root certificates.
+//!   looks up, [`read_pem_certificates`] and [`read_der_certificate`] read root certificates, and [`CertificateFiles`] those of
+//!   the platform.
 //! - *Errors*: one [`Error`], which says who has to act on it.
 //! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`].
 //!
@@ -105,7 +106,7 @@
 //! let Step::Ready(second) = machine.poll(at(3000.1), &ticket) else { unreachable!() };
 //! assert_eq!(second.header_value(), "Bearer second");
 //!
-//! // A downstream service rejected it: it is not served again.
+//! // A downstream service rejected it, and no other token shortly before: the next call replaces it.
 //! assert!(machine.handle_rejection(at(3001.0), &second));
 //! assert!(matches!(machine.poll(at(3001.0), &ticket), Step::Send(_)));
 //! # Ok(())
@@ -136,14 +137,16 @@ pub mod shared {
 }
 
 pub use config::Config;
-pub use error::{Blame, Error, ErrorKind, Rejection, TransportError, TransportErrorKind};
+pub use error::{
+    Blame, CertificateProblem, Error, ErrorKind, Rejection, TransportError, TransportErrorKind,
+};
 pub use lifecycle::{
-    BlockingTokenSource, CachedToken, Event, Flight, Machine, Need, Phase, StaticToken, Status,
-    Step, Ticket, TokenSource, Transmit,
+    BlockingTokenSource, CachedToken, Event, Failure, Flight, Machine, Need, Phase, StaticToken,
+    Status, Step, Ticket, TokenSource, Transmit,
 };
 pub use moment::Moment;
 pub use protocol::{
-    BodyBuffer, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant, MediaType, Proxy,
-    RequestBody, Token, read_pem_certificates,
+    BodyBuffer, CertificateFiles, ClientId, ClientSecret, Credentials, Endpoint, Exchange, Grant,
+    MediaType, Proxy, RequestBody, Token, read_der_certificate, read_pem_certificates,
 };
 pub use wire::{ApiResult, ApiResultStatus, AuthenticationStatus, OAuthTokenResponse};

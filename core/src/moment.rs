@@ -40,6 +40,14 @@ impl Moment {
         }
     }
 
+    /// Returns `now`, with a reading of the monotonic clock that is not lower than that of `self`.
+    pub(crate) fn advanced_to(self, now: Self) -> Self {
+        Self {
+            mono: self.mono.max(now.mono),
+            wall: now.wall,
+        }
+    }
+
     /// Returns the wall clock's reading, or `None` if the platform cannot represent it.
     #[must_use]
     pub fn system_time(self) -> Option<SystemTime> {

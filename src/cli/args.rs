@@ -135,9 +135,10 @@ Exit codes:
   0    the token was written
   1    the token could not be written
   2    wrong usage or configuration; nothing was sent
-  3    the server answered with an error
+  3    the server refused the credentials or the request
   4    no response: DNS, connection, TLS or time-out
   5    the response is not a valid token response
+  6    the server is throttling or unavailable; try again later
   130  stopped by SIGINT (ctrl-c)
   143  stopped by SIGTERM";
 

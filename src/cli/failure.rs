@@ -31,6 +31,7 @@ impl Failure {
             Self::Setup(_) => Self::USAGE,
             Self::Library(error) => match error.kind() {
                 ErrorKind::Malformed => 5,
+                ErrorKind::Throttled | ErrorKind::Unavailable => 6,
                 kind => match kind.blame() {
                     Blame::Caller => Self::USAGE,
                     Blame::Server => 3,

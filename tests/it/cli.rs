@@ -278,7 +278,11 @@ fn secret_from_file_or_stdin_takes_precedence_over_the_variable() {
     }
     directory.file("two", format!("{SECRET}\n\n"));
     let mut command = token(&emulator, &["--client-secret-file", "two"]);
-    run(command.current_dir(&directory.0)).failed_with(3, &["permissionDenied"]);
+    let words = [
+        "permissionDenied",
+        "the client secret ends with a line feed (U+000A)",
+    ];
+    run(command.current_dir(&directory.0)).failed_with(3, &words);
 
     let mut command = token(&emulator, &["--client-secret-file", "-"]);
     let mut child = start(command.stdin(Stdio::piped()));
@@ -292,13 +296,24 @@ fn secret_from_file_or_stdin_takes_precedence_over_the_variable() {
 fn responses_map_to_exit_codes() {
     let refused = json!({ "status": "permissionDenied", "message": "no such client" }).to_string();
     let conflict = json!({ "status": "conflict" }).to_string();
+    let throttled = json!({ "status": "tooManyRequest" }).to_string();
+    let failure = json!({ "status": "serverFailure" }).to_string();
     let content = |status| json!({ "status": "ok", "content": { "status": status } }).to_string();
     let bad_token = json!({ "status": "ok", "content": { "id_token": "canary-\n" } }).to_string();
     let cases = [
         (reply(403, &refused), 3, "no such client"),
         (reply(404, "<html>"), 3, "404"),
         (reply(307, ""), 3, "307"),
+        (reply(600, ""), 3, "600"),
         (reply(200, &conflict), 3, "conflict"),
+        (reply(429, ""), 6, "429"),
+        (reply(408, ""), 6, "408"),
+        (reply(425, ""), 6, "425"),
+        (reply(500, ""), 6, "500"),
+        (reply(501, ""), 6, "501"),
+        (reply(503, "<html>"), 6, "503"),
+        (reply(200, &throttled), 6, "tooManyRequest"),
+        (reply(200, &failure), 6, "serverFailure"),
         (reply(200, &content("failed")), 3, "failed"),
         (reply(200, &content("mfaRequired")), 3, "second factor"),
         (reply(200, "<html>"), 5, "html"),
@@ -311,15 +326,65 @@ fn responses_map_to_exit_codes() {
     for (reply, code, word) in cases {
         let emulator = serving(reply);
         for transport in TRANSPORTS {
-            let args = ["--transport", transport, "--timeout", "1s"];
-            run(&mut token(&emulator, &args)).failed_with(code, &[word]);
+            let args = [
+                "--transport",
+                transport,
+                "--timeout",
+                "1s",
+                "--max-attempts",
+                "1",
+            ];
+            let place = format!(" ({})", emulator.endpoint());
+            run(&mut token(&emulator, &args)).failed_with(code, &[word, &place]);
         }
     }
     // Nothing listens on port 1, and only root could bind it.
     for transport in TRANSPORTS {
         let args = ["--transport", transport, "--base-url", "http://127.0.0.1:1"];
-        run(&mut token(&emulator(), &args)).failed_with(4, &["no connection"]);
+        run(&mut token(&emulator(), &args))
+            .failed_with(4, &["no connection", " (http://127.0.0.1:1)"]);
     }
+}
+
+/// As Kubernetes secrets, `.env` files and editors leave them.
+#[test]
+fn refusal_tells_of_stray_characters_in_credentials() {
+    let emulator = emulator();
+    for (secret, says) in [
+        (format!("{SECRET}\n"), "ends with a line feed (U+000A)"),
+        (
+            format!("{SECRET}\r"),
+            "ends with a carriage return (U+000D)",
+        ),
+        (
+            format!("{SECRET}\u{a0}"),
+            "ends with a no-break space (U+00A0)",
+        ),
+        (
+            format!("\u{feff}{SECRET}"),
+            "begins with a byte order mark (U+FEFF)",
+        ),
+        (format!(" {SECRET}"), "begins with a space (U+0020)"),
+        (
+            format!("\"{SECRET}\""),
+            "begins and ends with a double quote (U+0022)",
+        ),
+    ] {
+        for transport in TRANSPORTS {
+            let mut command = token(&emulator, &["--transport", transport]);
+            let ended = run(command.env(CLIENT_SECRET, &secret));
+            ended.failed_with(3, &["403 Forbidden", "the client secret ", says]);
+        }
+    }
+    let mut command = token(&emulator, &[]);
+    let ended = run(command.env(CLIENT_ID, format!("{ID}\n")));
+    ended.failed_with(
+        3,
+        &[
+            "403 Forbidden",
+            "the client id ends with a line feed (U+000A)",
+        ],
+    );
 }
 
 #[test]
@@ -341,7 +406,7 @@ fn retries_are_reported_and_can_be_disabled() {
         assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 
         let (ended, requests) = run_with(&["--max-attempts", "1"]);
-        ended.failed_with(3, &["503 Service Unavailable"]);
+        ended.failed_with(6, &["503 Service Unavailable"]);
         assert_eq!(requests, 1);
 
         let (ended, _) = run_with(&["-v"]);

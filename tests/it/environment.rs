@@ -178,23 +178,21 @@ mod unix {
     }
 
     /// A FIFO without a writer stands for a disk that does not respond. `build()` does not read it.
-    /// The async client reads it before it connects, and the call times out. The blocking client
-    /// reads it only after it has connected.
     #[test]
     fn stalled_certificate_file_does_not_block_the_call() {
         let directory = Directory::new("certificates");
         let fifo = directory.fifo();
         let variables = [("SSL_CERT_FILE", fifo.to_str().unwrap())];
-        for (transport, expected) in [
-            ("async", "did not answer in time"),
-            ("blocking", "no connection"),
-        ] {
+        for transport in ["async", "blocking"] {
             let mut command = command(transport, "https://127.0.0.1:1", &variables);
             let child = command.stderr(Stdio::piped()).spawn().unwrap();
             let limit = Duration::from_secs(20);
             let (code, stderr) = exit(&output_within(limit, child).expect(transport));
             assert_eq!(code, Some(4), "{transport}: {stderr}");
-            assert!(stderr.contains(expected), "{transport}: {stderr}");
+            assert!(
+                stderr.contains("were not read in time"),
+                "{transport}: {stderr}"
+            );
         }
     }
 }

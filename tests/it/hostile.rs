@@ -1,6 +1,7 @@
 //! Clients against a hostile server: every mode of the emulator, and scripts of throttled, slow,
 //! failing and wrongly dated responses, over both transports.
 
+use std::env;
 use std::io::{Read, Write};
 use std::iter;
 use std::net::TcpStream;
@@ -19,7 +20,9 @@ for_both! { Tasks, Threads:
     server_that_returns_one_token_until_it_expires_gets_few_requests,
     newest_token_is_cached,
     clients_that_revoke_each_others_tokens_back_off,
-    rejected_tokens_cost_one_grant_per_cooldown,
+    rejected_tokens_cost_one_grant_per_interval,
+    endpoint_that_refuses_every_token_fails_no_other_call,
+    second_revocation_within_a_minute_fails_calls_for_at_most_the_interval,
     token_expires_by_the_earlier_of_exp_and_expires_in,
     wrong_clock_does_not_change_the_lifetime,
     wrong_date_never_lengthens_the_lifetime,
@@ -182,20 +185,18 @@ fn newest_token_is_cached<C: Caller>() {
     let second = client.refresh().unwrap();
     assert!(!is_accepted(&emulator, first.header_value()));
     // Rejecting a token that was already replaced changes nothing.
-    assert!(!client.reject(&first));
+    assert!(client.reject(&first));
     assert!(client.token().unwrap() == second);
     assert!(is_accepted(&emulator, second.header_value()));
     assert_eq!(emulator.grants(), 2);
 }
 
-/// Calls the API with a token. After a 401, rejects the token and retries once with another.
-fn call<C: Caller>(client: &C, emulator: &Emulator) -> Result<bool, Error> {
-    let token = client.token()?;
-    if is_accepted(emulator, token.header_value()) {
-        return Ok(true);
-    }
-    let _ = client.reject(&token);
-    Ok(is_accepted(emulator, client.token()?.header_value()))
+/// Calls the API with a token. After a 401, rejects the token and, if that is worth it, retries once
+/// with another. Returns whether the call was accepted.
+fn call<C: Caller>(client: &C, emulator: &Emulator) -> bool {
+    let token = client.token().unwrap();
+    is_accepted(emulator, token.header_value())
+        || (client.reject(&token) && is_accepted(emulator, client.token().unwrap().header_value()))
 }
 
 fn clients_that_revoke_each_others_tokens_back_off<C: Caller>() {
@@ -204,43 +205,89 @@ fn clients_that_revoke_each_others_tokens_back_off<C: Caller>() {
     let (mut served, mut calls) = (0, 0);
     repeat_for(Duration::from_millis(2500), || {
         for client in &clients {
-            match call(client, &emulator) {
-                Ok(accepted) => served += u32::from(accepted),
-                Err(error) => assert_eq!(error.kind(), ErrorKind::TokenRejected),
-            }
+            served += u32::from(call(client, &emulator));
             calls += 1;
         }
     });
-    // Two without a wait, then one after each cooldown. The second cooldown takes at least a
-    // second.
+    // For each client: two without a wait, then one after each interval of up to 1 s, 2 s and 4 s.
     let grants = emulator.grants();
-    assert!((4..=8).contains(&grants), "{grants}");
+    assert!((4..=10).contains(&grants), "{grants}");
     assert!(calls > 100 && served > 10, "{served} of {calls}");
 }
 
-fn rejected_tokens_cost_one_grant_per_cooldown<C: Caller>() {
+fn rejected_tokens_cost_one_grant_per_interval<C: Caller>() {
     let emulator = start(&[Mode::RefusedDownstream], HOUR);
     let client = C::build(&emulator, Config::default());
-    let (mut rejected, mut cooldown_errors) = (0, 0);
+    let mut calls = 0;
     repeat_for(Duration::from_millis(2500), || {
-        match call(&client, &emulator) {
-            Ok(accepted) => {
-                assert!(!accepted);
-                rejected += 1;
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::TokenRejected);
-                cooldown_errors += 1;
-            }
+        assert!(!call(&client, &emulator));
+        calls += 1;
+    });
+    // Two without a wait, then after intervals of up to 1 s and 2 s.
+    let grants = emulator.grants();
+    assert!((3..=4).contains(&grants), "{grants} in {calls} calls");
+    assert!(calls > 100, "{calls}");
+}
+
+/// One endpoint answers 401 to every token, another one accepts every token. Both are called with
+/// one client. `SICK_ENDPOINT_SECONDS` sets the length of the run.
+fn endpoint_that_refuses_every_token_fails_no_other_call<C: Caller>() {
+    let seconds = env::var("SICK_ENDPOINT_SECONDS").map_or(5, |text| text.parse().unwrap());
+    let emulator = start(&[], HOUR);
+    let client = C::build(&emulator, Config::default());
+    let (mut accepted, mut kept, mut grants) = (0, 0, Vec::new());
+    let begun = Instant::now();
+    repeat_for(Duration::from_secs(seconds), || {
+        // The healthy endpoint.
+        let token = client.token().expect("a token for the healthy endpoint");
+        // The sick one refuses the token, and its repetition.
+        if client.reject(&token) {
+            accepted += 1;
+            let another = client.token().expect("a token for the repetition");
+            client.reject(&another);
+        } else {
+            kept += 1;
+        }
+        while grants.len() < usize::try_from(emulator.grants()).unwrap() {
+            grants.push(begun.elapsed().as_secs());
         }
     });
-    // Two without a wait, then cooldowns of 1 s and of 1 to 2 s.
-    let grants = emulator.grants();
-    assert!((3..=4).contains(&grants), "{grants}");
+    let in_minute = |minute| grants.iter().filter(|at| **at / 60 == minute).count();
+    assert!(in_minute(0) <= 8, "{grants:?}");
+    for minute in 1..=seconds / 60 {
+        assert!(in_minute(minute) <= 2, "{grants:?}");
+    }
     assert!(
-        cooldown_errors > 100,
-        "{cooldown_errors}, and {rejected} rejected"
+        grants.len() >= 3 && kept > 100,
+        "{grants:?}, {accepted} accepted, {kept} kept"
     );
+}
+
+/// The service grants only one token at a time, so another client revokes that of this one.
+fn second_revocation_within_a_minute_fails_calls_for_at_most_the_interval<C: Caller>() {
+    let emulator = start(&[Mode::OnlyNewest], HOUR);
+    let (client, other) = (
+        C::build(&emulator, Config::default()),
+        C::build(&emulator, Config::default()),
+    );
+    assert!(call(&client, &emulator));
+    // The first revocation costs a token and no failed call.
+    other.refresh().unwrap();
+    assert!(call(&client, &emulator));
+    // The second one costs the calls of the interval, which is at most a second, and a round trip.
+    other.refresh().unwrap();
+    let revoked = Instant::now();
+    let mut failed = 0;
+    while !call(&client, &emulator) {
+        failed += 1;
+        assert!(
+            revoked.elapsed() < Duration::from_secs(2),
+            "{failed} calls failed"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(failed > 0, "the interval begins with the first rejection");
+    assert_eq!(emulator.grants(), 5);
 }
 
 fn token_expires_by_the_earlier_of_exp_and_expires_in<C: Caller>() {

@@ -4,11 +4,13 @@
 //! The core's scenarios cover the same on virtual time. These tests run in real time.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::credentials;
+use crate::support::process::wait_until;
 use crate::support::tls::Ca;
 use http::StatusCode;
 use meshconnect_auth::emulator::{Emulator, Reply};
@@ -27,12 +29,14 @@ for_both! { Tasks, Threads:
     short_lived_tokens_are_refreshed_in_time,
     callers_do_not_wait_for_a_refresh_ahead,
     failed_refreshes_are_hidden_until_the_token_expires,
-    rejected_tokens_cost_one_request_per_cooldown,
+    rejected_tokens_stay_in_use_and_cost_one_request_per_interval,
     token_is_cached_until_refresh_or_rejection,
     new_credentials_take_effect_and_end_cooldowns,
     initial_token_is_used_unless_expired,
     status_reports_the_token,
+    status_reports_failed_refreshes_until_a_success,
     observer_receives_events_in_order,
+    observer_is_called_before_the_caller_has_the_token,
     token_source_is_dyn_compatible,
 }
 
@@ -315,14 +319,14 @@ fn concurrent_callers_share_one_error<C: Callers>() {
         assert_eq!(error.attempts(), 1);
     }
     assert_eq!(emulator.requests(), 1);
-    assert!(client.status().cooldown_left.is_some());
+    assert!(client.status().cooldown_until.is_some());
 }
 
 fn concurrent_callers_share_three_attempts<C: Callers>() {
     let emulator = emulator(HOUR);
     emulator.script((0..9).map(|_| failing().delay(DELAY / 3)));
     let mut config = Config::default();
-    config.backoff = Duration::from_millis(50);
+    config.throttled_backoff = Duration::from_millis(50);
     let client = C::build(&emulator, Setup::config(config));
     for result in client.call_concurrently() {
         let error = result.unwrap_err();
@@ -340,7 +344,7 @@ fn acquisition_timeout_limits_the_last_attempt<C: Callers>() {
         Reply::stalled(),
     ]);
     let mut config = Config::default();
-    config.backoff = Duration::from_millis(50);
+    config.throttled_backoff = Duration::from_millis(50);
     config.acquisition_timeout = Duration::from_secs(2);
     config.attempt_timeout = Duration::from_secs(2);
     let client = C::build(&emulator, Setup::config(config));
@@ -424,30 +428,29 @@ fn failed_refreshes_are_hidden_until_the_token_expires<C: Callers>() {
     assert_eq!(error.http_status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
 }
 
-fn rejected_tokens_cost_one_request_per_cooldown<C: Callers>() {
+fn rejected_tokens_stay_in_use_and_cost_one_request_per_interval<C: Callers>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let end = Instant::now() + Duration::from_secs(4);
-    let (mut tokens, mut errors) = (0, 0);
+    let (mut accepted, mut kept) = (0, 0);
     while Instant::now() < end {
-        match client.token() {
-            Ok(token) => {
-                assert!(client.reject(&token));
-                assert!(!client.reject(&token), "the token is still cached");
-                tokens += 1;
-            }
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::TokenRejected);
-                errors += 1;
-            }
+        let token = client.token().unwrap();
+        if client.reject(&token) {
+            accepted += 1;
+        } else {
+            assert!(client.token().is_ok());
+            kept += 1;
         }
         // The sleep limits the number of calls.
         thread::sleep(Duration::from_millis(1));
     }
-    // Two tokens without a wait, then cooldowns of 1 s, of 1 to 2 s and of 2 to 4 s.
-    assert!((3..=5).contains(&tokens), "{tokens}");
-    assert_eq!(emulator.requests(), tokens);
-    assert!(errors > 100, "{errors}");
+    // Two tokens without a wait, then intervals of up to 1 s, 2 s and 4 s.
+    let requests = emulator.requests();
+    assert!((3..=5).contains(&requests), "{requests}");
+    assert!(
+        kept > 100 && accepted < 4,
+        "{kept} kept, {accepted} accepted"
+    );
 }
 
 fn token_is_cached_until_refresh_or_rejection<C: Callers>() {
@@ -464,7 +467,7 @@ fn token_is_cached_until_refresh_or_rejection<C: Callers>() {
     let too_long = |client: &C| client.token_for(HOUR * 2).unwrap_err().kind();
     assert_eq!(too_long(&client), ErrorKind::LifetimeTooShort);
     assert_eq!(emulator.requests(), 2);
-    assert!(!client.reject(&first), "the first token is still cached");
+    assert!(client.reject(&first) && client.token().unwrap() == second);
     assert!(client.reject(&second));
     assert!(client.token().unwrap() != second);
     assert_eq!(emulator.requests(), 3);
@@ -537,9 +540,38 @@ fn status_reports_the_token<C: Callers>() {
     let client = C::build(&emulator, Setup::default());
     let token = client.token().unwrap();
     assert_eq!(client.status().phase, Phase::Idle);
-    assert!(client.status().token_left.unwrap() <= HOUR);
+    let status = client.status();
+    let apart = |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_else(|e| e.duration());
+    assert!(apart(status.expires_at.unwrap(), token.expires_at()) < Duration::from_secs(1));
+    assert!(status.next_refresh_at.unwrap() < token.expires_at());
+    assert!(apart(status.last_success_at.unwrap(), SystemTime::now()) < Duration::from_secs(10));
+    assert!(status.last_failure.is_none() && status.cooldown_until.is_none());
+    assert_eq!(status.endpoint, emulator.endpoint());
     assert!(client.reject(&token));
-    assert!(client.status().token_left.is_none());
+    assert!(client.status().expires_at.is_none());
+}
+
+/// A health page reads the status while every refresh ahead fails.
+fn status_reports_failed_refreshes_until_a_success<C: Callers>() {
+    let emulator = emulator(Duration::from_secs(4));
+    let client = C::build(&emulator, Setup::default());
+    client.token().unwrap();
+    emulator.script([failing()]);
+    let begun = SystemTime::now();
+    wait_until(|| {
+        client.token().unwrap();
+        client.status().last_failure.is_some()
+    });
+    let status = client.status();
+    let failure = status.last_failure.unwrap();
+    assert!(failure.at >= begun && failure.at <= SystemTime::now());
+    assert_eq!(failure.error.http_status().unwrap().as_u16(), 500);
+    assert!(status.expires_at.is_some(), "the token is still usable");
+    wait_until(|| {
+        client.token().unwrap();
+        client.status().last_failure.is_none()
+    });
+    assert!(client.status().last_success_at.unwrap() > failure.at);
 }
 
 fn observer_receives_events_in_order<C: Callers>() {
@@ -551,7 +583,7 @@ fn observer_receives_events_in_order<C: Callers>() {
         move |event: &Event| events.lock().unwrap().push(event.clone())
     };
     let mut config = Config::default();
-    config.backoff = Duration::from_millis(10);
+    config.throttled_backoff = Duration::from_millis(10);
     let setup = Setup {
         config,
         observer: Some(Box::new(observer)),
@@ -559,11 +591,6 @@ fn observer_receives_events_in_order<C: Callers>() {
     };
     let client = C::build(&emulator, setup);
     let token = client.token().unwrap();
-    // The observer runs after the callers are woken.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while events.lock().unwrap().len() < 4 && Instant::now() < deadline {
-        thread::yield_now();
-    }
     assert!(client.reject(&token));
     let events = events.lock().unwrap();
     assert!(
@@ -578,7 +605,7 @@ fn observer_receives_events_in_order<C: Callers>() {
                 Event::Retry { number: 1, .. },
                 Event::Attempt { number: 2, .. },
                 Event::Refreshed { .. },
-                Event::Rejected { in_a_row: 1, .. },
+                Event::Rejected { dropped: true, .. },
             ]
         ),
         "{events:?}"
@@ -588,12 +615,33 @@ fn observer_receives_events_in_order<C: Callers>() {
     assert!(retry.delay().unwrap() <= Duration::from_millis(10));
 }
 
+fn observer_is_called_before_the_caller_has_the_token<C: Callers>() {
+    let emulator = emulator(HOUR);
+    for run in 0..100 {
+        let events = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&events);
+        let observer = move |event: &Event| {
+            if matches!(event, Event::Refreshed { .. }) {
+                thread::yield_now();
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let setup = Setup {
+            observer: Some(Box::new(observer)),
+            ..Setup::default()
+        };
+        let client = C::build(&emulator, setup);
+        client.token().unwrap();
+        assert_eq!(events.load(Ordering::SeqCst), 1, "run {run}");
+    }
+}
+
 fn token_source_is_dyn_compatible<C: Callers>() {
     let emulator = emulator(HOUR);
     let client = C::build(&emulator, Setup::default());
     let token = client.source().unwrap();
     assert!(client.token().unwrap() == token);
-    assert!(client.source_rejects(&token) && !client.source_rejects(&token));
+    assert!(client.source_rejects(&token) && client.source_rejects(&token));
     let source: Box<dyn BlockingTokenSource> = Box::new(StaticToken::new(token.clone()));
     assert!(source.token().unwrap() == token && !source.reject(&token));
 }
@@ -680,17 +728,6 @@ fn cached_token_is_ready_on_first_poll_without_a_runtime() {
     ));
 }
 
-#[test]
-fn call_on_a_shut_down_runtime_is_an_error() {
-    let emulator = emulator(HOUR);
-    let Tasks { client, runtime } = Tasks::build(&emulator, Setup::default());
-    let handle = runtime.handle().clone();
-    runtime.shutdown_background();
-    let error = handle.block_on(client.token()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NoRuntime);
-    assert_eq!(emulator.requests(), 0);
-}
-
 /// Runs a call on a runtime whose only blocking thread is busy.
 fn with_busy_blocking_thread<T>(call: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread()
@@ -718,7 +755,7 @@ fn only_platform_certificates_need_a_blocking_thread() {
 
     let closed_port = Endpoint::parse("https://127.0.0.1:1").unwrap();
     for (trusting_the_platform, expected) in [
-        (true, TransportErrorKind::Timeout),
+        (true, TransportErrorKind::Client),
         (false, TransportErrorKind::Connect),
     ] {
         let builder = Client::builder(emulator.credentials().clone());

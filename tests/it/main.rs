@@ -72,6 +72,8 @@ mod live;
 mod proxies;
 #[cfg(all(feature = "async", feature = "blocking", target_os = "linux"))]
 mod resources;
+#[cfg(all(feature = "async", feature = "emulator"))]
+mod runtimes;
 #[cfg(all(
     feature = "async",
     feature = "blocking",
@@ -88,3 +90,10 @@ mod secrets;
     feature = "webpki-roots"
 ))]
 mod tracing;
+#[cfg(all(
+    feature = "async",
+    feature = "blocking",
+    feature = "webpki-roots",
+    unix
+))]
+mod trust;

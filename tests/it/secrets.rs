@@ -29,12 +29,12 @@ use http::{HeaderMap, Response, StatusCode};
 use meshconnect_auth::emulator::{Emulator, Issuer, Mode, Reply};
 use meshconnect_auth::shared::{Shared, SharedStep};
 use meshconnect_auth::{
-    ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, Client, Config, Credentials,
-    Endpoint, Error, ErrorKind, Event, Exchange, Machine, MediaType, Moment, Need,
-    OAuthTokenResponse, RequestBody, StaticToken, Step, Token, TransportError, TransportErrorKind,
-    blocking,
+    ApiResult, ApiResultStatus, AuthenticationStatus, BodyBuffer, CertificateProblem, Client,
+    Config, Credentials, Endpoint, Error, ErrorKind, Event, Exchange, Machine, MediaType, Moment,
+    Need, OAuthTokenResponse, RequestBody, StaticToken, Step, Token, TransportError,
+    TransportErrorKind, blocking,
 };
-use meshconnect_auth_core::Proxy;
+use meshconnect_auth_core::{CertificateFiles, Proxy};
 
 const ID: &str = "canary-client";
 const SECRET: &str = "s3cr3t-Canary+7/\" \u{fc}\\&q-XkT90dLmEw2";
@@ -173,6 +173,7 @@ fn values(formatted: &mut Formatted) {
     formatted.show("Blame", &error.kind().blame());
     formatted.show("Rejection", error.rejection().unwrap());
     formatted.show("TransportErrorKind", &TransportErrorKind::Broken);
+    formatted.show("CertificateProblem", &CertificateProblem::Other);
     let transport = TransportError::with_detail(TransportErrorKind::Broken, "broken");
     formatted.show("TransportError", &transport);
 }
@@ -263,6 +264,8 @@ fn clients(formatted: &mut Formatted) {
         .unwrap();
     assert_eq!(proxy.credentials(), Some(("user", SECRET)));
     formatted.show("Proxy", &proxy);
+    let files = CertificateFiles::locate(|_| None, || (None, Vec::new()));
+    formatted.show("CertificateFiles", &files);
     formatted.show("http::HeaderValue", &proxy.authorization().unwrap());
 
     let builder = Emulator::builder().credentials(credentials());
@@ -469,7 +472,7 @@ fn errors_show_no_secret() {
         "only {masked} errors contain text of the server"
     );
     for kind in [
-        ErrorKind::Rejected,
+        ErrorKind::Refused,
         ErrorKind::Malformed,
         ErrorKind::Transport(TransportErrorKind::Broken),
         ErrorKind::Transport(TransportErrorKind::Certificate),
@@ -699,7 +702,7 @@ fn program_shows_only_the_token_and_only_on_stdout() {
         );
         for bad in bad_replies() {
             let (code, stdout) = run(transport, ["--max-attempts=1", "--timeout=1s"], vec![bad]);
-            assert!(matches!(code, Some(3..=5)), "{code:?}");
+            assert!(matches!(code, Some(3..=6)), "{code:?}");
             assert_eq!(stdout, "");
         }
     }

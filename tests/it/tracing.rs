@@ -123,7 +123,7 @@ fn check(recorder: &Recorder) {
     let retry = [
         "event",
         "WARN",
-        "kind=Rejected",
+        "kind=Unavailable",
         "status=503",
         "cd59bd31",
         "delay=0.0",
@@ -182,7 +182,7 @@ fn acquisition_is_one_span_and_its_failure_one_event() {
         own_lines.iter().filter(fits).count()
     };
     assert_eq!(count(&["span acquire_token"]), 1, "{own_lines:#?}");
-    let failure = ["WARN", "kind=Rejected", "status=403", "cd59bd31", "delay="];
+    let failure = ["WARN", "kind=Refused", "status=403", "cd59bd31", "delay="];
     assert_eq!(
         count(&[&failure[..], &["failed to obtain a token"]].concat()),
         1,

@@ -37,6 +37,7 @@ pub struct ClientBuilder {
     observer: Option<Box<Observer>>,
     /// The root certificates of the last setter, or why they cannot be used.
     roots: Option<Result<Trust, Error>>,
+    change: Option<Box<http::Change>>,
     http_client: Option<reqwest::Client>,
 }
 
@@ -75,6 +76,7 @@ impl ClientBuilder {
             initial_token: None,
             observer: None,
             roots: None,
+            change: None,
             http_client: None,
         }
     }
@@ -207,8 +209,38 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets your own HTTP client, for example one with a client certificate or another TLS stack.
-    /// Default: a client with the settings of this builder.
+    /// Sets a function that changes the HTTP client of this crate before it is built, for example its
+    /// local address, DNS resolver or default headers. Default: none. The last function wins.
+    ///
+    /// The function gets a builder with the settings of this crate: root certificates, crypto
+    /// provider, proxy, connect time-out. This crate calls it for every HTTP client that it makes: for
+    /// the first request, and again after a certificate was not accepted. Afterwards it turns off
+    /// redirects, retries, the header `Referer` and decompression, whatever the function set.
+    ///
+    /// reqwest's own TLS setters have no effect, because the builder already holds a complete TLS
+    /// configuration. Replace it with
+    /// [`tls_backend_preconfigured`](reqwest::ClientBuilder::tls_backend_preconfigured), for example
+    /// for a client certificate. A proxy that you add can read a secret that is sent in plain http.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_reqwest::Client;
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let client = Client::builder(credentials)
+    ///     .http(|builder| builder.local_address(std::net::IpAddr::from([10, 0, 0, 1])))
+    ///     .build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn http(
+        mut self,
+        change: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.change = Some(Box::new(change));
+        self
+    }
+
+    /// Sets your own HTTP client, for example one with another TLS stack. Default: a client with the
+    /// settings of this builder. To change only a few settings, use [`http`](Self::http).
     ///
     /// This crate still applies the attempt's time-out and the body's limit. Everything else comes
     /// from your client; see the [crate's page](crate#your-own-client). A client that follows
@@ -241,7 +273,7 @@ impl ClientBuilder {
     ///
     /// - [`Config::check`] fails,
     /// - a root certificate cannot be read,
-    /// - root certificates are set together with your own HTTP client,
+    /// - root certificates, or changes of the HTTP client, are set together with your own HTTP client,
     /// - a proxy variable cannot be read, or
     /// - reqwest refuses the host name of the endpoint.
     ///
@@ -263,24 +295,21 @@ impl ClientBuilder {
     fn build_with(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Client, Error> {
         self.config.check()?;
         let roots = self.roots.transpose()?;
-        let proxy = match &self.http_client {
-            Some(_) if roots.is_some() => {
-                return Err(Error::configuration(
-                    "root certificates are set together with your own HTTP client, which ignores \
-                     them; set them there",
-                ));
-            }
-            Some(_) => None,
-            None => Proxy::for_endpoint(&self.endpoint, variable)?,
+        let proxy = if self.http_client.is_some() {
+            Config::check_own_client(roots.is_some(), self.change.is_some())?;
+            None
+        } else {
+            Proxy::for_endpoint(&self.endpoint, variable)?
         };
         let settings = Settings {
             endpoint: self.endpoint.clone(),
             config: self.config.clone(),
             trust: roots.unwrap_or(Trust::Platform),
             proxy: proxy.as_ref().map(http::proxy).transpose()?,
+            change: self.change,
         };
         let http = Http::new(settings, self.http_client)?;
-        let exchange = Exchange::new(self.endpoint, self.credentials);
+        let exchange = Exchange::new(self.endpoint, self.credentials).with_proxy(proxy.as_ref());
         let mut machine = Machine::new(self.config, exchange, seed(getrandom::u64().ok()));
         if let Some(token) = self.initial_token {
             machine.handle_token(clock::now(), token);
@@ -397,7 +426,12 @@ mod tests {
             (
                 own(builder().root_certificates_pem(PEM)),
                 ("", ""),
-                "set them there",
+                "root certificates are set together with your own HTTP client",
+            ),
+            (
+                own(builder().http(|builder| builder)),
+                ("", ""),
+                "`http` is set together with your own HTTP client",
             ),
             (builder(), proxy, "HTTPS_PROXY"),
         ] {
@@ -438,7 +472,7 @@ mod tests {
 
     fn own(builder: ClientBuilder) -> ClientBuilder {
         let tls = crate::tls::config(Trust::none()).unwrap();
-        let own = reqwest::Client::builder().tls_backend_preconfigured(tls);
+        let own = reqwest::Client::builder().tls_backend_preconfigured(tls.config);
         builder.http_client(own.build().unwrap())
     }
 }

@@ -2,26 +2,30 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use http::{Request, Response};
-use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
+use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};
 use meshconnect_auth_core::{
-    BodyBuffer, Credentials, Endpoint, Error, Need, RequestBody, Status, Token, TokenSource,
+    Credentials, Endpoint, Error, Need, Status, Token, TokenSource, TransportError,
+    TransportErrorKind,
 };
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::http::Http;
 use crate::{clock, failure};
 
-/// How many dropped attempts in a row a call starts again before it fails.
-const MAX_DROPPED: u32 = 10;
+/// How often a call that waits for an attempt on another runtime looks whether that runtime is driven.
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a runtime may leave an empty task undone before its attempt is taken over.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Obtains tokens and keeps them fresh.
 ///
@@ -51,6 +55,8 @@ const MAX_DROPPED: u32 = 10;
 pub struct Client {
     shared: Shared,
     http: Arc<Http>,
+    /// The runtime of the last attempt, while that attempt exists.
+    attempt_runtime: Arc<Mutex<Weak<Handle>>>,
 }
 
 impl Client {
@@ -58,6 +64,7 @@ impl Client {
         Self {
             shared,
             http: Arc::new(http),
+            attempt_runtime: Arc::default(),
         }
     }
 
@@ -81,8 +88,7 @@ impl Client {
     /// The error of the acquisition that this call waited for. All callers that waited get the same
     /// error. During a cooldown: the error that began it. It is one of
     /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
-    /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
-    /// [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected), or
+    /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure, or
     /// [`NoRuntime`](meshconnect_auth_core::ErrorKind::NoRuntime) outside of tokio.
     pub async fn token(&self) -> Result<Token, Error> {
         self.obtain(Need::Usable).await
@@ -128,27 +134,28 @@ impl Client {
         self.obtain(Need::Newer).await
     }
 
-    /// Records that `token` was rejected where it was used (a downstream 401).
+    /// Records that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     ///
-    /// Returns `true` if `token` was the cached token, which this call drops. Then get another
-    /// token and repeat the call once. If that token is rejected too, a cooldown begins.
+    /// `true`: `token` is dropped, or was replaced before. Get another token and repeat the call once.
+    /// `false`: another token was rejected shortly before, or no other token can be had now. So
+    /// `token` stays in use, and is refreshed in the background. Return the 401 to your caller.
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// # let client = meshconnect_auth_reqwest::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
     /// # fn call(token: &meshconnect_auth_core::Token) -> u16 { 401 }
-    /// let mut token = client.token().await?;
-    /// if call(&token) == 401 {
-    ///     client.reject(&token);
-    ///     token = client.token().await?;
-    ///     call(&token);
+    /// let token = client.token().await?;
+    /// let mut status = call(&token);
+    /// if status == 401 && client.reject(&token) {
+    ///     status = call(&client.token().await?);
     /// }
     /// # Ok(())
     /// # }
     /// ```
     #[allow(
         clippy::must_use_candidate,
-        reason = "most callers request another token either way"
+        reason = "a caller that does not repeat the call ignores it"
     )]
     pub fn reject(&self, token: &Token) -> bool {
         self.shared.reject(clock::now(), token)
@@ -190,7 +197,7 @@ impl Client {
     /// # let client = meshconnect_auth_reqwest::Client::builder(Credentials::new("id", "secret")?).build()?;
     /// let status = client.status();
     /// assert_eq!(status.phase, Phase::Idle);
-    /// assert!(status.token_left.is_none() && status.cooldown_left.is_none());
+    /// assert!(status.expires_at.is_none() && status.last_failure.is_none());
     /// # Ok::<_, meshconnect_auth_core::Error>(())
     /// ```
     #[must_use]
@@ -225,31 +232,49 @@ impl Client {
             )
         })?;
         let ticket = self.shared.ticket(need);
-        let mut dropped = 0_u32;
+        let mut probe = Probe::default();
         loop {
-            match self.shared.poll(clock::now(), &ticket) {
+            let waiter = match self.shared.poll(clock::now(), &ticket) {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
-                // A runtime that is shutting down drops every task.
-                SharedStep::Send(_) if dropped == MAX_DROPPED => {
-                    return Err(Error::no_runtime(
-                        "the tokio runtime is shutting down; call the client before the shutdown",
-                    ));
-                }
+                SharedStep::Wait(waiter) => waiter,
                 SharedStep::Send(attempt) => {
-                    dropped = dropped.saturating_add(1);
-                    self.spawn(&runtime, attempt);
+                    let waiter = attempt.waiter();
+                    let task = self.spawn(&runtime, attempt);
+                    // A runtime that is shut down drops every new task.
+                    if task.is_finished() && task.await.is_err_and(|error| error.is_cancelled()) {
+                        return Err(self.shared.could_not_start(shut_down()));
+                    }
+                    waiter
                 }
-                SharedStep::Wait(waiter) => {
-                    dropped = 0;
-                    // tokio panics if the runtime has no time driver.
-                    let limit = waiter.limit();
-                    let wait = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
-                    let wait = panic::catch_unwind(wait).map_err(|_| runtime_error())?;
-                    let _ = wait.await;
-                }
+            };
+            self.wait(&runtime, &mut probe, waiter).await?;
+            // Most calls are served here, without the lock of the machine.
+            if let Some(token) = self.shared.ready(clock::now(), need, || {}) {
+                return Ok(token);
             }
         }
+    }
+
+    /// Waits for a change, within the waiter's limit.
+    async fn wait(&self, runtime: &Handle, probe: &mut Probe, waiter: Waiter) -> Result<(), Error> {
+        let mut limit = waiter.limit();
+        let mut paused = None;
+        let elsewhere = self.attempt_runtime().upgrade();
+        if let Some(other) = elsewhere.filter(|other| other.id() != runtime.id()) {
+            if probe.is_unanswered(&other) {
+                self.shared.take_over(&waiter);
+                return Ok(());
+            }
+            limit = limit.min(PROBE_INTERVAL);
+            paused = clock::keep_time_paused(limit);
+        }
+        // tokio panics if the runtime has no time driver.
+        let waiting = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
+        let waiting = panic::catch_unwind(waiting).map_err(|panic| failure::of_panic(&*panic))?;
+        let _ = waiting.await;
+        drop(paused);
+        Ok(())
     }
 
     fn refresh_ahead(&self) {
@@ -261,18 +286,48 @@ impl Client {
         }
     }
 
-    /// Runs an attempt in its own task. Only a runtime that is shutting down drops the task.
-    fn spawn(&self, runtime: &Handle, attempt: Attempt) {
+    /// Runs an attempt in its own task.
+    fn spawn(&self, runtime: &Handle, attempt: Attempt) -> JoinHandle<()> {
         let http = Arc::clone(&self.http);
-        let (request, timeout, limit) = (attempt.request(), attempt.timeout(), attempt.max_body());
-        let sending = catch_panic(async move { exchange(&http, request, timeout, limit).await });
-        let sending = async { sending.await.unwrap_or_else(|| Err(runtime_error())) };
-        runtime.spawn(attempt.run_async(clock::now, sending));
+        let max_body = attempt.max_body();
+        let attempt = attempt.run_async(clock::now, move |request, timeout| async move {
+            let sending =
+                catch_panic(async move { http.exchange(request, timeout, max_body).await });
+            let sent = sending.await;
+            sent.unwrap_or_else(|panic| Err(failure::of_panic(&*panic)))
+        });
+        // The task has the only strong reference, so that the handle lives no longer than the attempt.
+        let handle = Arc::new(runtime.clone());
+        *self.attempt_runtime() = Arc::downgrade(&handle);
+        runtime.spawn(async move {
+            attempt.await;
+            drop(handle);
+        })
+    }
+
+    fn attempt_runtime(&self) -> MutexGuard<'_, Weak<Handle>> {
+        let runtime = self.attempt_runtime.lock();
+        runtime.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the output of a future, or `None` if polling or dropping it panics.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
+/// Asks another runtime whether it is driven: runs an empty task there.
+#[derive(Default)]
+struct Probe(Option<(JoinHandle<()>, Instant)>);
+
+impl Probe {
+    /// Returns whether the last empty task on `runtime` has not run for too long. Starts the next one if it has
+    /// run.
+    fn is_unanswered(&mut self, runtime: &Handle) -> bool {
+        self.0.take_if(|(task, _)| task.is_finished());
+        let now = Instant::now();
+        let (_, sent) = self.0.get_or_insert_with(|| (runtime.spawn(async {}), now));
+        now.saturating_duration_since(*sent) >= PROBE_TIMEOUT
+    }
+}
+
+/// Returns the output of a future, or the payload of the panic if polling or dropping it panics.
+async fn catch_panic<T>(future: impl Future<Output = T>) -> thread::Result<T> {
     let mut future = pin!(Some(future));
     poll_fn(|context| {
         let poll = AssertUnwindSafe(|| {
@@ -283,18 +338,17 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> Option<T> {
             Some(polled)
         });
         match panic::catch_unwind(poll) {
-            Ok(Some(polled)) => polled.map(Some),
-            Ok(None) | Err(_) => Poll::Ready(None),
+            Ok(Some(polled)) => polled.map(Ok),
+            Ok(None) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
         }
     })
     .await
 }
 
-fn runtime_error() -> Error {
-    Error::no_runtime(
-        "the HTTP client or its timer panicked; enable the IO and time drivers of the tokio \
-         runtime (enable_all)",
-    )
+fn shut_down() -> TransportError {
+    let what = "the tokio runtime is shutting down; call the client before the shutdown";
+    TransportError::with_detail(TransportErrorKind::Client, what)
 }
 
 impl TokenSource for Client {
@@ -316,39 +370,6 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Sends one request and reads its response.
-async fn exchange(
-    http: &Http,
-    request: Request<RequestBody>,
-    timeout: Duration,
-    limit: usize,
-) -> Result<Response<BodyBuffer>, Error> {
-    let _guard = clock::keep_time_paused(timeout);
-    let client = http.client().await?;
-    let (head, body) = request.into_parts();
-    let mut request = reqwest::Request::new(head.method, http.url.clone());
-    *request.headers_mut() = head.headers;
-    *request.body_mut() = Some(body.into_bytes().into());
-    *request.timeout_mut() = Some(timeout);
-    let mut response = client.execute(request).await.map_err(failure::of)?;
-
-    let (mut head, ()) = Response::new(()).into_parts();
-    head.status = response.status();
-    head.version = response.version();
-    head.headers = mem::take(response.headers_mut());
-    let mut body = BodyBuffer::new(limit, &head.headers);
-    while body.wants_more() {
-        match response.chunk().await {
-            Ok(None) => break,
-            Ok(Some(chunk)) => {
-                body.push(&chunk);
-            }
-            Err(error) => body.broken(failure::of(error)),
-        }
-    }
-    Ok(Response::from_parts(head, body))
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
@@ -366,20 +387,23 @@ mod tests {
         }
     }
 
-    fn outcome(future: impl Future<Output = u8>) -> Poll<Option<u8>> {
-        pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()))
+    /// Returns the output, or the panic's words.
+    fn outcome(future: impl Future<Output = u8>) -> Poll<Result<u8, &'static str>> {
+        let caught = pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()));
+        caught.map_err(|panic| *panic.downcast().unwrap())
     }
 
     #[test]
     fn catches_panics_of_poll_and_drop() {
-        assert_eq!(outcome(async { 1 }), Poll::Ready(Some(1)));
-        assert_eq!(outcome(async { panic!("polled") }), Poll::Ready(None));
+        assert_eq!(outcome(async { 1 }), Poll::Ready(Ok(1)));
+        let panics = outcome(async { panic!("polled") });
+        assert_eq!(panics, Poll::Ready(Err("polled")));
         // A future may keep what it captures until it is dropped itself.
         let captured = PanicOnDrop;
         let future = poll_fn(move |_| {
             let _ = &captured;
             Poll::Ready(1)
         });
-        assert_eq!(outcome(future), Poll::Ready(None));
+        assert_eq!(outcome(future), Poll::Ready(Err("dropped")));
     }
 }

@@ -1,33 +1,51 @@
 //! Converts reqwest's errors to [`TransportError`].
 
+use std::any::Any;
 use std::error::Error;
 use std::io;
-use std::iter;
 
-use meshconnect_auth_core::{TransportError, TransportErrorKind};
+use meshconnect_auth_core::{Error as Failure, TransportError, TransportErrorKind};
+
+use crate::tls;
 
 /// Converts an error, and classifies it by the step that failed.
 pub(crate) fn of(error: reqwest::Error) -> TransportError {
     // The caller knows the URL, which would make every message longer.
     let error = error.without_url();
-    TransportError::new(kind(&error), &error)
-}
-
-fn kind(error: &reqwest::Error) -> TransportErrorKind {
-    let tls = tls_kind(error);
+    if let Some(exhausted) = TransportError::exhausted(&error) {
+        return exhausted;
+    }
+    let tls = tls::failure(&error);
     // The order matters: a stalled handshake is both a time-out and a failed connection, and a
     // refused certificate is also a failed connection.
-    if tls == Some(TransportErrorKind::Certificate) {
-        return TransportErrorKind::Certificate;
+    let is_certificate = |tls: &TransportError| tls.kind() == TransportErrorKind::Certificate;
+    match tls {
+        Some(tls) if is_certificate(&tls) || !(error.is_timeout() || error.is_dns()) => tls,
+        _ => TransportError::new(kind(&error), &error),
     }
+}
+
+/// Converts a panic of reqwest, hyper or tokio. Only tokio's own words tell that a driver is missing.
+pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Failure {
+    let panicked = TransportError::panicked(payload);
+    let words = panicked.to_string();
+    let names = |part: &str| words.contains(part);
+    if names("Tokio") && (names("enable_io") || names("enable_time")) {
+        return Failure::no_runtime(
+            "the tokio runtime lacks its IO or time driver; enable both when you build it \
+             (enable_all)",
+        );
+    }
+    panicked.into()
+}
+
+/// Returns the kind of an error without TLS.
+fn kind(error: &reqwest::Error) -> TransportErrorKind {
     if error.is_timeout() {
         return TransportErrorKind::Timeout;
     }
     if error.is_dns() {
         return TransportErrorKind::Dns;
-    }
-    if let Some(tls) = tls {
-        return tls;
     }
     if find(error).is_some_and(hyper::Error::is_parse) {
         return TransportErrorKind::NotHttp;
@@ -48,56 +66,48 @@ fn kind(error: &reqwest::Error) -> TransportErrorKind {
 
 /// Returns the deepest error of type `T` in the chain.
 fn find<T: Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    chain(error).filter_map(|error| error.downcast_ref()).last()
-}
-
-/// Returns the kind of the rustls error in this error's chain, if there is one.
-pub(crate) fn tls_kind(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
-    match chain(error).find_map(|error| error.downcast_ref())? {
-        // The platform's verifier returns `General` if it found no root certificate.
-        rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
-            Some(TransportErrorKind::Certificate)
-        }
-        _ => Some(TransportErrorKind::Tls),
-    }
-}
-
-/// Iterates over an error and its sources, including the error that an `io::Error` wraps, which its
-/// `source` skips.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    iter::successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        }
-    })
+    TransportError::chain(error)
+        .filter_map(|error| error.downcast_ref())
+        .last()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::panic::{self, AssertUnwindSafe};
+    use std::time::Duration;
+
+    use meshconnect_auth_core::ErrorKind;
+
     use super::*;
 
     #[test]
-    fn finds_nested_rustls_errors() {
-        use rustls::{AlertDescription, CertificateError, Error};
-        for (error, kind) in [
-            (
-                Error::InvalidCertificate(CertificateError::Expired),
-                TransportErrorKind::Certificate,
-            ),
-            (
-                Error::General("no root certificate".into()),
-                TransportErrorKind::Certificate,
-            ),
-            (
-                Error::AlertReceived(AlertDescription::HandshakeFailure),
-                TransportErrorKind::Tls,
-            ),
-        ] {
-            assert_eq!(tls_kind(&error), Some(kind), "{error}");
-            let nested = io::Error::other(io::Error::other(error));
-            assert_eq!(tls_kind(&nested), Some(kind), "{nested}");
+    fn missing_drivers_are_told_from_other_panics() {
+        let without_drivers = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let timer = || {
+            without_drivers.block_on(async { tokio::time::sleep(Duration::ZERO).await });
+        };
+        let socket = || {
+            let address = SocketAddr::from(([127, 0, 0, 1], 1));
+            let _ = without_drivers.block_on(tokio::net::TcpStream::connect(address));
+        };
+        let refused = || {
+            panic!("OS can't spawn worker thread: Resource temporarily unavailable (os error 11)")
+        };
+        let client = ErrorKind::Transport(TransportErrorKind::Client);
+        let cases: [(&dyn Fn(), _, _); 3] = [
+            (&timer, ErrorKind::NoRuntime, "enable_all"),
+            (&socket, ErrorKind::NoRuntime, "enable_all"),
+            (&refused, client, "(os error 11)"),
+        ];
+        for (panics, kind, words) in cases {
+            let payload = panic::catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+            let error = of_panic(&*payload);
+            assert_eq!(error.kind(), kind, "{error}");
+            let told = error.report().to_string();
+            assert!(told.contains(words), "{told}");
         }
-        assert_eq!(tls_kind(&io::Error::other("broken pipe")), None);
     }
 }

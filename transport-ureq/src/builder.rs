@@ -11,11 +11,13 @@ use meshconnect_auth_core::{
     Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Proxy, Token,
 };
 use ureq::Agent;
-use ureq::tls::RootCerts;
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
 
 use crate::client::Client;
+use crate::clock;
 use crate::http::{self, Http, Settings};
-use crate::{clock, tls};
+use crate::tls::Trust;
 
 /// Builds a [`Client`]. Every setting except the credentials has a default.
 ///
@@ -37,7 +39,8 @@ pub struct ClientBuilder {
     initial_token: Option<Token>,
     observer: Option<Box<Observer>>,
     /// The root certificates of the last setter, or why they cannot be used.
-    roots: Option<Result<RootCerts, Error>>,
+    roots: Option<Result<Trust, Error>>,
+    change: Option<Box<http::Change>>,
     http_client: Option<Agent>,
 }
 
@@ -76,6 +79,7 @@ impl ClientBuilder {
             initial_token: None,
             observer: None,
             roots: None,
+            change: None,
             http_client: None,
         }
     }
@@ -169,7 +173,7 @@ impl ClientBuilder {
     /// # Ok::<_, meshconnect_auth_core::Error>(())
     /// ```
     pub fn root_certificates_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.roots = Some(tls::pem_roots(pem.as_ref()));
+        self.roots = Some(Trust::pem(pem.as_ref()));
         self
     }
 
@@ -187,7 +191,7 @@ impl ClientBuilder {
     /// # Ok::<_, meshconnect_auth_core::Error>(())
     /// ```
     pub fn root_certificate_der(mut self, der: impl AsRef<[u8]>) -> Self {
-        self.roots = Some(tls::der_root(der.as_ref()));
+        self.roots = Some(Trust::der(der.as_ref()));
         self
     }
 
@@ -204,12 +208,41 @@ impl ClientBuilder {
     /// ```
     #[cfg(feature = "webpki-roots")]
     pub fn webpki_roots(mut self) -> Self {
-        self.roots = Some(Ok(RootCerts::WebPki));
+        self.roots = Some(Ok(Trust::mozilla()));
         self
     }
 
-    /// Sets your own agent, for example one with a client certificate or another TLS stack.
-    /// Default: an agent with the settings of this builder.
+    /// Sets a function that changes the configuration of this crate's agent before it is built, for
+    /// example its IP family or middleware. Default: none. The last function wins.
+    ///
+    /// The function gets a builder with the settings of this crate: root certificates, crypto
+    /// provider, proxy, connect time-out. This crate calls it for every agent that it makes: for the
+    /// first request, and again after a certificate was not accepted. With each request it turns
+    /// off redirects, errors for statuses and compression, and sets the attempt's time-out, whatever the
+    /// function set.
+    ///
+    /// A `tls_config` of yours replaces that of this crate as a whole; set the crypto provider and the
+    /// root certificates in it, too. A proxy that you set can read a secret that is sent in plain http.
+    ///
+    /// ```
+    /// # use meshconnect_auth_core::Credentials;
+    /// # use meshconnect_auth_ureq::{Client, ureq};
+    /// # let credentials = Credentials::new("id", "secret")?;
+    /// let client = Client::builder(credentials)
+    ///     .http(|builder| builder.ip_family(ureq::config::IpFamily::Ipv4Only))
+    ///     .build()?;
+    /// # Ok::<_, meshconnect_auth_core::Error>(())
+    /// ```
+    pub fn http(
+        mut self,
+        change: impl Fn(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> + Send + Sync + 'static,
+    ) -> Self {
+        self.change = Some(Box::new(change));
+        self
+    }
+
+    /// Sets your own agent, for example one with another TLS stack. Default: an agent with the settings
+    /// of this builder. To change only a few settings, use [`http`](Self::http).
     ///
     /// This crate still applies its time-outs and the body's limit, and follows no redirects.
     /// Everything else comes from your agent; see the [crate's page](crate#your-own-agent).
@@ -239,7 +272,7 @@ impl ClientBuilder {
     ///
     /// - [`Config::check`] fails,
     /// - a root certificate cannot be read,
-    /// - root certificates are set together with your own HTTP client, or
+    /// - root certificates, or changes of the HTTP client, are set together with your own HTTP client, or
     /// - a proxy variable cannot be read.
     ///
     /// ```
@@ -260,25 +293,21 @@ impl ClientBuilder {
     fn build_with(self, variable: impl Fn(&str) -> Option<OsString>) -> Result<Client, Error> {
         self.config.check()?;
         let roots = self.roots.transpose()?;
-        let http = match self.http_client {
-            Some(_) if roots.is_some() => {
-                return Err(Error::configuration(
-                    "root certificates are set together with your own HTTP client, which ignores \
-                     them; set them there",
-                ));
-            }
-            Some(agent) => Http::with_agent(agent, &self.endpoint, &self.config),
-            None => {
-                let proxy = Proxy::for_endpoint(&self.endpoint, variable)?;
-                Http::new(Settings {
-                    endpoint: &self.endpoint,
-                    config: &self.config,
-                    roots: roots.unwrap_or(RootCerts::PlatformVerifier),
-                    proxy: proxy.as_ref().map(http::proxy).transpose()?,
-                })
-            }
+        let proxy = if self.http_client.is_some() {
+            Config::check_own_client(roots.is_some(), self.change.is_some())?;
+            None
+        } else {
+            Proxy::for_endpoint(&self.endpoint, variable)?
         };
-        let exchange = Exchange::new(self.endpoint, self.credentials);
+        let settings = Settings {
+            endpoint: self.endpoint.clone(),
+            config: self.config.clone(),
+            trust: roots.unwrap_or(Trust::Platform),
+            proxy: proxy.as_ref().map(http::proxy).transpose()?,
+            change: self.change,
+        };
+        let http = Http::new(settings, self.http_client);
+        let exchange = Exchange::new(self.endpoint, self.credentials).with_proxy(proxy.as_ref());
         let mut machine = Machine::new(self.config, exchange, seed(getrandom::u64().ok()));
         if let Some(token) = self.initial_token {
             machine.handle_token(clock::now(), token);
@@ -395,7 +424,12 @@ mod tests {
             (
                 own(builder().root_certificates_pem(PEM)),
                 ("", ""),
-                "set them there",
+                "root certificates are set together with your own HTTP client",
+            ),
+            (
+                own(builder().http(|builder| builder)),
+                ("", ""),
+                "`http` is set together with your own HTTP client",
             ),
             (builder(), proxy, "HTTPS_PROXY"),
         ] {

@@ -1,21 +1,19 @@
 //! The blocking client.
 
 use std::fmt;
-use std::io::Read;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use http::{Request, Response};
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep};
 use meshconnect_auth_core::{
-    BlockingTokenSource, BodyBuffer, Credentials, Endpoint, Error, Need, Status, Token,
+    BlockingTokenSource, Credentials, Endpoint, Error, Need, Status, Token, TransportError,
+    TransportErrorKind,
 };
-use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::http::Http;
-use crate::{clock, failure};
 
 /// Obtains tokens and keeps them fresh.
 ///
@@ -71,9 +69,8 @@ impl Client {
     ///
     /// The error of the acquisition that this call waited for. All callers that waited get the same
     /// error. During a cooldown: the error that began it. It is one of
-    /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), a
-    /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure,
-    /// or [`TokenRejected`](meshconnect_auth_core::ErrorKind::TokenRejected).
+    /// [`Exchange::parse`](meshconnect_auth_core::Exchange::parse), or a
+    /// [`Transport`](meshconnect_auth_core::ErrorKind::Transport) failure.
     pub fn token(&self) -> Result<Token, Error> {
         self.obtain(Need::Usable)
     }
@@ -118,27 +115,28 @@ impl Client {
         self.obtain(Need::Newer)
     }
 
-    /// Records that `token` was rejected where it was used (a downstream 401).
+    /// Records that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     ///
-    /// Returns `true` if `token` was the cached token, which this call drops. Then get another
-    /// token and repeat the call once. If that token is rejected too, a cooldown begins.
+    /// `true`: `token` is dropped, or was replaced before. Get another token and repeat the call once.
+    /// `false`: another token was rejected shortly before, or no other token can be had now. So
+    /// `token` stays in use, and is refreshed in the background. Return the 401 to your caller.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let client = meshconnect_auth_ureq::Client::builder(meshconnect_auth_core::Credentials::new("id", "secret")?).build()?;
     /// # fn call(token: &meshconnect_auth_core::Token) -> u16 { 401 }
-    /// let mut token = client.token()?;
-    /// if call(&token) == 401 {
-    ///     client.reject(&token);
-    ///     token = client.token()?;
-    ///     call(&token);
+    /// let token = client.token()?;
+    /// let mut status = call(&token);
+    /// if status == 401 && client.reject(&token) {
+    ///     status = call(&client.token()?);
     /// }
     /// # Ok(())
     /// # }
     /// ```
     #[allow(
         clippy::must_use_candidate,
-        reason = "most callers request another token either way"
+        reason = "a caller that does not repeat the call ignores it"
     )]
     pub fn reject(&self, token: &Token) -> bool {
         self.shared.reject(clock::now(), token)
@@ -180,7 +178,7 @@ impl Client {
     /// # let client = meshconnect_auth_ureq::Client::builder(Credentials::new("id", "secret")?).build()?;
     /// let status = client.status();
     /// assert_eq!(status.phase, Phase::Idle);
-    /// assert!(status.token_left.is_none() && status.cooldown_left.is_none());
+    /// assert!(status.expires_at.is_none() && status.last_failure.is_none());
     /// # Ok::<_, meshconnect_auth_core::Error>(())
     /// ```
     #[must_use]
@@ -216,6 +214,10 @@ impl Client {
                 SharedStep::Send(attempt) => run_attempt(&self.http, attempt),
                 SharedStep::Wait(waiter) => {
                     waiter.block();
+                    // Most calls are served here, without the lock of the machine.
+                    if let Some(token) = self.shared.ready(clock::now(), need, || {}) {
+                        return Ok(token);
+                    }
                 }
             }
         }
@@ -226,10 +228,23 @@ impl Client {
             return;
         };
         let http = Arc::clone(&self.http);
-        // If no thread can be started, the closure drops the attempt, and a later call tries again.
-        let _ = thread::Builder::new()
-            .name("meshconnect-auth".to_owned())
-            .spawn(move || run_attempt(&http, attempt));
+        let (sender, receiver) = mpsc::channel();
+        let thread = thread::Builder::new().name("meshconnect-auth".to_owned());
+        let started = thread.spawn(move || {
+            if let Ok(attempt) = receiver.recv() {
+                run_attempt(&http, attempt);
+            }
+        });
+        match started {
+            Ok(_) => {
+                // Without a receiver, the attempt is dropped, which abandons it.
+                let _ = sender.send(attempt);
+            }
+            Err(error) => {
+                let error = TransportError::new(TransportErrorKind::Client, &error);
+                attempt.abandon(error.into());
+            }
+        }
     }
 }
 
@@ -254,36 +269,10 @@ impl fmt::Debug for Client {
 
 /// Runs an attempt on this thread.
 fn run_attempt(http: &Http, attempt: Attempt) {
-    attempt.run(clock::now, |attempt| {
-        let sending = AssertUnwindSafe(|| exchange(http, attempt));
-        panic::catch_unwind(sending).unwrap_or_else(|_| {
-            Err(Error::configuration(
-                "ureq panicked; if you use your own agent, set the TLS provider and the root \
-                 certificates in its tls_config",
-            ))
-        })
+    let max_body = attempt.max_body();
+    attempt.run(clock::now, |request, timeout| {
+        let sending = AssertUnwindSafe(|| http.exchange(request, timeout, max_body));
+        panic::catch_unwind(sending)
+            .unwrap_or_else(|panic| Err(TransportError::panicked(&*panic).into()))
     });
-}
-
-/// Sends one request and reads its response.
-fn exchange(http: &Http, attempt: &Attempt) -> Result<Response<BodyBuffer>, Error> {
-    let (head, body) = attempt.request().into_parts();
-    let request = Request::from_parts(head, body.as_ref());
-    let response = http.send(request, attempt.timeout()).map_err(failure::of)?;
-
-    let (head, body) = response.into_parts();
-    let mut buffer = BodyBuffer::new(attempt.max_body(), &head.headers);
-    // `BodyBuffer` applies the limit.
-    let mut reader = body.into_with_config().limit(u64::MAX).reader();
-    let mut chunk = Zeroizing::new([0; 8192]);
-    while buffer.wants_more() {
-        match reader.read(chunk.as_mut_slice()) {
-            Ok(0) => break,
-            Ok(length) => {
-                buffer.push(chunk.get(..length).unwrap_or_default());
-            }
-            Err(error) => buffer.broken(failure::of(ureq::Error::from(error))),
-        }
-    }
-    Ok(Response::from_parts(head, buffer))
 }

@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::io;
-use std::iter;
+use std::net::IpAddr;
+use std::sync::mpsc;
+use std::thread;
 
 use http::Uri;
 use meshconnect_auth_core::{TransportError, TransportErrorKind};
@@ -10,45 +12,27 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver as Resolve};
 use ureq::unversioned::transport::NextTimeout;
 
+use crate::tls;
+
 /// Converts an error, and classifies it by the step that failed.
 pub(crate) fn of(error: ureq::Error) -> TransportError {
     // ureq's errors have no source, so convert the inner error to keep its message.
     match error {
         ureq::Error::Io(inner) => of_io(&inner),
-        ureq::Error::Rustls(inner) => of_tls_or(TransportErrorKind::Tls, &inner),
+        ureq::Error::Rustls(inner) => of_source(TransportErrorKind::Tls, &inner),
         ureq::Error::Other(inner) => match inner.downcast::<TransportError>() {
             Ok(dns_error) => *dns_error,
-            Err(inner) => TransportError::new(TransportErrorKind::Broken, &*inner),
+            Err(inner) => of_source(TransportErrorKind::Broken, &*inner),
         },
         error => TransportError::new(kind(&error), &error),
     }
 }
 
-/// Converts an error that may wrap a rustls error.
-fn of_tls_or(default: TransportErrorKind, error: &(dyn Error + 'static)) -> TransportError {
-    TransportError::new(tls_kind(error).unwrap_or(default), error)
-}
-
-/// Returns the kind of the rustls error in this error's chain, if there is one.
-fn tls_kind(error: &(dyn Error + 'static)) -> Option<TransportErrorKind> {
-    match chain(error).find_map(|error| error.downcast_ref())? {
-        // The platform's verifier returns `General` if it found no root certificate.
-        rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => {
-            Some(TransportErrorKind::Certificate)
-        }
-        _ => Some(TransportErrorKind::Tls),
-    }
-}
-
-/// Iterates over an error and its sources, including the error that an `io::Error` wraps, which its
-/// `source` skips.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    iter::successors(Some(error), |&error| {
-        match error.downcast_ref::<io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as _),
-            None => error.source(),
-        }
-    })
+/// Converts an error that may be one of TLS or of an exhausted resource.
+fn of_source(default: TransportErrorKind, error: &(dyn Error + 'static)) -> TransportError {
+    TransportError::exhausted(error)
+        .or_else(|| tls::failure(error))
+        .unwrap_or_else(|| TransportError::new(default, error))
 }
 
 fn kind(error: &ureq::Error) -> TransportErrorKind {
@@ -75,12 +59,15 @@ fn of_io(error: &io::Error) -> TransportError {
         | io::ErrorKind::AddrNotAvailable => TransportErrorKind::Connect,
         _ => TransportErrorKind::Broken,
     };
-    of_tls_or(kind, error)
+    of_source(kind, error)
 }
 
-/// Wraps ureq's resolver, and marks its errors, so that they differ from a failed connection.
+/// Resolves as ureq does, and marks the errors, so that they differ from a failed connection.
+///
+/// An address needs no look-up, and so no thread. Where no thread can be started, ureq's resolver
+/// panics; this one fails.
 #[derive(Debug, Default)]
-pub(crate) struct Resolver(DefaultResolver);
+pub(crate) struct Resolver;
 
 impl Resolve for Resolver {
     fn resolve(
@@ -89,15 +76,51 @@ impl Resolve for Resolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let resolved = self.0.resolve(uri, config, timeout);
+        let resolved = if is_address(uri) {
+            look_up(uri, config)
+        } else {
+            let (sender, receiver) = mpsc::sync_channel(1);
+            let (uri, config) = (uri.clone(), config.clone());
+            thread::Builder::new()
+                .name("meshconnect-auth-dns".to_owned())
+                .spawn(move || {
+                    // The caller may have gone after its time-out.
+                    let _ = sender.send(look_up(&uri, &config));
+                })
+                .map_err(|error| {
+                    let error = TransportError::new(TransportErrorKind::Client, &error)
+                        .with_note("the DNS look-up needs a thread");
+                    ureq::Error::Other(Box::new(error))
+                })?;
+            receiver
+                .recv_timeout(*timeout.after)
+                .map_err(|_| ureq::Error::Timeout(timeout.reason))?
+        };
         resolved.map_err(|error| match error {
             ureq::Error::Io(error) => {
-                let error = TransportError::new(TransportErrorKind::Dns, &error);
+                let error = TransportError::exhausted(&error)
+                    .unwrap_or_else(|| TransportError::new(TransportErrorKind::Dns, &error));
                 ureq::Error::Other(Box::new(error))
             }
             error => error,
         })
     }
+}
+
+/// Returns whether the host is an IP address.
+fn is_address(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    host.parse::<IpAddr>().is_ok()
+}
+
+/// Looks up on this thread.
+fn look_up(uri: &Uri, config: &Config) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    // Without a time-out, ureq's resolver starts no thread.
+    DefaultResolver::default().resolve(uri, config, NextTimeout::default())
 }
 
 #[cfg(test)]
@@ -128,26 +151,32 @@ mod tests {
     }
 
     #[test]
-    fn finds_nested_rustls_errors() {
-        use rustls::{AlertDescription, CertificateError, Error};
-        for (error, kind) in [
-            (
-                Error::InvalidCertificate(CertificateError::Expired),
-                TransportErrorKind::Certificate,
-            ),
-            (
-                Error::General("no root certificate".into()),
-                TransportErrorKind::Certificate,
-            ),
-            (
-                Error::AlertReceived(AlertDescription::HandshakeFailure),
-                TransportErrorKind::Tls,
-            ),
-        ] {
-            assert_eq!(tls_kind(&error), Some(kind), "{error}");
-            let nested = io::Error::other(io::Error::other(error));
-            assert_eq!(tls_kind(&nested), Some(kind), "{nested}");
+    fn exhausted_resources_are_failures_of_this_process() {
+        for code in [11, 12, 23, 24] {
+            let error = || io::Error::from_raw_os_error(code);
+            let words = error().to_string();
+            for error in [
+                ureq::Error::Io(error()),
+                ureq::Error::Io(io::Error::other(error())),
+                ureq::Error::Other(Box::new(error())),
+            ] {
+                let found = of(error);
+                assert_eq!(found.kind(), TransportErrorKind::Client, "{words}");
+                assert!(found.to_string().contains(&words), "{found}");
+            }
         }
-        assert_eq!(tls_kind(&io::Error::other("broken pipe")), None);
+    }
+
+    #[test]
+    fn addresses_need_no_look_up() {
+        let uris = [
+            ("https://127.0.0.1:1/", true),
+            ("https://[::1]:1/", true),
+            ("https://localhost/", false),
+            ("https://127.0.0.1.example/", false),
+        ];
+        for (uri, expected) in uris {
+            assert_eq!(is_address(&uri.parse().unwrap()), expected, "{uri}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use http::StatusCode;
 
 use super::escaped::Escaped;
 use super::rejection::Rejection;
+use super::target::Target;
 use super::transport::{TransportError, TransportErrorKind};
 use crate::moment::Moment;
 
@@ -35,6 +36,8 @@ struct Inner {
     what: Cow<'static, str>,
     source: Option<TransportError>,
     answer: Option<Box<Answer>>,
+    /// The server that the request went to, if the error concerns a request.
+    target: Option<Arc<Target>>,
     attempts: u32,
 }
 
@@ -43,6 +46,8 @@ struct Inner {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) rejection: Option<Rejection>,
+    /// What may explain the answer beyond its own words.
+    pub(crate) hints: Vec<String>,
     pub(crate) retry_at: Option<Moment>,
     pub(crate) excerpt: Option<String>,
     pub(crate) content_type: Option<String>,
@@ -61,8 +66,13 @@ pub enum ErrorKind {
     Configuration,
     /// The async client was called without the runtime that it needs. Blame: the caller.
     NoRuntime,
-    /// The server refused: by the HTTP status or, within a 2xx, by the envelope's status.
-    Rejected,
+    /// The server refused the credentials or the request: by an HTTP status that is neither a 2xx nor
+    /// one of the next two kinds, or, within a 2xx, by the envelope's status.
+    Refused,
+    /// The server asks for fewer requests: 429, or `tooManyRequest` within a 2xx.
+    Throttled,
+    /// The server cannot answer for now: 408, 425, 5xx, or `serverFailure` within a 2xx.
+    Unavailable,
     /// The request was valid and the authentication failed (`content.status` is `failed`).
     AuthenticationFailed,
     /// The server requires a second factor (`content.status` is `mfaRequired`); this API has no way
@@ -73,8 +83,6 @@ pub enum ErrorKind {
     /// A token was requested with a longer lifetime than the service's tokens have. Blame: the
     /// caller.
     LifetimeTooShort,
-    /// The token was rejected where it was used, and so was the one before it.
-    TokenRejected,
     /// There was no answer or an incomplete one. Blame: the wire.
     Transport(TransportErrorKind),
 }
@@ -85,11 +93,12 @@ impl ErrorKind {
     pub fn blame(self) -> Blame {
         match self {
             Self::Configuration | Self::NoRuntime | Self::LifetimeTooShort => Blame::Caller,
-            Self::Rejected
+            Self::Refused
+            | Self::Throttled
+            | Self::Unavailable
             | Self::AuthenticationFailed
             | Self::MfaRequired
-            | Self::Malformed
-            | Self::TokenRejected => Blame::Server,
+            | Self::Malformed => Blame::Server,
             Self::Transport(_) => Blame::Wire,
         }
     }
@@ -130,6 +139,41 @@ impl Error {
         self.0.kind
     }
 
+    /// Returns whether the same request may succeed later. The clients have then retried it already.
+    ///
+    /// That is so for [`Throttled`](ErrorKind::Throttled); for [`Unavailable`](ErrorKind::Unavailable)
+    /// by 408, 425, 500, 502, 503, 504 or `serverFailure`; and for
+    /// [`Transport`](ErrorKind::Transport), except a certificate that is not accepted and an answer
+    /// that is not HTTP.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Throttled => true,
+            ErrorKind::Unavailable => self.http_status().is_some_and(|status| {
+                status.is_success() || matches!(status.as_u16(), 408 | 425 | 500 | 502 | 503 | 504)
+            }),
+            ErrorKind::Transport(kind) => !matches!(
+                kind,
+                TransportErrorKind::Certificate | TransportErrorKind::NotHttp
+            ),
+            _ => false,
+        }
+    }
+
+    /// Returns the base URL that the request went to, if the error concerns a request.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        Some(&self.0.target.as_ref()?.endpoint)
+    }
+
+    /// Returns the URL of the proxy that the request went through, without its credentials.
+    ///
+    /// There is none if the HTTP client is your own, because this crate does not know its proxy.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.0.target.as_ref()?.proxy.as_deref()
+    }
+
     /// Returns the HTTP status of the answer, if there was one.
     #[must_use]
     pub fn http_status(&self) -> Option<StatusCode> {
@@ -144,6 +188,9 @@ impl Error {
 
     /// Returns the time from which the server accepts another request (`Retry-After`, RFC 9110
     /// §10.2.3), by this machine's wall clock.
+    ///
+    /// The latest of several values counts. A fraction of a second rounds up, a date counts against the
+    /// answer's own `Date`, and its zone may be `GMT`, `UTC`, `+0000` or `-0000`.
     #[must_use]
     pub fn retry_at(&self) -> Option<SystemTime> {
         self.retry_moment()?.system_time()
@@ -155,7 +202,8 @@ impl Error {
         self.0.attempts
     }
 
-    /// Returns the start of a body that was not the service's envelope, masked; at most 1 KiB, then `…`.
+    /// Returns the start of a body that was not the service's envelope, masked; at most 1 KiB, with
+    /// `…` at its end if it is cut.
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {
         self.answer()?.excerpt.as_deref()
@@ -193,14 +241,6 @@ impl Error {
         )
     }
 
-    pub(crate) fn token_rejected() -> Self {
-        Self::new(
-            ErrorKind::TokenRejected,
-            "the token was rejected where it was used, and so was the one before it; check the \
-             permissions of the client id",
-        )
-    }
-
     /// Returns an error about an answer.
     pub(crate) fn answered(
         kind: ErrorKind,
@@ -212,6 +252,7 @@ impl Error {
             what: what.into(),
             source: None,
             answer: Some(Box::new(answer)),
+            target: None,
             attempts: 1,
         }))
     }
@@ -220,9 +261,10 @@ impl Error {
     pub(crate) fn transport(source: TransportError, answer: Option<Answer>) -> Self {
         Self(Arc::new(Inner {
             kind: ErrorKind::Transport(source.kind()),
-            what: source.kind().describe().into(),
+            what: source.describe(),
             source: Some(source),
             answer: answer.map(Box::new),
+            target: None,
             attempts: 1,
         }))
     }
@@ -230,6 +272,22 @@ impl Error {
     /// Returns the same error with another number of attempts.
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         Arc::make_mut(&mut self.0).attempts = attempts;
+        self
+    }
+
+    /// Returns the same error with a hint, if it is about an answer.
+    pub(crate) fn with_hint(mut self, hint: String) -> Self {
+        if let Some(answer) = &mut Arc::make_mut(&mut self.0).answer {
+            answer.hints.push(hint);
+        }
+        self
+    }
+
+    /// Returns the same error about a request to `target`, unless it already names one.
+    pub(crate) fn about(mut self, target: &Arc<Target>) -> Self {
+        if self.0.target.is_none() {
+            Arc::make_mut(&mut self.0).target = Some(Arc::clone(target));
+        }
         self
     }
 
@@ -262,6 +320,7 @@ impl Error {
             what: what.into(),
             source: None,
             answer: None,
+            target: None,
             attempts: 0,
         }))
     }
@@ -278,7 +337,10 @@ impl fmt::Display for Error {
         Escaped(&self.0.what).fmt(f)?;
         if let Some(rejection) = self.rejection() {
             // A grant without a token has the status `ok`, which explains nothing.
-            let explains = self.0.kind == ErrorKind::Rejected;
+            let explains = matches!(
+                self.0.kind,
+                ErrorKind::Refused | ErrorKind::Throttled | ErrorKind::Unavailable
+            );
             if let Some(status) = rejection.status().filter(|_| explains) {
                 write!(f, ", {}", Escaped(status.as_str()))?;
             }
@@ -287,7 +349,13 @@ impl fmt::Display for Error {
                 write!(f, ": {}", Escaped(message))?;
             }
         }
-        Ok(())
+        for hint in self.answer().iter().flat_map(|answer| &answer.hints) {
+            write!(f, "; {}", Escaped(hint))?;
+        }
+        match &self.0.target {
+            Some(target) => write!(f, " ({target})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -302,6 +370,9 @@ impl fmt::Debug for Error {
         }
         if let Some(answer) = &self.0.answer {
             debug.field("answer", answer);
+        }
+        if let Some(target) = &self.0.target {
+            debug.field("target", target);
         }
         debug.field("attempts", &self.0.attempts).finish()
     }

@@ -8,9 +8,11 @@ mod error;
 mod escaped;
 mod rejection;
 mod report;
+mod target;
 mod transport;
 
 pub(crate) use error::Answer;
 pub use error::{Blame, Error, ErrorKind};
 pub use rejection::Rejection;
-pub use transport::{TransportError, TransportErrorKind};
+pub(crate) use target::Target;
+pub use transport::{CertificateProblem, TransportError, TransportErrorKind};

@@ -50,7 +50,8 @@ impl Rejection {
         self.error_type.as_deref()
     }
 
-    /// Returns data about the error: JSON text of no declared shape, cut to 8 KiB and `…`.
+    /// Returns data about the error: JSON text of no declared shape, at most 8 KiB, with `…` at its
+    /// end if it is cut.
     #[must_use]
     pub fn error_data(&self) -> Option<&str> {
         self.error_data.as_deref()

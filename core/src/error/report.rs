@@ -1,11 +1,10 @@
 //! The report of an error in several lines.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::error::Error;
 use super::escaped::Escaped;
-use crate::moment::Moment;
 
 impl Error {
     /// Returns the error in several lines, with everything in the server's answer.
@@ -46,12 +45,7 @@ impl fmt::Display for Report<'_> {
             line("error data", rejection.error_data())?;
             line("team code", rejection.team_code())?;
         }
-        // httpdate panics after the year 9999, which a wall clock may show.
-        let retry_at = answer
-            .retry_at
-            .filter(|at| at.wall < Duration::from_secs(253_370_764_800))
-            .and_then(Moment::system_time);
-        let retry_at = retry_at.map(httpdate::fmt_http_date);
+        let retry_at = answer.retry_at.and_then(|at| http_date(at.wall));
         line("retry at", retry_at.as_deref())?;
         line("www-authenticate", answer.www_authenticate.as_deref())?;
         line("date", answer.date.as_deref())?;
@@ -64,4 +58,14 @@ impl fmt::Display for Report<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns a time since the Unix epoch as an HTTP-date, if an HTTP-date can express it.
+pub(super) fn http_date(time: Duration) -> Option<String> {
+    // httpdate panics after the year 9999.
+    const END: Duration = Duration::from_secs(253_370_764_800);
+    let time = SystemTime::UNIX_EPOCH
+        .checked_add(time)
+        .filter(|_| time < END)?;
+    Some(httpdate::fmt_http_date(time))
 }

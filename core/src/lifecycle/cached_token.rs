@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::freshness::Lifespan;
+use super::freshness::{Lifespan, later, sooner};
 use crate::moment::Moment;
 use crate::protocol::Token;
 
@@ -11,31 +11,38 @@ use crate::protocol::Token;
 pub struct CachedToken {
     pub(super) token: Token,
     pub(super) life: Lifespan,
-    /// When it may be refreshed next: its refresh time, or later after an attempt.
-    pub(super) next_refresh: Moment,
-    /// The flight that obtained it; 0 for one from another source.
-    pub(super) flight: u64,
-    /// When that flight was sent.
-    pub(super) sent: Moment,
-    /// The rest of its life on arrival.
-    pub(super) left_on_arrival: Duration,
+    pub(super) origin: Origin,
+    /// The time for which a rejection scheduled a refresh.
+    pub(super) scheduled: Option<Moment>,
+    /// The delay after a refresh that obtained no other token.
+    pub(super) delay: Option<Delay>,
+}
+
+/// Where a token comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Origin {
+    /// The flight with this number.
+    Granted(u64),
+    /// Another source, after the flight with this number was sent.
+    HandedIn(u64),
+}
+
+/// A time in which a token is not refreshed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delay {
+    pub(super) until: Moment,
+    /// Whether the refresh failed. Otherwise it was abandoned, or returned the same token.
+    pub(super) failed: bool,
 }
 
 impl CachedToken {
-    pub(super) fn new(
-        token: Token,
-        life: Lifespan,
-        flight: u64,
-        sent: Moment,
-        arrived: Moment,
-    ) -> Self {
+    pub(super) fn new(token: Token, life: Lifespan, origin: Origin) -> Self {
         Self {
             token,
             life,
-            next_refresh: life.refresh_at,
-            flight,
-            sent,
-            left_on_arrival: life.left(arrived),
+            origin,
+            scheduled: None,
+            delay: None,
         }
     }
 
@@ -51,9 +58,32 @@ impl CachedToken {
         self.life.usable_until
     }
 
-    /// Returns the time from which it is refreshed ahead, by the clock that says sooner.
+    /// Returns the time from which it is refreshed ahead, by the clock that says sooner: its refresh
+    /// time or a sooner one after a rejection, and not before the end of a delay.
     #[must_use]
     pub fn next_refresh(&self) -> Moment {
-        self.next_refresh
+        let refresh_at = self.life.refresh_at;
+        let due = self
+            .scheduled
+            .map_or(refresh_at, |scheduled| sooner(refresh_at, scheduled));
+        self.delay.map_or(due, |delay| later(due, delay.until))
+    }
+
+    /// Returns the number of flights that had been sent when it was requested or handed in. Of two
+    /// tokens the one with the higher number is newer.
+    pub(super) fn requested(&self) -> u64 {
+        match self.origin {
+            Origin::Granted(flight) | Origin::HandedIn(flight) => flight,
+        }
+    }
+
+    /// Returns whether it was requested by a flight after number `flights`.
+    pub(super) fn was_requested_after(&self, flights: u64) -> bool {
+        matches!(self.origin, Origin::Granted(flight) if flight > flights)
+    }
+
+    /// Returns the rest of its life, by the clock that says less.
+    pub(super) fn left(&self, now: Moment) -> Duration {
+        self.life.left(now)
     }
 }

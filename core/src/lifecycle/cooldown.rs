@@ -1,4 +1,4 @@
-//! Cooldowns, delays of refreshes, and their growth.
+//! Cooldowns, and the growth of cooldowns and delays.
 
 use std::time::Duration;
 
@@ -10,16 +10,14 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::moment::Moment;
 
-/// The current cooldown, and the memory of failures and rejections.
+/// The current cooldown, and the memory of failures.
 #[derive(Default)]
 pub(super) struct Cooldown {
     period: Option<Period>,
     /// Counts the cooldowns and delays in a row. Each doubles the next.
     growth: u32,
-    /// The time of the first grant since the last failure or rejection.
+    /// The time of the first grant since the last failure.
     good_since: Option<Moment>,
-    /// Counts the young tokens that were rejected in a row.
-    rejections: u32,
 }
 
 /// A time in which no request is sent. It ends by the clock that says sooner.
@@ -42,17 +40,6 @@ impl Cooldown {
         delay
     }
 
-    /// Records the rejection of a token that was requested at `sent`, and returns the number of
-    /// young tokens that were rejected in a row.
-    pub(super) fn reject(&mut self, now: Moment, sent: Moment, config: &Config) -> u32 {
-        if has_come(sent.after(config.settled_after), now) {
-            self.rejections = 0;
-        }
-        self.rejections = self.rejections.saturating_add(1);
-        self.forget_settled(now, config);
-        self.rejections
-    }
-
     /// Begins a cooldown and returns its length. It replaces a running one and does not end before it.
     pub(super) fn begin(&mut self, now: Moment, delay: Duration, error: Error) -> Duration {
         let end = now.after(delay);
@@ -69,7 +56,6 @@ impl Cooldown {
     }
 
     /// Returns the end of the last cooldown, which may be over.
-    #[cfg(feature = "shared")]
     pub(super) fn ends_at(&self) -> Option<Moment> {
         self.period.as_ref().map(|period| period.until)
     }

@@ -11,6 +11,9 @@ pub(crate) type Observer = dyn Fn(&Event) + Send + Sync;
 
 /// An event in the life of a token, for logs and metrics. It contains no secret.
 ///
+/// Each [`Attempt`](Self::Attempt) is followed by exactly one event that
+/// [ends](Self::ends_attempt) it.
+///
 /// Not exhaustive: finer events may be added.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -45,7 +48,7 @@ pub enum Event {
         /// The delay before the next refresh.
         delay: Duration,
     },
-    /// An acquisition or a refresh ahead failed.
+    /// The last attempt of an acquisition failed, or a refresh ahead failed or was abandoned.
     #[non_exhaustive]
     Failed {
         /// The error of the attempt.
@@ -55,11 +58,26 @@ pub enum Event {
         /// The delay before the next request.
         delay: Duration,
     },
-    /// The cached token was rejected where it was used, and is dropped.
+    /// An attempt ended without an outcome: its task or thread ended, its credentials were replaced,
+    /// or its deadline passed and no caller waits any more. An abandoned refresh ahead is
+    /// [`Failed`](Self::Failed) instead.
+    #[non_exhaustive]
+    Abandoned {
+        /// The number of the attempt.
+        number: u32,
+        /// Whether it was a refresh ahead.
+        ahead: bool,
+    },
+    /// The cached token was rejected where it was used. If it stays in use, only its first rejection is
+    /// an event.
     #[non_exhaustive]
     Rejected {
-        /// How many young tokens were rejected in a row, including this one.
-        in_a_row: u32,
+        /// Whether it is dropped. Otherwise it stays in use, because another token was rejected
+        /// shortly before, or because no other token can be had now.
+        dropped: bool,
+        /// If it is dropped: the interval in which no other token is. Otherwise: the time until the next
+        /// refresh may be sent.
+        delay: Duration,
     },
     /// A cooldown started: no request is sent, and callers without a usable token get this error.
     #[non_exhaustive]
@@ -72,6 +90,20 @@ pub enum Event {
 }
 
 impl Event {
+    /// Returns whether the event ends an attempt. So the attempts that began, less the events that end
+    /// one, are the attempts in flight.
+    #[must_use]
+    pub fn ends_attempt(&self) -> bool {
+        match self {
+            Self::Retry { .. }
+            | Self::Refreshed { .. }
+            | Self::NotRenewed { .. }
+            | Self::Failed { .. }
+            | Self::Abandoned { .. } => true,
+            Self::Attempt { .. } | Self::Rejected { .. } | Self::CooldownStarted { .. } => false,
+        }
+    }
+
     /// Returns the error of the event, if it has one.
     #[must_use]
     pub fn error(&self) -> Option<&Error> {
@@ -82,6 +114,7 @@ impl Event {
             Self::Attempt { .. }
             | Self::Refreshed { .. }
             | Self::NotRenewed { .. }
+            | Self::Abandoned { .. }
             | Self::Rejected { .. } => None,
         }
     }
@@ -93,8 +126,9 @@ impl Event {
             Self::Retry { delay, .. }
             | Self::NotRenewed { delay }
             | Self::Failed { delay, .. }
+            | Self::Rejected { delay, .. }
             | Self::CooldownStarted { delay, .. } => Some(*delay),
-            Self::Attempt { .. } | Self::Refreshed { .. } | Self::Rejected { .. } => None,
+            Self::Attempt { .. } | Self::Refreshed { .. } | Self::Abandoned { .. } => None,
         }
     }
 }
@@ -121,8 +155,12 @@ impl fmt::Display for Event {
                 write!(f, "refresh ahead failed, next refresh in {delay:.1?}")
             }
             Self::Failed { .. } => write!(f, "failed to obtain a token"),
-            Self::Rejected { in_a_row: 1 } => write!(f, "token rejected"),
-            Self::Rejected { in_a_row } => write!(f, "{in_a_row} tokens in a row rejected"),
+            Self::Abandoned { ahead: true, .. } => write!(f, "refresh ahead abandoned"),
+            Self::Abandoned { number, .. } => write!(f, "attempt {number} abandoned"),
+            Self::Rejected { dropped: true, .. } => write!(f, "token rejected"),
+            Self::Rejected { delay, .. } => {
+                write!(f, "token rejected but kept, next refresh in {delay:.1?}")
+            }
             Self::CooldownStarted { delay, .. } => {
                 write!(f, "cooldown started: no requests for {delay:.1?}")
             }
@@ -189,16 +227,40 @@ mod tests {
                 true,
             ),
             (
-                Event::Rejected { in_a_row: 1 },
-                "token rejected",
+                Event::Abandoned {
+                    number: 2,
+                    ahead: false,
+                },
+                "attempt 2 abandoned",
                 false,
                 false,
             ),
             (
-                Event::Rejected { in_a_row: 3 },
-                "3 tokens in a row rejected",
+                Event::Abandoned {
+                    number: 1,
+                    ahead: true,
+                },
+                "refresh ahead abandoned",
                 false,
                 false,
+            ),
+            (
+                Event::Rejected {
+                    dropped: true,
+                    delay,
+                },
+                "token rejected",
+                false,
+                true,
+            ),
+            (
+                Event::Rejected {
+                    dropped: false,
+                    delay,
+                },
+                "token rejected but kept, next refresh in 1.2s",
+                false,
+                true,
             ),
             (
                 Event::CooldownStarted {

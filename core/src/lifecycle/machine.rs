@@ -1,7 +1,8 @@
 //! The state machine: what to do next, decided from state and time alone.
 //!
-//! This file has the inputs and outputs, [`transitions`] the changes of state. Freshness and delays
-//! are pure functions in [`freshness`](super::freshness) and [`retry`](super::retry).
+//! This file has the inputs and outputs, [`transitions`] the changes of state, [`cache`] the changes
+//! of the cached token. Freshness and delays are pure functions in [`freshness`](super::freshness) and
+//! [`retry`](super::retry).
 //!
 //! The state is the current activity. The cached token and the cooldown are separate fields, because
 //! each of them may exist in any state.
@@ -19,6 +20,7 @@
 //! Refreshing -> Acquiring   poll: past the deadline, without a usable token and without waiters
 //! ```
 
+mod cache;
 mod transitions;
 
 use std::collections::VecDeque;
@@ -29,15 +31,13 @@ use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
-use super::cached_token::CachedToken;
+use super::cached_token::{CachedToken, Origin};
 use super::cooldown::Cooldown;
 use super::event::Event;
-#[cfg(feature = "shared")]
-use super::freshness::later;
-use super::freshness::{has_come, until};
-use super::rejected::Rejected;
+use super::freshness::{has_come, later, until};
+use super::rejections::Rejections;
 use super::state::State;
-use super::status::Status;
+use super::status::{Failure, Status};
 use super::step::{Flight, Need, Step, Ticket, Transmit};
 use crate::config::Config;
 use crate::error::Error;
@@ -86,21 +86,32 @@ pub struct Machine {
     /// This instance's share of the refresh jitter, from 0 to 1. It is constant, so that the instances
     /// of a fleet stay spread out.
     jitter: f64,
-    /// The highest reading of the monotonic clock.
-    seen: Duration,
+    /// The last reading of the wall clock, and the highest one of the monotonic clock.
+    seen: Moment,
     /// Counts the credentials. Flights of older ones are ignored.
     generation: u64,
     /// Counts the flights; the number of the last one.
     flights: u64,
     /// Counts the failed acquisitions.
     failures: u64,
+    /// The error of the last failed acquisition.
     last_failure: Option<Error>,
+    /// The last failed attempt since the last success, and its time by the wall clock.
+    failed_at: Option<(Duration, Error)>,
+    /// The time of the last success by the wall clock.
+    granted_at: Option<Duration>,
+    /// The life of the service's last grant on arrival.
+    granted_life: Option<Duration>,
     state: State,
     cached: Option<CachedToken>,
+    /// The token whose rejection was accepted, until there is another one.
+    dropped: Option<CachedToken>,
+    /// [`CachedToken::requested`] of the last token that was cached, even if it was dropped.
+    newest: u64,
     cooldown: Cooldown,
     /// Whether the last acquisition failed. If so, the next one is a probe of one attempt.
     probing: bool,
-    rejected: Rejected,
+    rejections: Rejections,
     events: VecDeque<Event>,
 }
 
@@ -117,16 +128,24 @@ impl Machine {
             exchange,
             jitter: rng.f64(),
             rng,
-            seen: Duration::ZERO,
+            seen: Moment {
+                mono: Duration::ZERO,
+                wall: Duration::ZERO,
+            },
             generation: 0,
             flights: 0,
             failures: 0,
             last_failure: None,
+            failed_at: None,
+            granted_at: None,
+            granted_life: None,
             state: State::Idle,
             cached: None,
+            dropped: None,
+            newest: 0,
             cooldown: Cooldown::default(),
             probing: false,
-            rejected: Rejected::default(),
+            rejections: Rejections::default(),
             events: VecDeque::new(),
         }
     }
@@ -153,7 +172,7 @@ impl Machine {
         {
             return Step::Failed(error.clone());
         }
-        if usable.is_some_and(|cached| ticket.is_beyond(cached)) {
+        if usable.is_some_and(|cached| ticket.is_beyond(self.granted_life, cached)) {
             return Step::Failed(Error::lifetime_too_short());
         }
         let end = self.state.end();
@@ -173,7 +192,7 @@ impl Machine {
         self.notice_deadlines(now, None);
         let due = self
             .usable(now)
-            .is_some_and(|cached| has_come(cached.next_refresh, now));
+            .is_some_and(|cached| has_come(cached.next_refresh(), now));
         if !due || !matches!(self.state, State::Idle) || self.cooldown.running(now).is_some() {
             return None;
         }
@@ -200,48 +219,72 @@ impl Machine {
         self.land(now, flight.number, arrival);
     }
 
-    /// Abandons a flight without an outcome, as if it had never been sent.
+    /// Abandons a flight without an outcome: its task or thread could not start, or ended.
     ///
-    /// It takes no clock reading, so that a `Drop` can call it.
+    /// An attempt of an acquisition counts as never sent, and the next poll sends. A refresh ahead of a
+    /// usable token counts as failed. It takes no clock reading, so that a `Drop` can call it; the last
+    /// readings count.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "each flight is returned exactly once"
     )]
     pub fn handle_abandon(&mut self, flight: Flight) {
-        self.abandon(flight.number);
+        self.abandon_flight(&flight, None);
     }
 
-    /// Records that `token` was rejected where it was used (a downstream 401).
+    /// Does the same, with the reason if it is known.
+    pub(super) fn abandon_flight(&mut self, flight: &Flight, cause: Option<Error>) {
+        if self.is_current(flight) {
+            let cause = cause.map(|error| flight.exchange.masked(error));
+            self.abandon(self.seen, cause);
+        }
+    }
+
+    /// Returns the time that is left for a flight whose request is about to be sent. Returns `None` if
+    /// its deadline has passed or its credentials were replaced: then do not send the request.
+    pub fn time_left(&mut self, now: Moment, flight: &Flight) -> Option<Duration> {
+        let now = self.read(now);
+        let in_flight = self.state.in_flight().filter(|_| self.is_current(flight))?;
+        let left = in_flight.deadline.saturating_sub(now.mono);
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Records that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     ///
-    /// Drops the token and returns `true` if it is the cached one. Otherwise returns `false`.
+    /// | the token is | effect | answer |
+    /// |---|---|---|
+    /// | not the cached one, or no longer usable | none | `true` |
+    /// | the cached one | dropped: the next call requests another one | `true` |
+    /// | the cached one, but another one was given up shortly before, or a cooldown, a back-off or the delay after a failed refresh runs | stays in use; a refresh ahead is scheduled for the end of that time | `false` |
+    ///
+    /// The interval between two tokens that are given up doubles with each of them, from
+    /// [`Config::first_cooldown`] up to [`Config::max_cooldown`], less up to half of it at random. A
+    /// time of [`Config::settled_after`] without a rejection resets it. If no other token is obtained
+    /// after an accepted rejection, the dropped one is served again while it is usable.
     pub fn handle_rejection(&mut self, now: Moment, token: &Token) -> bool {
         let now = self.read(now);
-        let Some(cached) = self.cached.take_if(|cached| cached.token == *token) else {
-            return false;
-        };
-        self.rejected.remember(token.clone(), self.flights);
-        let in_a_row = self.cooldown.reject(now, cached.sent, &self.config);
-        self.emit(Event::Rejected { in_a_row });
-        if in_a_row > 1 {
-            // A downstream that rejects every token must not cause a request per call.
-            let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
-            let error = Error::token_rejected();
-            let delay = self.cooldown.begin(now, delay, error.clone());
-            self.emit(Event::CooldownStarted { error, delay });
-        }
-        true
+        self.notice_deadlines(now, None);
+        self.reject(now, token)
     }
 
-    /// Caches a token from another source as if it had just been granted. A token that is not usable
-    /// or was rejected is ignored.
+    /// Caches a token from another source as if it had just been requested. It is ignored if it is not
+    /// usable, or if the cached token is usable and expires no sooner.
     pub fn handle_token(&mut self, now: Moment, token: Token) {
         let now = self.read(now);
         let expiry = token.expires_at().duration_since(SystemTime::UNIX_EPOCH);
         let lifetime = expiry.unwrap_or_default().saturating_sub(now.wall);
         let lifetime = lifetime.min(self.config.max_lifetime);
         let life = self.lifespan(now, lifetime);
-        if life.is_usable(now) && !self.rejected.covers(&token, 0) {
-            self.cached = Some(CachedToken::new(token, life, 0, now, now));
+        let lives_longer = self
+            .usable(now)
+            .is_none_or(|cached| cached.left(now) < life.left(now));
+        if life.is_usable(now) && lives_longer {
+            self.cache(CachedToken::new(
+                token,
+                life,
+                Origin::HandedIn(self.flights),
+            ));
             self.cooldown.grant(now);
         }
     }
@@ -251,14 +294,18 @@ impl Machine {
     pub fn set_credentials(&mut self, credentials: Credentials) {
         if credentials.client_id() != self.exchange.credentials().client_id() {
             self.cached = None;
+            self.dropped = None;
+            self.granted_life = None;
         }
         if let Some(cached) = &mut self.cached {
-            cached.next_refresh = cached.life.refresh_at;
+            cached.scheduled = None;
+            cached.delay = None;
         }
         self.exchange = self.exchange.clone().with_credentials(credentials);
         self.generation = self.generation.saturating_add(1);
-        self.state = State::Idle;
+        self.end_quietly();
         self.cooldown = Cooldown::default();
+        self.rejections = Rejections::default();
         self.probing = false;
     }
 
@@ -287,37 +334,69 @@ impl Machine {
     /// Returns the status, for a health check or a debug page. It contains no secret.
     #[must_use]
     pub fn status(&self, now: Moment) -> Status {
-        let mono = now.mono.max(self.seen);
-        let now = Moment { mono, ..now };
-        let cooldown = self.cooldown.running(now);
+        let now = self.seen.advanced_to(now);
+        let date = |wall| {
+            SystemTime::UNIX_EPOCH
+                .checked_add(wall)
+                .unwrap_or(SystemTime::UNIX_EPOCH)
+        };
+        let at = |moment| date(now.wall.saturating_add(until(moment, now)));
+        let usable = self.usable(now);
         Status {
             phase: self.state.phase(now),
-            token_left: self.usable(now).map(|cached| cached.life.left(now)),
-            cooldown_left: cooldown.map(|cooldown| until(cooldown.until, now)),
-            last_error: self.last_failure.clone(),
+            expires_at: usable.map(|cached| at(cached.life.expires_at)),
+            next_refresh_at: usable.and_then(|_| self.next_refresh()).map(at),
+            cooldown_until: self
+                .cooldown
+                .running(now)
+                .map(|cooldown| at(cooldown.until)),
+            last_success_at: self.granted_at.map(date),
+            last_failure: self.failed_at.clone().map(|(wall, error)| Failure {
+                at: date(wall),
+                error,
+            }),
             client_id: self.exchange.credentials().client_id().clone(),
+            endpoint: self.exchange.endpoint().clone(),
         }
     }
 
     /// Returns the time from which [`poll_refresh`](Self::poll_refresh) may send: the refresh time of
     /// the cached token, or the end of a flight, acquisition or cooldown if that is later.
-    #[cfg(feature = "shared")]
     pub(super) fn next_refresh(&self) -> Option<Moment> {
-        let cached = self.cached.as_ref()?;
-        let busy = match &self.state {
+        let next = self.cached.as_ref()?.next_refresh();
+        let busy_until = match &self.state {
             State::Idle => None,
             State::Refreshing(in_flight) | State::Acquiring(_, in_flight) => {
                 Some(in_flight.deadline)
             }
             State::BackingOff(acquisition, _) => Some(acquisition.deadline),
         };
-        let free = busy.map(|mono| Moment {
-            mono,
-            wall: Duration::MAX,
+        let next = busy_until.map_or(next, |mono| {
+            let wall = Duration::MAX;
+            later(next, Moment { mono, wall })
         });
-        let next = free.map_or(cached.next_refresh, |free| later(cached.next_refresh, free));
         let cooldown_end = self.cooldown.ends_at();
         Some(cooldown_end.map_or(next, |end| later(next, end)))
+    }
+
+    /// Returns the error with the endpoint, and with secrets masked.
+    #[cfg(feature = "shared")]
+    pub(super) fn named(&self, error: Error) -> Error {
+        self.exchange.masked(error)
+    }
+
+    /// Returns the number of the current flight.
+    #[cfg(feature = "shared")]
+    pub(super) fn flight_number(&self) -> Option<u64> {
+        self.state.in_flight().map(|in_flight| in_flight.number)
+    }
+
+    /// Abandons the flight with this number if it is the current one.
+    #[cfg(feature = "shared")]
+    pub(super) fn abandon_number(&mut self, flight: u64) {
+        if self.flight_number() == Some(flight) {
+            self.abandon(self.seen, None);
+        }
     }
 
     /// Returns a fingerprint for change detection.
@@ -327,18 +406,21 @@ impl Machine {
         (
             (self.generation, self.flights, self.failures),
             mem::discriminant(&self.state),
-            cached.map(|cached| (cached.flight, cached.next_refresh, cached.life)),
+            cached.map(|cached| (cached.requested(), cached.next_refresh(), cached.life)),
             self.cooldown.ends_at(),
         )
     }
 
     /// Returns `now` with the highest reading of the monotonic clock so far.
     fn read(&mut self, now: Moment) -> Moment {
-        self.seen = self.seen.max(now.mono);
-        Moment {
-            mono: self.seen,
-            wall: now.wall,
-        }
+        self.seen = self.seen.advanced_to(now);
+        self.seen
+    }
+
+    /// Returns whether this is the current flight.
+    fn is_current(&self, flight: &Flight) -> bool {
+        let current = self.state.in_flight().map(|in_flight| in_flight.number);
+        flight.generation == self.generation && current == Some(flight.number)
     }
 
     fn usable(&self, now: Moment) -> Option<&CachedToken> {

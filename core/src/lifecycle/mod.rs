@@ -5,7 +5,7 @@ mod cooldown;
 mod event;
 mod freshness;
 mod machine;
-mod rejected;
+mod rejections;
 mod retry;
 #[cfg(feature = "shared")]
 mod shared;
@@ -22,5 +22,5 @@ pub use machine::Machine;
 #[cfg(feature = "shared")]
 pub use shared::{Attempt, Shared, SharedStep, Waiter};
 pub use source::{BlockingTokenSource, StaticToken, TokenSource};
-pub use status::{Phase, Status};
+pub use status::{Failure, Phase, Status};
 pub use step::{Flight, Need, Step, Ticket, Transmit};

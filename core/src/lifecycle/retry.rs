@@ -1,43 +1,18 @@
-//! Pure functions: which errors are retried, and after which delay.
+//! Pure functions: after which delay a request is retried.
 
 use std::time::Duration;
 
 use fastrand::Rng;
-use http::StatusCode;
 
 use crate::config::Config;
-use crate::error::{Error, ErrorKind, TransportErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::moment::Moment;
-use crate::wire::ApiResultStatus;
 
 /// The rest of an acquisition below which no further attempt is sent.
 pub(crate) const MIN_RETRY_WINDOW: Duration = Duration::from_secs(1);
 
 /// The shortest cooldown, and the shortest delay after a failed refresh.
 pub(crate) const MIN_COOLDOWN: Duration = Duration::from_secs(1);
-
-/// Returns whether the same request may succeed later.
-pub(crate) fn is_worth_a_retry(error: &Error) -> bool {
-    match error.kind() {
-        ErrorKind::TokenRejected => true,
-        ErrorKind::Transport(kind) => !matches!(
-            kind,
-            TransportErrorKind::Certificate | TransportErrorKind::NotHttp
-        ),
-        ErrorKind::Rejected => error.http_status().is_some_and(|status| {
-            if status.is_success() {
-                // Only in a 2xx does the envelope decide.
-                matches!(
-                    error.rejection().and_then(|rejection| rejection.status()),
-                    Some(ApiResultStatus::ServerFailure | ApiResultStatus::TooManyRequest)
-                )
-            } else {
-                matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
-            }
-        }),
-        _ => false,
-    }
-}
 
 /// Returns the delay between attempt number `attempt` (from 1) and the next.
 pub(crate) fn backoff(
@@ -47,10 +22,8 @@ pub(crate) fn backoff(
     config: &Config,
     rng: &mut Rng,
 ) -> Duration {
-    let first = match error.http_status() {
-        Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
-            config.throttled_backoff
-        }
+    let first = match error.kind() {
+        ErrorKind::Throttled | ErrorKind::Unavailable => config.throttled_backoff,
         _ => config.backoff,
     };
     let backoff = equal_jitter(doubled(first, attempt.saturating_sub(1)), rng);
@@ -76,6 +49,14 @@ pub(crate) fn later_than_requested(delay: Duration, rng: &mut Rng) -> Duration {
 pub(crate) fn cooldown(failures: u32, config: &Config, rng: &mut Rng) -> Duration {
     let longest = doubled(config.first_cooldown, failures).min(config.max_cooldown);
     equal_jitter(longest, rng).max(MIN_COOLDOWN)
+}
+
+/// Returns the interval after a token is given up, which `given_up` others preceded in the row.
+pub(crate) fn rejection_interval(given_up: u32, config: &Config, rng: &mut Rng) -> Duration {
+    equal_jitter(
+        doubled(config.first_cooldown, given_up).min(config.max_cooldown),
+        rng,
+    )
 }
 
 /// Returns a random duration between half and all of `delay`.

@@ -5,7 +5,8 @@
 //! - the machine stays unlocked during IO and during calls of other code;
 //! - a waiter's listener is registered inside the lock of the poll that returned `Wait`, so that it
 //!   misses no change;
-//! - every change publishes the snapshot inside the lock, then wakes all waiters;
+//! - every change publishes the snapshot inside the lock, calls the observer after the lock, then wakes
+//!   all waiters, even if the observer panics;
 //! - the snapshot contains the next refresh time, which each refresh moves, so that calls with a
 //!   usable token take no lock during a refresh or its delay;
 //! - a dropped attempt abandons its flight and wakes all waiters;
@@ -16,7 +17,6 @@ mod inner;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use self::attempt::{Attempt, Waiter};
 use self::inner::Inner;
@@ -26,7 +26,7 @@ use super::freshness::until;
 use super::machine::Machine;
 use super::status::Status;
 use super::step::{Need, Step, Ticket};
-use crate::error::Error;
+use crate::error::{Error, TransportError};
 use crate::moment::Moment;
 use crate::protocol::{Credentials, Endpoint, Token};
 
@@ -40,7 +40,11 @@ use crate::protocol::{Credentials, Endpoint, Token};
 /// # use meshconnect_auth_core::{Error, Moment, Need, Token};
 /// # fn now() -> Moment { Moment { mono: Default::default(), wall: Default::default() } }
 /// # fn send_ahead(attempt: Option<Attempt>) {}
-/// # fn send(attempt: &Attempt) -> Result<http::Response<Vec<u8>>, Error> { Ok(Default::default()) }
+/// # use meshconnect_auth_core::RequestBody;
+/// # use std::time::Duration;
+/// # fn send(request: http::Request<RequestBody>, timeout: Duration) -> Result<http::Response<Vec<u8>>, Error> {
+/// #     Ok(Default::default())
+/// # }
 /// fn token(shared: &Shared, need: Need) -> Result<Token, Error> {
 ///     if let Some(token) = shared.ready(now(), need, || send_ahead(shared.refresh(now()))) {
 ///         return Ok(token); // the usual case
@@ -53,8 +57,8 @@ use crate::protocol::{Credentials, Endpoint, Token};
 ///             SharedStep::Wait(waiter) => {
 ///                 waiter.block(); // or await its `changed()`, for at most its `limit()`
 ///             }
-///             // At most `attempt.max_body()` bytes, within `attempt.timeout()`.
-///             SharedStep::Send(attempt) => attempt.run(now, |attempt| send(attempt)),
+///             // The response has at most `attempt.max_body()` bytes.
+///             SharedStep::Send(attempt) => attempt.run(now, send),
 ///         }
 ///     }
 /// }
@@ -87,8 +91,9 @@ impl Shared {
     /// Shares `machine`.
     ///
     /// The observer is called with every event, outside all locks, on the thread or task that caused
-    /// it. It should be quick, because that thread may be about to send a request, and must not wait for
-    /// a token. Events of several threads may reach it out of order.
+    /// it, before the waiting callers are woken. It should be quick, because that thread may be about to
+    /// send a request, and must not wait for a token. Events of several threads may reach it out of
+    /// order.
     #[must_use]
     pub fn new(machine: Machine, observer: Option<Box<Observer>>) -> Self {
         Self(Arc::new(Inner::new(machine, observer)))
@@ -126,7 +131,10 @@ impl Shared {
         self.0.change(|machine| match machine.poll(now, ticket) {
             Step::Ready(token) => SharedStep::Ready(token),
             Step::Failed(error) => SharedStep::Failed(error),
-            Step::Wait(limit) => SharedStep::Wait(self.waiter(limit)),
+            Step::Wait(limit) => {
+                let flight = machine.flight_number();
+                SharedStep::Wait(Waiter::new(self.0.listen(), limit, flight))
+            }
             Step::Send(transmit) => SharedStep::Send(Attempt::new(&self.0, transmit)),
         })
     }
@@ -140,10 +148,11 @@ impl Shared {
         })
     }
 
-    /// Records a downstream 401; see [`Machine::handle_rejection`].
+    /// Records a downstream 401, and returns whether it is worth repeating the call with another token;
+    /// see [`Machine::handle_rejection`].
     #[allow(
         clippy::must_use_candidate,
-        reason = "most callers request another token either way"
+        reason = "a caller that does not repeat the call ignores it"
     )]
     pub fn reject(&self, now: Moment, token: &Token) -> bool {
         self.0
@@ -174,8 +183,20 @@ impl Shared {
         self.0.lock().status(now)
     }
 
-    fn waiter(&self, limit: Duration) -> Waiter {
-        Waiter::new(self.0.listen(), limit)
+    /// Returns the error for a caller whose own attempt could not start. It names the endpoint, and
+    /// secrets in it are masked.
+    #[must_use]
+    pub fn could_not_start(&self, cause: TransportError) -> Error {
+        self.0.lock().named(cause.into())
+    }
+
+    /// Abandons the flight that `waiter` waits for, if it is still in the air. Then poll again.
+    ///
+    /// Only for a driver that knows that the flight makes no progress: its event loop has stopped.
+    pub fn take_over(&self, waiter: &Waiter) {
+        if let Some(flight) = waiter.flight {
+            self.0.change(|machine| machine.abandon_number(flight));
+        }
     }
 }
 

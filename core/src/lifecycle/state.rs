@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rejections::Rejections;
 use super::status::Phase;
 use crate::error::Error;
 use crate::moment::Moment;
@@ -25,6 +26,8 @@ pub(super) struct InFlight {
     pub(super) number: u64,
     pub(super) sent: Moment,
     pub(super) deadline: Duration,
+    /// If a rejection scheduled this refresh: the row of rejections before it.
+    pub(super) before: Option<Rejections>,
 }
 
 /// Attempts until a token or an error.
@@ -47,6 +50,14 @@ impl State {
             Self::Idle => Duration::ZERO,
             Self::Refreshing(in_flight) | Self::Acquiring(_, in_flight) => in_flight.deadline,
             Self::BackingOff(_, end) => *end,
+        }
+    }
+
+    /// Returns the current flight.
+    pub(super) fn in_flight(&self) -> Option<&InFlight> {
+        match self {
+            Self::Refreshing(in_flight) | Self::Acquiring(_, in_flight) => Some(in_flight),
+            Self::Idle | Self::BackingOff(..) => None,
         }
     }
 

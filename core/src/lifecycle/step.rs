@@ -45,16 +45,19 @@ impl Ticket {
     pub(super) fn is_met_by(&self, cached: &CachedToken, now: Moment) -> bool {
         match self.need {
             Need::Usable => true,
-            Need::For(time) => cached.life.left(now) >= time,
-            Need::Newer => cached.flight > self.flights,
+            Need::For(time) => cached.left(now) >= time,
+            Need::Newer => cached.was_requested_after(self.flights),
         }
     }
 
-    /// Returns whether another request would not help: this token arrived with less life than needed,
-    /// or was requested after the call began.
-    pub(super) fn is_beyond(&self, cached: &CachedToken) -> bool {
+    /// Returns whether another request would not help: the service's last grant had less life than
+    /// needed on arrival, or this usable token was requested after the call began.
+    pub(super) fn is_beyond(&self, granted: Option<Duration>, cached: &CachedToken) -> bool {
         match self.need {
-            Need::For(time) => cached.left_on_arrival < time || cached.flight > self.flights,
+            Need::For(time) => {
+                granted.is_some_and(|lifetime| lifetime < time)
+                    || cached.was_requested_after(self.flights)
+            }
             Need::Usable | Need::Newer => false,
         }
     }
@@ -106,7 +109,8 @@ pub struct Transmit {
     pub flight: Flight,
     /// The request to send.
     pub request: Request<RequestBody>,
-    /// The time-out of the whole attempt, after which the flight ends.
+    /// The time-out of the whole attempt, after which the flight ends. If the request is not sent at
+    /// once, see [`Machine::time_left`](super::Machine::time_left).
     pub timeout: Duration,
     /// The limit of the response body for a [`BodyBuffer`], in bytes.
     pub max_body: usize,

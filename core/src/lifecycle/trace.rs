@@ -20,7 +20,11 @@ pub(super) fn begin(event: &Event) -> Option<Span> {
 pub(super) fn ends(event: &Event) -> bool {
     matches!(
         event,
-        Event::Refreshed { .. } | Event::NotRenewed { .. } | Event::Failed { .. }
+        Event::Refreshed { .. }
+            | Event::NotRenewed { .. }
+            | Event::Failed { .. }
+            | Event::Abandoned { number: 1, .. }
+            | Event::CooldownStarted { .. }
     )
 }
 

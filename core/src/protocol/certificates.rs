@@ -1,5 +1,6 @@
 //! Reads every root certificate in a PEM, or refuses the PEM.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 
 use base64::Engine;
@@ -35,67 +36,123 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// ```
 pub fn read_pem_certificates<E: Display>(
     pem: &[u8],
-    mut add: impl FnMut(&[u8]) -> Result<(), E>,
+    add: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), Error> {
+    let blocks = scan(pem, false, add, |what| Err(refuse(&what)))?;
+    if blocks == 0 {
+        return Err(Error::configuration(
+            "the root certificates contain no certificate (-----BEGIN CERTIFICATE-----)",
+        ));
+    }
+    Ok(())
+}
+
+/// Passes the certificate in `der` to `add`, which returns an error if it cannot use it.
+///
+/// # Errors
+///
+/// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) if `add` fails.
+///
+/// ```
+/// # use meshconnect_auth_core::read_der_certificate;
+/// let error = read_der_certificate(b"none", |_| Err("no X.509")).unwrap_err();
+/// assert!(error.to_string().contains("cannot be read: no X.509"));
+/// ```
+pub fn read_der_certificate<E: Display>(
+    der: &[u8],
+    add: impl FnOnce(&[u8]) -> Result<(), E>,
+) -> Result<(), Error> {
+    add(der).map_err(|error| {
+        Error::configuration(format!(
+            "the root certificate cannot be read: {error}; pass one X.509 certificate in DER"
+        ))
+    })
+}
+
+/// Passes every certificate in `pem` that can be read to `add` as DER, and describes the rest to
+/// `problem` without quoting it. Other kinds of blocks are skipped, and blocks that are joined in one
+/// line are separated.
+pub(super) fn read_what_can_be_read<E: Display>(
+    pem: &[u8],
+    add: impl FnMut(&[u8]) -> Result<(), E>,
+    mut problem: impl FnMut(String),
+) {
+    let problem = |what| {
+        problem(what);
+        Ok::<_, Infallible>(())
+    };
+    let Ok(_blocks) = scan(pem, true, add, problem);
+}
+
+/// Returns the number of blocks. An error of `problem` ends the reading.
+fn scan<E: Display, R>(
+    pem: &[u8],
+    separates: bool,
+    mut add: impl FnMut(&[u8]) -> Result<(), E>,
+    mut problem: impl FnMut(String) -> Result<(), R>,
+) -> Result<usize, R> {
     let mut blocks: usize = 0;
     let mut open: Option<Block> = None;
     if pem.contains(&0) {
-        return Err(refuse(
-            "they contain a NUL byte, as UTF-16 does; save them as UTF-8",
-        ));
+        problem("they contain a NUL byte, as UTF-16 does; save them as UTF-8".to_owned())?;
     }
-    for (index, line) in lines(pem).enumerate() {
-        let at = index.saturating_add(1);
-        match (Line::read(line), &mut open) {
+    for (at, line) in numbered_lines(pem, separates) {
+        match (Line::read(line), open.take()) {
             (Line::Text(_), None) => {}
-            (Line::Text(text), Some(block)) => {
+            (Line::Text(text), Some(mut block)) => {
                 block
                     .base64
                     .extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+                open = Some(block);
             }
-            (Line::Begin(label), None) => {
+            (Line::Begin(label), before) => {
+                if let Some(block) = before {
+                    problem(block.describe("has no END line before the next BEGIN line"))?;
+                }
                 blocks = blocks.saturating_add(1);
-                let block = Block {
+                let mut block = Block {
                     number: blocks,
                     line: at,
                     base64: Vec::new(),
+                    is_certificate: true,
                 };
-                check_label(label).map_err(|why| block.refuse(why))?;
+                if let Err(why) = check_label(label) {
+                    problem(block.describe(why))?;
+                    block.is_certificate = false;
+                }
                 open = Some(block);
             }
+            (Line::End(_), Some(block)) if !block.is_certificate => {}
             (Line::End(label), Some(block)) => {
-                check_label(label).map_err(|_| block.refuse("ends as another kind of block"))?;
-                let der = block.der().map_err(|why| block.refuse(why))?;
-                add(&der).map_err(|error| block.refuse(&format!("cannot be read: {error}")))?;
-                open = None;
-            }
-            (Line::Begin(_), Some(block)) => {
-                return Err(block.refuse("has no END line before the next BEGIN line"));
+                let read = match check_label(label) {
+                    Err(_) => Err("ends as another kind of block".to_owned()),
+                    Ok(()) => block.der().map_err(str::to_owned).and_then(|der| {
+                        add(&der).map_err(|error| format!("cannot be read: {error}"))
+                    }),
+                };
+                if let Err(why) = read {
+                    problem(block.describe(&why))?;
+                }
             }
             (Line::End(_), None) => {
-                return Err(refuse(&format!(
-                    "the END in line {at} has no BEGIN before it"
-                )));
+                problem(format!("the END in line {at} has no BEGIN before it"))?;
             }
             (Line::Malformed, Some(block)) => {
-                return Err(block.refuse(&format!(
+                problem(block.describe(&format!(
                     "has a BEGIN or END in line {at} that is not a line of its own"
-                )));
+                )))?;
             }
             (Line::Malformed, None) => {
-                return Err(refuse(&format!(
+                problem(format!(
                     "the BEGIN or END in line {at} is not a line of its own, or is misspelled"
-                )));
+                ))?;
             }
         }
     }
-    match open {
-        Some(block) => Err(block.refuse("is cut off: it has no END line")),
-        None if blocks == 0 => Err(Error::configuration(
-            "the root certificates contain no certificate (-----BEGIN CERTIFICATE-----)",
-        )),
-        None => Ok(()),
+    if let Some(block) = open {
+        problem(block.describe("is cut off: it has no END line"))?;
     }
+    Ok(blocks)
 }
 
 /// A certificate while it is read.
@@ -103,6 +160,8 @@ struct Block {
     number: usize,
     line: usize,
     base64: Vec<u8>,
+    /// Whether it is a certificate. Other blocks are skipped up to their end.
+    is_certificate: bool,
 }
 
 impl Block {
@@ -116,8 +175,8 @@ impl Block {
         Ok(der)
     }
 
-    fn refuse(&self, why: &str) -> Error {
-        refuse(&format!("block {} (line {}) {why}", self.number, self.line))
+    fn describe(&self, why: &str) -> String {
+        format!("block {} (line {}) {why}", self.number, self.line)
     }
 }
 
@@ -211,8 +270,23 @@ fn is_malformed(line: &[u8]) -> bool {
         && (words.ends_with("CERTIFICATE") || words.ends_with("PRIVATE KEY"))
 }
 
-/// Returns the lines, which may end in LF, CRLF or CR.
-fn lines(pem: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Returns the lines, which may end in LF, CRLF or CR, and their numbers from 1. `separates` makes two
+/// lines of an `END` and a `BEGIN` that are joined.
+fn numbered_lines(pem: &[u8], separates: bool) -> impl Iterator<Item = (usize, &[u8])> {
+    const JOINED: &[u8] = b"----------BEGIN ";
     let end = if pem.contains(&b'\n') { b'\n' } else { b'\r' };
-    pem.split(move |&byte| byte == end)
+    (1..)
+        .zip(pem.split(move |&byte| byte == end))
+        .flat_map(move |(number, line)| {
+            let joined = separates.then(|| memmem::find(line, JOINED)).flatten();
+            let first_end = joined.and_then(|at| at.checked_add(DASHES.len()));
+            let (first, second) = match first_end.and_then(|at| line.split_at_checked(at)) {
+                Some((first, second)) => (first, Some(second)),
+                None => (line, None),
+            };
+            [Some(first), second]
+                .into_iter()
+                .flatten()
+                .map(move |line| (number, line))
+        })
 }

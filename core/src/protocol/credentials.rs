@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::secret::{Secret, Wiped};
+use super::stray::stray_ends;
 use crate::error::Error;
 
 /// A client id and its secret for the Account Management API.
@@ -41,6 +42,22 @@ impl Credentials {
         Ok(Self {
             client_id: ClientId::new(client_id)?,
             client_secret: client_secret?,
+        })
+    }
+
+    /// Returns what is odd about the ends of the client id and of the client secret: white space,
+    /// quotes and invisible characters, which files and shells add. It shows no other character.
+    pub(super) fn oddities(&self) -> impl Iterator<Item = String> {
+        let both = [
+            ("id", self.client_id.as_str()),
+            ("secret", self.client_secret.expose()),
+        ];
+        both.into_iter().filter_map(|(name, text)| {
+            let ends = stray_ends(text)?;
+            Some(format!(
+                "the client {name} {ends}; it is sent as given, so remove that where the client \
+                 {name} is set"
+            ))
         })
     }
 

@@ -93,6 +93,16 @@ impl Endpoint {
         &self.token
     }
 
+    /// Returns whether the base URL ends in a part of the API's own path, such as `/admin/api/v1`. That
+    /// is a mistake rather than the prefix of a gateway.
+    pub(super) fn repeats_the_path(&self) -> bool {
+        let same = |part: &str, other: &str| part.eq_ignore_ascii_case(other);
+        let prefix = self.token.path().strip_suffix(Self::TOKEN_PATH);
+        let last = prefix.and_then(|prefix| prefix.rsplit('/').next());
+        let last = last.filter(|last| !last.is_empty());
+        last.is_some_and(|last| Self::TOKEN_PATH.split('/').any(|part| same(part, last)))
+    }
+
     /// Returns whether the connection is encrypted and the server verified.
     #[must_use]
     pub fn is_https(&self) -> bool {

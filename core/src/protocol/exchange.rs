@@ -13,11 +13,12 @@ use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::mask::Mask;
 use super::media_type::MediaType;
+use super::proxy::Proxy;
 use super::request_body::RequestBody;
 use super::response::{MAX_FIELD, ResponseReader};
 use super::secret::Secret;
 use super::token::{Grant, Token};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Target};
 use crate::moment::Moment;
 use crate::wire::{ApiResult, ClientAdminTokenRequest};
 
@@ -50,6 +51,8 @@ pub struct Exchange(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     endpoint: Endpoint,
+    /// What errors name.
+    target: Arc<Target>,
     credentials: Credentials,
     bearer: Option<Token>,
     request: Request<RequestBody>,
@@ -73,8 +76,13 @@ impl Exchange {
             USER_AGENT,
             HeaderValue::from_static(concat!("meshconnect-auth/", env!("CARGO_PKG_VERSION"))),
         );
+        let target = Target {
+            endpoint: endpoint.to_string().into(),
+            proxy: None,
+        };
         Self(Arc::new(Inner {
             endpoint,
+            target: Arc::new(target),
             credentials,
             bearer: None,
             request,
@@ -112,6 +120,18 @@ impl Exchange {
         self
     }
 
+    /// Names the proxy that the request goes through, in errors only: sending it there is up to the
+    /// HTTP client.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: Option<&Proxy>) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.target = Arc::new(Target {
+            endpoint: inner.endpoint.to_string().into(),
+            proxy: proxy.map(|proxy| proxy.to_string().into()),
+        });
+        self
+    }
+
     /// Returns the request to send (contract, `POST /admin/api/v1/Token`).
     ///
     /// Send it to its own URI only: following a redirect would send the secret to another server.
@@ -141,7 +161,10 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// - [`Rejected`](crate::ErrorKind::Rejected): not a 2xx, or another envelope status in one.
+    /// - [`Throttled`](crate::ErrorKind::Throttled): 429, or `tooManyRequest` in a 2xx.
+    /// - [`Unavailable`](crate::ErrorKind::Unavailable): 408, 425, 5xx, or `serverFailure` in a 2xx.
+    /// - [`Refused`](crate::ErrorKind::Refused): any other status than a 2xx, or any other envelope
+    ///   status than `ok` in one.
     /// - [`AuthenticationFailed`](crate::ErrorKind::AuthenticationFailed),
     ///   [`MfaRequired`](crate::ErrorKind::MfaRequired): `ok` without a token, and the content's
     ///   status gives the reason.
@@ -152,7 +175,8 @@ impl Exchange {
         response: Response<impl Into<BodyBuffer>>,
         received: Moment,
     ) -> Result<Grant, Error> {
-        self.reader(response, Some(received)).grant(received)
+        let read = self.reader(response, Some(received)).grant(received);
+        read.map_err(|error| self.named(self.explained(error)))
     }
 
     /// Reads an answer of any other endpoint of the admin API. All of them use the same envelope.
@@ -179,13 +203,48 @@ impl Exchange {
         &self,
         response: Response<impl Into<BodyBuffer>>,
     ) -> Result<ApiResult<T>, Error> {
-        self.reader(response, None).content()
+        let read = self.reader(response, None).content();
+        read.map_err(|error| self.named(error))
     }
 
-    /// Returns the same error with secrets masked in the HTTP client's text, which may quote them.
+    /// Returns the same error with secrets masked in the HTTP client's text, which may quote them, and
+    /// with the endpoint and the proxy of the request.
     pub(crate) fn masked(&self, error: Error) -> Error {
         let secrets = self.secrets().into_iter().flatten();
-        error.map_detail(|detail| Mask::new(secrets).field(detail, MAX_FIELD))
+        self.named(error.map_detail(|detail| Mask::new(secrets).field(detail, MAX_FIELD)))
+    }
+
+    /// Returns the same error with the endpoint and the proxy of the request.
+    pub(crate) fn named(&self, error: Error) -> Error {
+        error.about(&self.0.target)
+    }
+
+    /// Returns the same error with hints at what this request has that may explain it.
+    fn explained(&self, mut error: Error) -> Error {
+        let status = error.http_status().map_or(0, |status| status.as_u16());
+        let (about_credentials, about_path) = match error.kind() {
+            ErrorKind::AuthenticationFailed => (true, false),
+            ErrorKind::Malformed => (false, true),
+            ErrorKind::Refused => (
+                matches!(status, 200..=299 | 400..=499),
+                matches!(status, 300..=399 | 404 | 405),
+            ),
+            _ => (false, false),
+        };
+        if about_credentials {
+            for oddity in self.credentials().oddities() {
+                error = error.with_hint(oddity);
+            }
+        }
+        if about_path && self.endpoint().repeats_the_path() {
+            let path = self.endpoint().token_uri().path();
+            error = error.with_hint(format!(
+                "the request went to {path}; leave the API's own path ({}), or a part of it, out of \
+                 the base URL",
+                Endpoint::TOKEN_PATH
+            ));
+        }
+        error
     }
 
     /// Returns the secrets that the request contains.

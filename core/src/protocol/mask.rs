@@ -2,16 +2,24 @@
 //!
 //! All of it takes linear time, because a server chooses the text and, by its token, one of the secrets.
 
+use std::iter;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
 use zeroize::Zeroizing;
+
+use super::stray::without_stray_ends;
 
 /// The replacement for a secret.
 const MASK: &str = "[masked]";
 
 /// Shorter secrets are not searched for: ordinary words would match.
 const MIN_SECRET: usize = 8;
+
+/// JSON text within JSON strings is searched to this depth, so that the time stays linear. Each level
+/// doubles the backslashes, so text of a limited size has few levels.
+const MAX_DEPTH: usize = 8;
 
 /// A run of token characters of this length is masked, because it may be a credential.
 const MIN_RUN: usize = 32;
@@ -26,7 +34,12 @@ impl Mask {
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut needles = Vec::new();
         for secret in secrets {
-            if secret.len() >= MIN_SECRET {
+            // A server may remove what does not belong to the secret before it echoes it.
+            let trimmed = Some(without_stray_ends(secret)).filter(|trimmed| *trimmed != secret);
+            for secret in iter::once(secret).chain(trimmed) {
+                if secret.len() < MIN_SECRET {
+                    continue;
+                }
                 // Form encoding has a plus for a space.
                 needles.push(Zeroizing::new(secret.replace(' ', "+").into_bytes()));
                 needles.push(Zeroizing::new(secret.as_bytes().to_vec()));
@@ -41,6 +54,11 @@ impl Mask {
         cut(self.without_secrets(text), limit)
     }
 
+    /// Masks JSON text like a field. The value of every `id_token` is masked too.
+    pub(super) fn json(&self, text: &str, limit: usize) -> String {
+        cut(without_id_tokens(&self.without_secrets(text)), limit)
+    }
+
     /// Masks unstructured text. The value of every `id_token` and every run of token characters is
     /// masked too, because a proxy may echo credentials of others.
     pub(super) fn excerpt(&self, text: &str, limit: usize) -> String {
@@ -49,13 +67,24 @@ impl Mask {
     }
 
     fn without_secrets(&self, text: &str) -> String {
-        let mut found: Vec<_> = self.places(text.as_bytes()).collect();
-        for escape in [json, percent, html] {
-            let (bytes, offsets) = decode(text, escape);
-            let places = self.places(&bytes);
-            found.extend(
-                places.filter_map(|(start, end)| Some((*offsets.get(start)?, *offsets.get(end)?))),
-            );
+        let mut found = Vec::new();
+        let mut find = |layer: &Layer| {
+            let places = self.places(&layer.bytes);
+            found.extend(places.filter_map(|(start, end)| {
+                Some((*layer.offsets.get(start)?, *layer.offsets.get(end)?))
+            }));
+        };
+        let mut layer = Layer::of(text);
+        for _ in 0..=MAX_DEPTH {
+            find(&layer);
+            for escape in [percent, html] {
+                find(&layer.decoded(escape));
+            }
+            let inner = layer.decoded(json);
+            if inner.bytes.len() == layer.bytes.len() {
+                break;
+            }
+            layer = inner;
         }
         found.sort_unstable();
         let mut out = String::with_capacity(text.len());
@@ -109,26 +138,41 @@ enum Decoded {
     Char(char),
 }
 
-/// Returns `text` with one kind of escape decoded, and the offset of each byte, and of the end, in
-/// `text`. `escape` decodes the escape at the start of some bytes, and returns its length.
-fn decode(
-    text: &str,
-    escape: fn(&[u8]) -> Option<(Decoded, usize)>,
-) -> (Zeroizing<Vec<u8>>, Vec<usize>) {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut offsets = Vec::with_capacity(text.len().saturating_add(1));
-    let mut at = 0_usize;
-    while let Some(rest @ [first, ..]) = text.as_bytes().get(at..) {
-        let (decoded, length) = escape(rest).unwrap_or((Decoded::Byte(*first), 1));
-        match decoded {
-            Decoded::Byte(byte) => bytes.push(byte),
-            Decoded::Char(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+/// Text with its escapes decoded, and the offset of each byte, and of the end, in the original.
+struct Layer {
+    bytes: Zeroizing<Vec<u8>>,
+    offsets: Vec<usize>,
+}
+
+impl Layer {
+    fn of(text: &str) -> Self {
+        Self {
+            bytes: Zeroizing::new(text.as_bytes().to_vec()),
+            offsets: (0..=text.len()).collect(),
         }
-        offsets.resize(bytes.len(), at);
-        at = at.saturating_add(length);
     }
-    offsets.push(text.len());
-    (bytes, offsets)
+
+    /// Decodes one kind of escape. `escape` decodes the escape at the start of some bytes, and returns
+    /// its length. Every escape is longer than what it stands for.
+    fn decoded(&self, escape: fn(&[u8]) -> Option<(Decoded, usize)>) -> Self {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes.len()));
+        let mut offsets = Vec::with_capacity(self.offsets.len());
+        let mut at = 0_usize;
+        while let Some(rest @ [first, ..]) = self.bytes.get(at..) {
+            let (decoded, length) = escape(rest).unwrap_or((Decoded::Byte(*first), 1));
+            match decoded {
+                Decoded::Byte(byte) => bytes.push(byte),
+                Decoded::Char(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+            offsets.resize(
+                bytes.len(),
+                self.offsets.get(at).copied().unwrap_or_default(),
+            );
+            at = at.saturating_add(length);
+        }
+        offsets.extend(self.offsets.last());
+        Self { bytes, offsets }
+    }
 }
 
 /// JSON (RFC 8259 §7).
@@ -231,12 +275,14 @@ fn without_runs(text: &str) -> String {
     out
 }
 
-/// Cuts `text` to at most `limit` bytes, and appends an ellipsis.
+/// Cuts `text` to at most `limit` bytes, including the ellipsis at its end.
 fn cut(mut text: String, limit: usize) -> String {
+    const ELLIPSIS: char = '…';
     if text.len() > limit {
-        let end = (0..=limit).rfind(|at| text.is_char_boundary(*at));
+        let room = limit.saturating_sub(ELLIPSIS.len_utf8());
+        let end = (0..=room).rfind(|at| text.is_char_boundary(*at));
         text.truncate(end.unwrap_or_default());
-        text.push('…');
+        text.push(ELLIPSIS);
     }
     text
 }

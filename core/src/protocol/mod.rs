@@ -1,6 +1,7 @@
 //! Builds requests and reads answers.
 
 mod body_buffer;
+mod certificate_files;
 mod certificates;
 mod credentials;
 mod endpoint;
@@ -13,10 +14,12 @@ mod request_body;
 mod response;
 mod retry_after;
 mod secret;
+mod stray;
 mod token;
 
 pub use body_buffer::BodyBuffer;
-pub use certificates::read_pem_certificates;
+pub use certificate_files::CertificateFiles;
+pub use certificates::{read_der_certificate, read_pem_certificates};
 pub use credentials::{ClientId, ClientSecret, Credentials};
 pub use endpoint::Endpoint;
 pub use exchange::Exchange;

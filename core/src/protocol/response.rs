@@ -130,11 +130,6 @@ impl<'a> ResponseReader<'a> {
         if self.body.trim_ascii().is_empty() {
             return Err(self.malformed("it is empty"));
         }
-        if let Some(encoding) = self.header(CONTENT_ENCODING.as_str())
-            && !encoding.eq_ignore_ascii_case("identity")
-        {
-            return Err(self.malformed("it is compressed, although the request did not allow that"));
-        }
         json::text(&self.body).map_err(|_| self.malformed("it is not UTF-8"))
     }
 
@@ -160,7 +155,21 @@ impl<'a> ResponseReader<'a> {
                 Err(self.malformed(&reason))
             }
             (None, Ok(_)) => Err(self.malformed("it has no status")),
-            (Some(_), _) => Err(self.refused(ErrorKind::Rejected, &self.answered_with(), json)),
+            (Some(status), _) => {
+                let kind = match status {
+                    ApiResultStatus::TooManyRequest => ErrorKind::Throttled,
+                    ApiResultStatus::ServerFailure => ErrorKind::Unavailable,
+                    _ => ErrorKind::Refused,
+                };
+                let error = self.refused(kind, &self.answered_with(), json);
+                if !means_ok(&status) {
+                    return Err(error);
+                }
+                Err(error.with_hint(format!(
+                    "the envelope's status is \"{status}\", where the contract has exactly \"ok\" \
+                     for a success; check which server answers at the base URL"
+                )))
+            }
         }
     }
 
@@ -173,9 +182,14 @@ impl<'a> ResponseReader<'a> {
         if self.head.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
             what.push_str(", to a media type of the contract");
         }
+        let kind = match self.head.status.as_u16() {
+            429 => ErrorKind::Throttled,
+            408 | 425 | 500..=599 => ErrorKind::Unavailable,
+            _ => ErrorKind::Refused,
+        };
         match self.complete_text() {
-            Some(json) => self.refused(ErrorKind::Rejected, &what, json),
-            None => Error::answered(ErrorKind::Rejected, what, self.answer(None, true)),
+            Some(json) => self.refused(kind, &what, json),
+            None => Error::answered(kind, what, self.answer(None, true)),
         }
     }
 
@@ -227,7 +241,8 @@ impl<'a> ResponseReader<'a> {
             error_type: field(envelope.error_type),
             error_data: envelope
                 .error_data
-                .map(|raw| mask.field(raw.get(), MAX_FIELD)),
+                .filter(|raw| raw.get() != "\"\"")
+                .map(|raw| mask.json(raw.get(), MAX_FIELD)),
             team_code: field(envelope.team_code),
         };
         (rejection != Rejection::default()).then_some(rejection)
@@ -248,11 +263,20 @@ impl<'a> ResponseReader<'a> {
         let header = |name: &str| Some(mask.field(self.header(name)?, MAX_FIELD));
         // A torn body may end within a secret, and the mask does not find a secret in UTF-16.
         let body = self.body.trim_ascii();
-        let shown = excerpt && self.is_complete() && !body.is_empty() && !body.contains(&0);
-        let excerpt = shown.then(|| mask.excerpt(&String::from_utf8_lossy(body), MAX_EXCERPT));
+        let shown = excerpt && self.is_complete() && !body.is_empty();
+        let excerpt = (shown && !body.contains(&0))
+            .then(|| mask.excerpt(&String::from_utf8_lossy(body), MAX_EXCERPT));
+        let encoding = self.claimed_encoding().filter(|_| shown && !self.is_json());
+        let hint = encoding.map(|claim| {
+            let claim = mask.field(&claim, MAX_EXCERPT);
+            format!(
+                "the header Content-Encoding claims \"{claim}\", which the request did not allow"
+            )
+        });
         Answer {
             status: self.head.status,
             rejection,
+            hints: hint.into_iter().collect(),
             retry_at: self.received.and_then(|received| {
                 let delay = retry_after(&self.head.headers, received.wall)?;
                 Some(received.after(delay))
@@ -266,6 +290,24 @@ impl<'a> ResponseReader<'a> {
                 .filter_map(|name| Some((*name, header(name)?)))
                 .collect(),
         }
+    }
+
+    /// Returns the encodings that the answer claims, if there is one besides `identity`. Servers
+    /// claim encodings that they do not apply, so it matters only if the body cannot be read.
+    fn claimed_encoding(&self) -> Option<String> {
+        let lines = self.head.headers.get_all(CONTENT_ENCODING).iter();
+        let lines: Vec<_> = lines
+            .map(|line| String::from_utf8_lossy(line.as_bytes()))
+            .collect();
+        let claim = lines.join(", ");
+        let encodings = claim.split(',').map(str::trim);
+        let is_plain = |name: &str| name.is_empty() || name.eq_ignore_ascii_case("identity");
+        (!encodings.into_iter().all(is_plain)).then_some(claim)
+    }
+
+    fn is_json(&self) -> bool {
+        let text = self.complete_text();
+        text.is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
     }
 
     fn is_complete(&self) -> bool {
@@ -292,6 +334,14 @@ impl<'a> ResponseReader<'a> {
             Mask::new(self.sent.into_iter().flatten().chain(received))
         })
     }
+}
+
+/// Returns whether a server that sent this status probably means `ok`.
+fn means_ok(status: &ApiResultStatus) -> bool {
+    let text = status.as_str().trim();
+    ["ok", "success", "succeeded"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Returns an error text of `serde` without the string of the body that it quotes. The quoted form has

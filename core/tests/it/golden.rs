@@ -20,6 +20,8 @@ use serde::Deserialize;
 /// Needs an escape in every encoding.
 const SECRET: &str = r#"golden/s3cr3t+"7\ é&key"#;
 
+const PRODUCTION: &str = Endpoint::PRODUCTION;
+
 /// 2026-11-24T00:00:00Z.
 const RECEIVED: Moment = Moment {
     mono: Duration::from_secs(500),
@@ -90,7 +92,7 @@ fn every_answer_has_its_expected_result() {
             .or_default()
             .insert(extension.to_str().unwrap().to_owned());
     }
-    assert!(names.len() >= 217, "only {} answers are left", names.len());
+    assert!(names.len() >= 219, "only {} answers are left", names.len());
 
     let mut failures = Vec::new();
     for (name, extensions) in &names {
@@ -185,9 +187,12 @@ fn check_error(error: &Error, expected: &ExpectedError) -> Result<(), String> {
         format!("{:?}", error.kind()),
         expected.kind.clone(),
     )?;
+    same("the endpoint", error.endpoint(), Some(PRODUCTION))?;
     let line = error.to_string();
     if let Some(expected) = &expected.line {
-        same("the line", &line, expected)?;
+        // Every error names the endpoint.
+        let expected = format!("{expected} ({PRODUCTION})");
+        same("the line", &line, &expected)?;
     }
     if let Some(part) = &expected.says {
         same("the line contains it", line.contains(part), true)

@@ -17,6 +17,8 @@
     reason = "a test fails by panicking, reads files, starts threads and reads the clock"
 )]
 
+#[cfg(target_os = "linux")]
+mod certificate_files;
 mod certificates;
 mod config;
 mod corpus;
@@ -25,6 +27,7 @@ mod endpoint;
 mod error;
 mod golden;
 mod graph;
+mod hints;
 mod json_suite;
 mod mask;
 mod model;
@@ -32,6 +35,7 @@ mod model;
 mod process;
 mod properties;
 mod proxy;
+mod rejections;
 mod retry_after;
 mod scenarios;
 mod secrets;

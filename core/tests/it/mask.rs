@@ -186,16 +186,16 @@ fn cuts_after_masking_and_between_characters() {
     let mask = Mask::new("longenough");
     let pad = ", ".repeat(MAX_FIELD / 2);
     for (before, text, shown) in [
-        (MAX_FIELD - 6, "ab longenough", "ab [ma…"),
-        (MAX_FIELD - 2, "a€b", "a…"),
+        (MAX_FIELD - 9, "ab longenough", "ab [ma…"),
+        (MAX_FIELD - 4, "a€b", "a…"),
         (MAX_FIELD - 5, "a€b", "a€b"),
     ] {
         let field = mask.field(&format!("{}{text}", &pad[..before]));
         assert_eq!(field, format!("{}{shown}", &pad[..before]), "{text}");
     }
     for (before, text, shown) in [
-        (MAX_EXCERPT - 6, "ab longenough", "ab [ma…"),
-        (MAX_EXCERPT - 2, "a€b", "a…"),
+        (MAX_EXCERPT - 9, "ab longenough", "ab [ma…"),
+        (MAX_EXCERPT - 4, "a€b", "a…"),
         (MAX_EXCERPT - 5, "a€b", "a€b"),
     ] {
         let excerpt = mask.excerpt(&format!("{}{text}", &pad[..before]));
@@ -242,8 +242,8 @@ fn masks_hostile_text_in_linear_time() {
         "id_token: ".repeat(1 << 17),
     ] {
         let begun = Instant::now();
-        assert!(mask.excerpt(&text).len() <= MAX_EXCERPT + "…".len());
-        assert!(mask.field(&text).len() <= MAX_FIELD + "…".len());
+        assert!(mask.excerpt(&text).len() <= MAX_EXCERPT);
+        assert!(mask.field(&text).len() <= MAX_FIELD);
         assert!(begun.elapsed() < Duration::from_secs(30), "{text:.20}");
     }
 }

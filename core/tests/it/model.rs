@@ -3,7 +3,7 @@
 use std::env;
 use std::time::Duration;
 
-use meshconnect_auth_core::{Event, Need};
+use meshconnect_auth_core::{Event, Need, TransportErrorKind};
 use meshconnect_auth_properties::machine::{
     self, Answer, BEGINNING, Clock, Edge, Move, Nudge, Op, Which, World,
 };
@@ -39,7 +39,7 @@ proptest! {
 }
 
 /// The operations of the exhaustive tests.
-const ALPHABET: [Op; 20] = [
+const ALPHABET: [Op; 21] = [
     Op::Call(Need::Usable),
     Op::Call(Need::Newer),
     Op::Call(Need::For(Duration::from_secs(3_600))),
@@ -59,6 +59,7 @@ const ALPHABET: [Op; 20] = [
     Op::Set(Clock::Both, Move::To(Edge::FlightOver, Nudge::At)),
     Op::Set(Clock::Both, Move::To(Edge::BackOffOver, Nudge::At)),
     Op::Set(Clock::Both, Move::To(Edge::CooldownOver, Nudge::At)),
+    Op::Set(Clock::Both, Move::To(Edge::IntervalOver, Nudge::At)),
     Op::Set(Clock::Wall, Move::On(Duration::from_secs(31))),
 ];
 
@@ -112,38 +113,34 @@ fn short_sequences_from_later_states_agree_with_the_model() {
     let last_attempt = [&[call], &failed[..], &failed[..]].concat();
     let cooldown = [call, Op::Answer(0, Answer::Status(403, Some(20)))];
     let probing = [&cooldown[..], &[to(Edge::CooldownOver), call]].concat();
-    let rejected = [
-        &granted[..],
-        &[Op::Reject(Which::CachedToken)],
-        &granted[..],
-    ]
-    .concat();
-    for start in [&refreshing, &expired, &last_attempt, &probing, &rejected] {
+    let reject = Op::Reject(Which::CachedToken);
+    let rejected = [&granted[..], &[reject], &granted[..]].concat();
+    let kept = [&rejected[..], &[reject]].concat();
+    let scheduled = [&kept[..], &[to(Edge::MayRefresh), Op::Refresh]].concat();
+    let dropped = [&granted[..], &[reject, call]].concat();
+    let restored = [&dropped[..], &[failed[0], next[0], next[1], cooldown[1]]].concat();
+    let handed_in = [
+        call,
+        Op::HandIn(Which::New, Duration::from_secs(50)),
+        Op::Begin(Need::Newer),
+    ];
+    for start in [
+        &refreshing,
+        &expired,
+        &last_attempt,
+        &probing,
+        &rejected,
+        &kept,
+        &scheduled,
+        &dropped,
+        &restored,
+        &handed_in.to_vec(),
+    ] {
         let sequences = explore(&World::new(1), &mut start.clone(), depth() - 2);
         assert!(
             sequences > 1_000,
             "only {sequences} sequences after {start:?} were new"
         );
-    }
-}
-
-/// An earlier flight or another source cannot restore one of the last eight rejected tokens.
-#[test]
-fn the_last_eight_rejected_tokens_are_remembered() {
-    let hour = Duration::from_secs(3_600);
-    for rejections in 1..=10 {
-        for back in 0..rejections {
-            let again = Which::Former(back);
-            let answer = Op::Answer(0, Answer::Token(again, Some(100)));
-            for again in [answer, Op::HandIn(again, hour)] {
-                let mut ops = vec![Op::Call(Need::Usable)];
-                for _ in 0..rejections {
-                    ops.extend([Op::HandIn(Which::New, hour), Op::Reject(Which::CachedToken)]);
-                }
-                ops.push(again);
-                machine::run(&ops, 1);
-            }
-        }
     }
 }
 
@@ -156,12 +153,13 @@ fn random_delays_fill_their_ranges() {
         Op::Set(Clock::Both, Move::To(Edge::CooldownOver, Nudge::At)),
         call,
     ];
+    let broken = Op::Answer(0, Answer::Wire(TransportErrorKind::Broken));
     let refused = answer(403, None);
     let granted = [call, Op::Answer(0, Answer::Token(Which::New, Some(1_000)))];
     for (ops, least, most) in [
         // Equal jitter of a back-off, and of the second cooldown.
-        (&[call, answer(500, None)][..], 250, 500),
-        (&[call, answer(429, None)], 500, 1_000),
+        (&[call, broken][..], 250, 500),
+        (&[call, answer(500, None)], 500, 1_000),
         (
             &[&[call, refused], &again[..], &[refused]].concat(),
             1_000,
@@ -171,6 +169,12 @@ fn random_delays_fill_their_ranges() {
         (&[call, answer(503, Some(20))], 20_000, 22_000),
         (&[call, answer(503, Some(3))], 3_000, 4_000),
         (&[call, answer(403, Some(100))], 100_000, 110_000),
+        // The interval after an accepted rejection.
+        (
+            &[&granted[..], &[Op::Reject(Which::CachedToken)]].concat(),
+            500,
+            1_000,
+        ),
         // The refresh point: a quarter of the lifetime before its end, or a tenth earlier.
         (&granted, 650_000, 750_000),
     ] {
@@ -178,7 +182,9 @@ fn random_delays_fill_their_ranges() {
             let mut world = World::new(seed);
             let events = ops.iter().filter_map(|op| world.step(*op)).last().unwrap();
             let delay = events.iter().find_map(|event| match event {
-                Event::Retry { delay, .. } | Event::Failed { delay, .. } => Some(*delay),
+                Event::Retry { delay, .. }
+                | Event::Failed { delay, .. }
+                | Event::Rejected { delay, .. } => Some(*delay),
                 _ => None,
             });
             let next_refresh = || world.machine().cached_token().unwrap().next_refresh().mono;

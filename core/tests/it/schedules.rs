@@ -1,6 +1,7 @@
 //! The schedules of three threads over one [`Shared`], by loom: no lost wake-up (which loom reports
-//! as a deadlock), no second flight, no rejected token, and in the end a snapshot that agrees with
-//! the machine.
+//! as a deadlock), no second flight, no rejected token, no waiter that wakes before the observer was
+//! called, and in the end a snapshot that agrees with the machine, and one event for the end of each
+//! attempt.
 //!
 //! ```sh
 //! RUSTFLAGS="--cfg loom" cargo test --release -p meshconnect-auth-core --features shared --lib \
@@ -17,18 +18,19 @@
 
 use std::env;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
 use loom::future::block_on;
 use loom::model::Builder;
-use loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use loom::thread;
 
-use crate::shared::{Attempt, Shared, SharedStep};
+use crate::shared::{Attempt, Shared, SharedStep, Waiter};
 use crate::{
-    Config, Credentials, Endpoint, Error, Exchange, Machine, Moment, Need, Token, TransportError,
-    TransportErrorKind,
+    Config, Credentials, Endpoint, Error, Event, Exchange, Machine, Moment, Need, Token,
+    TransportError, TransportErrorKind,
 };
 
 const NOW: Moment = Moment {
@@ -50,6 +52,8 @@ struct Service {
     sent: AtomicU32,
     in_flight: AtomicU32,
     answer: fn(u32) -> Answer,
+    /// The attempts that began, less the events that end one. Not loom's, so it costs no schedules.
+    gauge: Arc<AtomicI32>,
 }
 
 impl Service {
@@ -57,11 +61,19 @@ impl Service {
         let mut config = Config::default();
         config.attempts = 1;
         let exchange = Exchange::new(Endpoint::default(), credentials("a"));
+        let gauge = Arc::new(AtomicI32::new(0));
+        let observed = Arc::clone(&gauge);
+        let observer = move |event: &Event| {
+            let change = i32::from(matches!(event, Event::Attempt { .. }));
+            observed.fetch_add(change - i32::from(event.ends_attempt()), SeqCst);
+        };
+        let machine = Machine::new(config, exchange, 1);
         Arc::new(Self {
-            shared: Shared::new(Machine::new(config, exchange, 1), None),
+            shared: Shared::new(machine, Some(Box::new(observer))),
             sent: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
             answer,
+            gauge,
         })
     }
 
@@ -94,6 +106,15 @@ impl Service {
         }
     }
 
+    /// Begins to wait for the flight of another call.
+    fn waiter(&self) -> Option<Waiter> {
+        match self.shared.poll(NOW, &self.shared.ticket(Need::Usable)) {
+            SharedStep::Wait(waiter) => Some(waiter),
+            SharedStep::Ready(_) => None,
+            next => panic!("{next:?}"),
+        }
+    }
+
     fn sent(&self) -> u32 {
         self.sent.load(SeqCst)
     }
@@ -103,13 +124,14 @@ impl Service {
         self.shared.ready(NOW, Need::Usable, || ())
     }
 
-    /// Checks that the snapshot agrees with the machine.
+    /// Checks that the snapshot agrees with the machine, and that no attempt is in flight.
     fn end(&self) {
         let cached = self
             .shared
             .cached_token()
             .map(|cached| cached.token().clone());
         assert_eq!(self.ready(), cached);
+        assert_eq!(self.gauge.load(SeqCst), 0, "attempts in flight");
     }
 }
 
@@ -252,6 +274,95 @@ fn a_refresh_ahead_is_sent_once_and_serves_a_need_for_newer() {
         }
         // One refresh ahead, and one for the call, unless the call was there first.
         assert!((2..=3).contains(&service.sent()));
+        service.end();
+    });
+}
+
+#[test]
+fn the_observer_is_called_before_a_waiter_wakes() {
+    schedules(|| {
+        let service = Service::new(granted);
+        let attempt = service.attempt();
+        let waiting = spawn(&service, |service| {
+            let Some(waiter) = service.waiter() else {
+                return;
+            };
+            block_on(waiter.changed());
+            assert_eq!(service.gauge.load(SeqCst), 0, "woken before the observer");
+        });
+        attempt.finish(NOW, granted(1));
+        waiting.join().unwrap();
+        service.end();
+    });
+}
+
+#[test]
+fn two_waiters_take_over_one_flight_once() {
+    schedules(|| {
+        let service = Service::new(granted);
+        // Its event loop has stopped.
+        let stopped = service.attempt();
+        let waiters = [0; 2].map(|_| service.waiter().unwrap());
+        let others = waiters.map(|waiter| {
+            spawn(&service, move |service| {
+                service.shared.take_over(&waiter);
+                service.call(NOW, Need::Usable).unwrap()
+            })
+        });
+        for other in others {
+            assert_eq!(other.join().unwrap().id_token(), "token-1");
+        }
+        assert_eq!(service.sent(), 1);
+        drop(stopped);
+        service.end();
+    });
+}
+
+#[test]
+fn a_waiter_takes_over_a_flight_that_finishes() {
+    schedules(|| {
+        let service = Service::new(granted);
+        let attempt = service.attempt();
+        let waiter = service.waiter().unwrap();
+        let others = [
+            spawn(&service, move |service| {
+                service.shared.take_over(&waiter);
+                service.call(NOW, Need::Usable)
+            }),
+            spawn(&service, |service| service.call(NOW, Need::Usable)),
+        ];
+        attempt.finish(NOW, granted(0));
+        for other in others {
+            other.join().unwrap().unwrap();
+        }
+        assert!(service.sent() <= 1);
+        service.end();
+    });
+}
+
+#[test]
+fn an_attempt_that_new_credentials_supersede_does_not_start() {
+    schedules(|| {
+        let service = Service::new(granted);
+        let attempt = service.attempt();
+        let rotated = Arc::new(AtomicBool::new(false));
+        let is_rotated = Arc::clone(&rotated);
+        let starting = spawn(&service, move |_| {
+            let is_rotated = is_rotated.load(SeqCst);
+            let started = attempt.start(NOW);
+            assert!(!is_rotated || started.is_none(), "sent for nobody");
+            if started.is_some() {
+                attempt.finish(NOW, granted(0));
+            }
+        });
+        let rotating = spawn(&service, move |service| {
+            service.shared.set_credentials(credentials("b"));
+            rotated.store(true, SeqCst);
+            service.call(NOW, Need::Usable).unwrap()
+        });
+        starting.join().unwrap();
+        let token = rotating.join().unwrap();
+        assert_eq!(token.id_token(), "token-1", "a token of the old client");
         service.end();
     });
 }

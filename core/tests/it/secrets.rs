@@ -242,7 +242,7 @@ fn no_error_shows_what_a_server_echoes() {
         }
     }
     for kind in [
-        ErrorKind::Rejected,
+        ErrorKind::Refused,
         ErrorKind::AuthenticationFailed,
         ErrorKind::MfaRequired,
         ErrorKind::Malformed,

@@ -132,6 +132,12 @@ fn failure(shared: &Shared, now: Moment, ticket: &Ticket) -> Error {
     }
 }
 
+/// Returns the end of the running cooldown.
+fn cooldown_end(shared: &Shared, now: Moment) -> Moment {
+    let until = shared.status(now).cooldown_until.expect("a cooldown");
+    now.after(until.duration_since(now.system_time().unwrap()).unwrap())
+}
+
 /// Acquires a token of an hour.
 fn fetch(shared: &Shared, now: Moment, id_token: &str) {
     first_attempt(shared, now).finish(now, granted(id_token, 3600));
@@ -276,7 +282,7 @@ fn a_hit_is_a_usable_token_and_reports_a_due_refresh() {
 }
 
 /// Caught: a `next_refresh` that a refresh in flight does not delay; one that a failed refresh does not
-/// delay; one that stays delayed after an abandoned refresh.
+/// delay; an abandoned refresh that is due again at once.
 #[test]
 fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     let shared = shared(config());
@@ -289,23 +295,25 @@ fn hits_during_a_refresh_and_its_delay_take_no_lock() {
     }
     let now = at(2701);
     assert!(shared.refresh(now).is_none());
-    drop(attempt);
-    assert!(due(&shared, now), "an abandoned refresh is due again");
-
     // The first delay is a second.
-    let attempt = shared.refresh(now).expect("a refresh");
-    attempt.finish(now, refused(403));
+    drop(attempt);
     assert!(!due(&shared, just_before(at(2702))));
     assert!(shared.refresh(just_before(at(2702))).is_none());
     assert!(due(&shared, at(2702)));
 
     let now = at(2702);
     let attempt = shared.refresh(now).expect("a refresh");
+    attempt.finish(now, refused(403));
+    assert!(!due(&shared, just_before(at(2703))));
+    assert!(due(&shared, at(2704)));
+
+    let now = at(2704);
+    let attempt = shared.refresh(now).expect("a refresh");
     let mut answer = refused(503).unwrap();
     answer.headers_mut().insert("retry-after", 100.into());
     attempt.finish(now, Ok(answer));
-    let end = now.after(shared.status(now).cooldown_left.expect("a cooldown"));
-    assert!(end.mono >= at(2802).mono);
+    let end = cooldown_end(&shared, now);
+    assert!(end.mono >= at(2804).mono);
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
 
@@ -331,7 +339,7 @@ fn hits_during_a_refresh_take_no_lock_when_the_wall_clock_jumps() {
     assert!(shared.refresh(now).is_none());
     assert!(!due(&shared, now));
     drop(attempt);
-    assert!(due(&shared, now));
+    assert!(due(&shared, now.after(Duration::from_secs(1))));
 }
 
 /// Caught: the cached token's own `next_refresh` in the snapshot, which ignores acquisitions, back-offs
@@ -353,7 +361,7 @@ fn hits_during_an_acquisition_and_its_back_off_take_no_lock() {
     let pending = attempt(&shared, at(3001), &ticket);
     assert!(!due(&shared, at(3001)));
     pending.finish(at(3002), refused(403));
-    let end = at(3002).after(shared.status(at(3002)).cooldown_left.expect("a cooldown"));
+    let end = cooldown_end(&shared, at(3002));
     assert!(!due(&shared, just_before(end)));
     assert!(due(&shared, end));
     assert!(shared.refresh(end).is_some());
@@ -375,6 +383,7 @@ fn the_snapshot_agrees_with_the_machine_after_random_operations() {
         let mut tickets: Vec<Ticket> = Vec::new();
         for step in 0..60 {
             let what = rng.u8(0..12);
+            let hit_at = |now| usable(&shared, now).map(|hit| hit.token);
             match what {
                 0 | 1 => now = now.after(Duration::from_millis(rng.u64(0..20_000))),
                 2 if clocks_jump => now.mono += Duration::from_secs(rng.u64(0..60)),
@@ -406,7 +415,9 @@ fn the_snapshot_agrees_with_the_machine_after_random_operations() {
                 }
                 10 => {
                     if let Some(cached) = shared.cached_token() {
-                        assert!(shared.reject(now, cached.token()));
+                        let usable = hit_at(now);
+                        let dropped = shared.reject(now, cached.token());
+                        assert!(dropped || hit_at(now) == usable);
                     }
                 }
                 11 if rng.bool() => {
@@ -415,7 +426,7 @@ fn the_snapshot_agrees_with_the_machine_after_random_operations() {
                 _ => {}
             }
             let context = format!("seed {seed}, step {step}, operation {what}, now {now:?}");
-            let is_usable = shared.status(now).token_left.is_some();
+            let is_usable = shared.status(now).expires_at.is_some();
             let cached = shared.cached_token().filter(|_| is_usable);
             let hit = usable(&shared, now);
             assert_eq!(
@@ -715,14 +726,14 @@ fn a_rejection_wakes_all_waiters_and_ends_hits() {
     let one = hit(&shared, START).token;
     wakes_none(&shared, "a rejection of an unknown token", || {
         let other = Token::new("other", one.expires_at()).unwrap();
-        assert!(!shared.reject(START, &other));
+        assert!(shared.reject(START, &other));
     });
     assert!(usable(&shared, START).is_some());
     wakes_all(&shared, "a rejection", || {
         assert!(shared.reject(START, &one));
     });
     assert!(usable(&shared, START).is_none() && shared.cached_token().is_none());
-    assert!(!shared.reject(START, &one));
+    assert!(shared.reject(START, &one));
 
     fetch(&shared, at(1), "two");
     let two = hit(&shared, at(1)).token;
@@ -730,8 +741,21 @@ fn a_rejection_wakes_all_waiters_and_ends_hits() {
         assert!(shared.reject(at(1), &two));
     });
     assert_eq!(seen.load(Ordering::SeqCst), 2);
-    let error = failure(&shared, at(1), &shared.ticket(Need::Usable));
-    assert_eq!(error.kind(), ErrorKind::TokenRejected);
+}
+
+/// Caught: a schedule that the snapshot does not contain.
+#[test]
+fn a_rejection_shortly_after_another_keeps_the_token_and_schedules_a_refresh() {
+    let shared = shared(config());
+    fetch(&shared, START, "one");
+    assert!(shared.reject(START, &hit(&shared, START).token));
+    fetch(&shared, START, "two");
+    let two = hit(&shared, START).token;
+    assert!(!shared.reject(START, &two));
+    assert!(!due(&shared, START) && due(&shared, at(1)));
+    let refresh = shared.refresh(at(1)).expect("a refresh");
+    refresh.finish(at(1), granted("three", 3600));
+    assert_eq!(hit(&shared, at(1)).token.id_token(), "three");
 }
 
 /// Caught: a fingerprint without the number of flights. The acquisition ends and the next begins in one
@@ -861,20 +885,6 @@ fn a_hit_has_to_meet_the_need() {
     assert_eq!(ready(at(3600), Need::Usable), (false, 0));
 }
 
-#[test]
-fn the_usual_timeout_is_that_of_a_first_attempt() {
-    let (second, long) = (Duration::from_secs(1), Duration::from_secs(8));
-    for (attempt_timeout, acquisition_timeout) in [(second, long), (long, second)] {
-        let mut config = config();
-        config.attempt_timeout = attempt_timeout;
-        config.acquisition_timeout = acquisition_timeout;
-        let usual = Attempt::usual_timeout(&config);
-        let attempt = first_attempt(&shared(config), START);
-        assert_eq!(attempt.timeout(), Duration::from_millis(950));
-        assert_eq!(attempt.timeout(), usual);
-    }
-}
-
 // Attempts.
 
 type Loss = fn(Attempt);
@@ -916,7 +926,7 @@ const LOSSES: [(&str, Loss); 6] = [
     }),
 ];
 
-fn poll_once<F: Future>(task: Pin<&mut F>) -> Poll<F::Output> {
+fn poll_once<F: Future + ?Sized>(task: Pin<&mut F>) -> Poll<F::Output> {
     task.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -973,7 +983,8 @@ fn a_forgotten_attempt_ends_at_its_deadline() {
     let ticket = shared.ticket(Need::Usable);
     let forgotten = attempt(&shared, START, &ticket);
     // The HTTP client's own time-out is a little before the deadline.
-    assert_eq!(forgotten.timeout(), Duration::from_millis(9750));
+    let (_, timeout) = forgotten.start(START).expect("the flight");
+    assert_eq!(timeout, Duration::from_millis(9750));
     mem::forget(forgotten);
     assert_eq!(
         waiter(&shared, at(4), &ticket).limit(),
@@ -983,6 +994,91 @@ fn a_forgotten_attempt_ends_at_its_deadline() {
     drop(waiter(&shared, at(10), &ticket));
     attempt(&shared, at(11), &ticket).finish(at(11), granted("one", 3600));
     assert!(usable(&shared, at(11)).is_some());
+}
+
+/// Caught: an attempt that starts with its full time, after its deadline, or for nobody; a late start
+/// that leaves its flight to the deadline.
+#[test]
+fn an_attempt_that_starts_late_has_less_time_or_none() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let late = attempt(&shared, START, &ticket);
+    let (_, timeout) = late.start(at(9)).expect("the flight");
+    assert_eq!(timeout, Duration::from_millis(950));
+    assert!(late.start(just_before(at(10))).is_some());
+    assert!(late.start(at(10)).is_none());
+    late.run(|| at(10), |_, _| -> Answer { panic!("sent for nobody") });
+    assert!(matches!(
+        shared.status(at(10)).phase,
+        Phase::BackingOff { attempts: 1, .. }
+    ));
+
+    let superseded = attempt(&shared, at(11), &ticket);
+    shared.set_credentials(credentials("client"));
+    assert!(superseded.start(at(11)).is_none());
+    let current = attempt(&shared, at(11), &ticket);
+    assert!(superseded.start(at(11)).is_none() && current.start(at(11)).is_some());
+    let task = superseded.run_async(|| at(11), |_, _| async { Answer::Err(unreachable()) });
+    assert!(poll_once(pin!(task)).is_ready());
+    current.finish(at(11), granted("one", 3600));
+    assert_eq!(hit(&shared, at(11)).token.id_token(), "one");
+}
+
+fn unreachable() -> Error {
+    panic!("sent for nobody")
+}
+
+/// Caught: a `take_over` that ends another flight than the waiter's; one without a wake-up.
+#[test]
+fn a_waiter_can_take_over_the_flight_that_it_waits_for() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let stuck = attempt(&shared, START, &ticket);
+    let (waits, other) = (
+        waiter(&shared, START, &ticket),
+        waiter(&shared, START, &ticket),
+    );
+    shared.take_over(&waits);
+    assert!(is_woken(other));
+    let next = attempt(&shared, START, &ticket);
+    shared.take_over(&waits);
+    assert!(next.start(START).is_some() && stuck.start(START).is_none());
+    // Its late answer is older.
+    next.finish(START, granted("next", 3600));
+    stuck.finish(START, granted("late", 3600));
+    assert_eq!(hit(&shared, START).token.id_token(), "next");
+}
+
+/// Caught: an abandoned refresh without an event, or without its cause or endpoint.
+#[test]
+fn an_abandoned_refresh_fails_for_its_cause() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let shared = observed(config(), move |_, event| {
+        if let Event::Failed { error, ahead, .. } = event {
+            log.lock().unwrap().push((error.clone(), *ahead));
+        }
+    });
+    fetch(&shared, START, "one");
+    drop(shared.refresh(at(2700)));
+    let cause = TransportError::with_detail(TransportErrorKind::Client, "no thread for secret-7");
+    let abandoned = shared.refresh(at(2701)).expect("a refresh");
+    abandoned.abandon(cause.into());
+    let seen = seen.lock().unwrap();
+    let [(unknown, true), (known, true)] = &seen[..] else {
+        panic!("two failed refreshes, but got {seen:?}")
+    };
+    for (error, detail) in [(unknown, "could not start"), (known, "no thread")] {
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Transport(TransportErrorKind::Client)
+        );
+        let text = error.report().to_string();
+        assert!(
+            text.contains(detail) && text.contains("meshconnect.com"),
+            "{text}"
+        );
+    }
 }
 
 /// Caught: a response that is read inside the lock.
@@ -1002,7 +1098,8 @@ fn a_response_is_read_outside_the_lock() {
         let shared = shared(config());
         let attempt = first_attempt(&shared, START);
         assert_eq!(attempt.max_body(), BodyBuffer::DEFAULT_LIMIT);
-        assert_eq!(attempt.request().method(), http::Method::POST);
+        let (request, _) = attempt.start(START).expect("the flight");
+        assert_eq!(request.method(), http::Method::POST);
         attempt.finish(START, Ok(Response::new(Curious(shared.clone()))));
         assert!(usable(&shared, START).is_some());
     });
@@ -1062,13 +1159,39 @@ fn poison_is_ignored() {
     assert!(
         shared
             .refresh(at(11))
-            .is_some_and(|attempt| attempt.timeout() > Duration::ZERO)
+            .is_some_and(|attempt| attempt.start(at(11)).is_some())
     );
     assert!(shared.reject(at(11), &token));
     shared.set_credentials(credentials("client"));
 }
 
 // Observers.
+
+/// Caught: waiters that are woken before the observer was called, or not at all if it panics.
+#[test]
+fn the_observer_is_called_before_waiters_wake_even_if_it_panics() {
+    type Waits = Pin<Box<dyn Future<Output = ()> + Send>>;
+    let waits = Arc::new(Mutex::new(Vec::<Waits>::new()));
+    let listeners = Arc::clone(&waits);
+    let shared = observed(config(), move |_, event| {
+        if matches!(event, Event::Refreshed { .. }) {
+            for waiter in listeners.lock().unwrap().iter_mut() {
+                let mut context = Context::from_waker(Waker::noop());
+                assert!(waiter.as_mut().poll(&mut context).is_pending());
+            }
+            panic_silently();
+        }
+    });
+    let ticket = shared.ticket(Need::Usable);
+    let pending = attempt(&shared, START, &ticket);
+    let waiter = waiter(&shared, START, &ticket);
+    waits.lock().unwrap().push(Box::pin(waiter.changed()));
+    let finish = AssertUnwindSafe(|| pending.finish(START, granted("one", 3600)));
+    assert!(catch_unwind(finish).is_err());
+    let mut waiter = waits.lock().unwrap().pop().unwrap();
+    assert!(poll_once(waiter.as_mut()).is_ready());
+    assert!(usable(&shared, START).is_some());
+}
 
 /// Caught: events that are not taken; observers called within the lock; a `reject` outside `change`.
 #[test]
@@ -1088,7 +1211,7 @@ fn events_arrive_in_order_and_an_observer_can_call_back() {
                 assert!(shared.refresh(START).is_none());
                 assert!(matches!(shared.poll(START, &ticket), SharedStep::Ready(_)));
                 let other = Token::new("other", START.system_time().unwrap()).unwrap();
-                assert!(!shared.reject(START, &other));
+                assert!(shared.reject(START, &other));
             }
             if let Event::Rejected { .. } = event {
                 // These cause more events.
@@ -1118,6 +1241,7 @@ fn events_arrive_in_order_and_an_observer_can_call_back() {
                 "Refreshed",
                 "Rejected",
                 "Attempt",
+                "Abandoned",
                 "Attempt",
                 "Failed",
                 "CooldownStarted"
@@ -1147,15 +1271,16 @@ fn a_panic_in_an_observer_abandons_the_flight() {
         arm.store(true, Ordering::SeqCst);
         assert!(catch_unwind(AssertUnwindSafe(|| shared.refresh(now))).is_err());
         assert_eq!(shared.status(now).phase, Phase::Idle, "a refresh");
-        assert!(due(&shared, now));
+        assert!(due(&shared, now.after(Duration::from_secs(1))));
     });
 }
 
-/// A panic within a panic aborts the process, so observers are called after the panic.
+/// A panic that leaves a destructor during a panic aborts the process.
 ///
-/// Caught: observers called while their thread panics.
+/// Caught: events that wait for the next change if their thread panics; an observer whose panic is not
+/// caught then.
 #[test]
-fn events_during_a_panic_arrive_after_it() {
+fn events_during_a_panic_arrive_even_if_the_observer_panics() {
     struct Rejects(Shared, Token);
     impl Drop for Rejects {
         fn drop(&mut self) {
@@ -1167,6 +1292,7 @@ fn events_during_a_panic_arrive_after_it() {
     let shared = observed(config(), move |_, event| {
         if matches!(event, Event::Rejected { .. }) {
             count.fetch_add(1, Ordering::SeqCst);
+            panic_silently();
         }
     });
     fetch(&shared, START, "one");
@@ -1177,8 +1303,6 @@ fn events_during_a_panic_arrive_after_it() {
     }));
     assert!(unwinding.is_err());
     assert!(usable(&shared, START).is_none());
-    assert_eq!(seen.load(Ordering::SeqCst), 0);
-    fetch(&shared, START, "two");
     assert_eq!(seen.load(Ordering::SeqCst), 1);
 }
 
@@ -1191,7 +1315,8 @@ fn cached_token_and_status_follow_the_machine() {
     let status = shared.status(START);
     assert_eq!(status.phase, Phase::Idle);
     assert_eq!(status.client_id.as_str(), "client");
-    assert!(status.token_left.is_none() && status.last_error.is_none());
+    assert!(status.expires_at.is_none() && status.last_failure.is_none());
+    assert_eq!(&status.endpoint, shared.endpoint());
     assert!(shared.cached_token().is_none());
 
     let ticket = shared.ticket(Need::Usable);
@@ -1209,11 +1334,17 @@ fn cached_token_and_status_follow_the_machine() {
     pending.finish(at(1), refused(403));
     let status = shared.status(at(1));
     assert_eq!(status.phase, Phase::Idle);
-    assert_eq!(status.last_error.unwrap().kind(), ErrorKind::Rejected);
-    assert_eq!(status.cooldown_left, Some(Duration::from_secs(1)));
+    let failure = status.last_failure.unwrap();
+    assert_eq!(failure.error.kind(), ErrorKind::Refused);
+    assert_eq!(Some(failure.at), at(1).system_time());
+    assert_eq!(status.cooldown_until, at(2).system_time());
 
     fetch(&shared, at(2), "one");
-    assert_eq!(shared.status(at(2)).token_left, Some(HOUR));
+    let status = shared.status(at(2));
+    assert_eq!(status.expires_at, at(3602).system_time());
+    assert_eq!(status.next_refresh_at, at(2702).system_time());
+    assert_eq!(status.last_success_at, at(2).system_time());
+    assert!(status.last_failure.is_none());
     let cached = shared.cached_token().unwrap();
     assert_eq!(
         (cached.next_refresh(), cached.usable_until()),

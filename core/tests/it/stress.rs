@@ -2,9 +2,14 @@
 //! fail, are dropped, panic, are late or never end, mixed with rejections, refreshes ahead and new
 //! credentials. `STRESS_ROUNDS` is the number of rounds of each kind; the default takes some seconds.
 //!
-//! The invariants: no two live flights of the same credentials; each call ends with a token or an
-//! error; no call hangs; no call gets a token after its rejection; at the end the snapshot agrees with
-//! the machine, every flight has ended, and the observer has seen every attempt.
+//! The invariants:
+//!
+//! - no two live flights of the same credentials; each call ends with a token or an error; no call hangs;
+//! - a token whose rejection was answered `true` is not served to calls that begin after that, unless an
+//!   acquisition has failed since (no token is granted twice here);
+//! - a rejection that was answered `false` leaves a token;
+//! - at the end the snapshot agrees with the machine, every flight has ended, and the observer has seen
+//!   every attempt, and for each attempt exactly one event that ends it.
 //!
 //! The clock is the real one, and every actor may advance it. In the patient rounds a flight's deadline
 //! is a day away, so that a lost wake-up reaches the watchdog. In the hasty ones it is milliseconds
@@ -14,13 +19,13 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::env;
 use std::future;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -176,7 +181,12 @@ struct Stage {
     in_flight: Mutex<Vec<(u64, String, Duration)>>,
     numbers: AtomicU64,
     attempts_seen: Arc<AtomicU64>,
-    rejected: Mutex<HashSet<String>>,
+    /// The attempts that began, less the events that end one.
+    gauge: Arc<AtomicI64>,
+    /// The tokens whose rejection was accepted, and the number of failed acquisitions before that.
+    rejected: Mutex<HashMap<String, u64>>,
+    /// The running operations that may take a token away, and the number of those that began.
+    taking: (AtomicU64, AtomicU64),
     seen: Mutex<Seen>,
 }
 
@@ -189,10 +199,15 @@ impl Stage {
             seed,
         );
         let attempts_seen = Arc::new(AtomicU64::new(0));
-        let attempts = Arc::clone(&attempts_seen);
+        let gauge = Arc::new(AtomicI64::new(0));
+        let (attempts, in_flight) = (Arc::clone(&attempts_seen), Arc::clone(&gauge));
         let observer = move |event: &Event| {
             if matches!(event, Event::Attempt { .. }) {
                 attempts.fetch_add(1, SeqCst);
+                in_flight.fetch_add(1, SeqCst);
+            }
+            if event.ends_attempt() {
+                in_flight.fetch_sub(1, SeqCst);
             }
         };
         Arc::new(Self {
@@ -204,7 +219,9 @@ impl Stage {
             in_flight: Mutex::default(),
             numbers: AtomicU64::new(1),
             attempts_seen,
+            gauge,
             rejected: Mutex::default(),
+            taking: Default::default(),
             seen: Mutex::default(),
         })
     }
@@ -230,14 +247,35 @@ impl Stage {
         *what(&mut self.seen.lock().unwrap()) += 1;
     }
 
-    /// Counts an attempt as live. `polled` is the time of its poll.
-    fn start(self: &Arc<Self>, polled: Moment, attempt: Attempt) -> LiveAttempt {
-        self.see(|seen| &mut seen.attempts);
+    /// Returns the number of failed acquisitions.
+    fn failures(&self) -> u64 {
+        let ticket = format!("{:?}", self.shared.ticket(Need::Usable));
+        let (_, failures) = ticket.split_once("failures: ").unwrap();
+        failures.trim_end_matches([' ', '}']).parse().unwrap()
+    }
+
+    /// Runs an operation that may take a token away. Returns whether no other one ran meanwhile.
+    fn take_away<T>(&self, operation: impl FnOnce() -> T) -> (T, bool) {
+        let (running, begun) = &self.taking;
+        let others = running.fetch_add(1, SeqCst);
+        let number = begun.fetch_add(1, SeqCst) + 1;
+        let done = operation();
+        let alone = others == 0 && begun.load(SeqCst) == number;
+        running.fetch_sub(1, SeqCst);
+        (done, alone)
+    }
+
+    /// Counts an attempt as live, unless it is late or superseded: then its request is not sent.
+    fn start(self: &Arc<Self>, attempt: Attempt) -> Option<LiveAttempt> {
+        let now = self.now().mono;
+        let Some((request, timeout)) = attempt.start(self.now()) else {
+            self.see(|seen| &mut seen.unsent);
+            return None;
+        };
         let number = self.number();
-        let credentials = String::from_utf8(attempt.request().body().as_ref().to_vec()).unwrap();
-        let until = polled.mono + attempt.timeout();
+        let credentials = String::from_utf8(request.body().as_ref().to_vec()).unwrap();
+        let until = now + timeout;
         let mut in_flight = self.in_flight.lock().unwrap();
-        // Read after the poll, so never before its time.
         let now = self.now().mono;
         let other = in_flight
             .iter()
@@ -249,11 +287,11 @@ impl Stage {
             self.pace, self.seed
         );
         in_flight.push((number, credentials, until));
-        LiveAttempt {
+        Some(LiveAttempt {
             stage: Arc::clone(self),
             number,
             attempt: Some(attempt),
-        }
+        })
     }
 
     /// Checks the invariants at the end of a round.
@@ -268,7 +306,7 @@ impl Stage {
         let cached = self
             .shared
             .cached_token()
-            .filter(|_| status.token_left.is_some());
+            .filter(|_| status.expires_at.is_some());
         let hit = usable(&self.shared, now);
         assert_eq!(
             hit.map(|hit| hit.token),
@@ -283,6 +321,8 @@ impl Stage {
             self.seen.lock().unwrap().attempts,
             "{context}: unobserved attempts"
         );
+        let gauge = self.gauge.load(SeqCst);
+        assert_eq!(gauge, 0, "{context}: the gauge of attempts in flight");
     }
 }
 
@@ -341,9 +381,8 @@ impl Actor {
                 18 => {
                     let client_id = self.rng.choice(["client", "client", "other"]).unwrap();
                     let secret = format!("secret-{}", stage.number());
-                    stage
-                        .shared
-                        .set_credentials(Credentials::new(client_id, secret).unwrap());
+                    let credentials = Credentials::new(client_id, secret).unwrap();
+                    stage.take_away(|| stage.shared.set_credentials(credentials));
                 }
                 _ => self.pause().await,
             }
@@ -360,8 +399,9 @@ impl Actor {
         match &outcome {
             Ok(token) => {
                 stage.see(|seen| &mut seen.tokens);
+                let failures = rejected.get(token.id_token());
                 assert!(
-                    !rejected.contains(token.id_token()),
+                    failures.is_none_or(|failures| stage.failures() > *failures),
                     "{:?} round {}: a rejected token",
                     stage.pace,
                     stage.seed
@@ -391,7 +431,6 @@ impl Actor {
                 && let Some(attempt) = stage.shared.refresh(now)
             {
                 stage.see(|seen| &mut seen.refreshes);
-                let attempt = stage.start(now, attempt);
                 self.run_attempt(attempt).await;
             }
             return Ok(hit.token);
@@ -402,18 +441,22 @@ impl Actor {
             match stage.shared.poll(now, &ticket) {
                 SharedStep::Ready(token) => return Ok(token),
                 SharedStep::Failed(error) => return Err(error),
-                SharedStep::Send(attempt) => {
-                    let attempt = stage.start(now, attempt);
-                    self.run_attempt(attempt).await;
-                }
+                SharedStep::Send(attempt) => self.run_attempt(attempt).await,
                 SharedStep::Wait(waiter) => self.wait(waiter).await,
             }
         }
     }
 
     /// Gives other callers time to join, then ends the flight in a random way.
-    async fn run_attempt(&mut self, attempt: LiveAttempt) {
+    async fn run_attempt(&mut self, attempt: Attempt) {
         let stage = Arc::clone(&self.stage);
+        stage.see(|seen| &mut seen.attempts);
+        if self.rng.u8(0..4) == 0 {
+            self.pause().await;
+        }
+        let Some(attempt) = stage.start(attempt) else {
+            return;
+        };
         for _ in 0..self.rng.u8(0..3) {
             self.pause().await;
         }
@@ -455,14 +498,29 @@ impl Actor {
 
     fn reject(&self, token: &Token) {
         let stage = &self.stage;
-        if stage.shared.reject(stage.now(), token) {
+        let failures = stage.failures();
+        let mut cached = None;
+        let (accepted, alone) = stage.take_away(|| {
+            let accepted = stage.shared.reject(stage.now(), token);
+            cached = stage.shared.cached_token();
+            accepted
+        });
+        if accepted {
             stage.see(|seen| &mut seen.rejections);
+            let mut rejected = stage.rejected.lock().unwrap();
+            let before = rejected.entry(token.id_token().to_owned());
+            before
+                .and_modify(|before| *before = failures.max(*before))
+                .or_insert(failures);
+        } else {
+            stage.see(|seen| &mut seen.kept);
+            assert!(
+                !alone || cached.is_some(),
+                "{:?} round {}: a rejection that was not accepted left no token",
+                stage.pace,
+                stage.seed
+            );
         }
-        stage
-            .rejected
-            .lock()
-            .unwrap()
-            .insert(token.id_token().to_owned());
     }
 
     async fn wait(&self, waiter: Waiter) {
@@ -525,10 +583,12 @@ struct Seen {
     late: u64,
     forgotten: u64,
     rejections: u64,
+    kept: u64,
+    unsent: u64,
 }
 
 impl Seen {
-    fn counts(&mut self) -> [&mut u64; 12] {
+    fn counts(&mut self) -> [&mut u64; 14] {
         [
             &mut self.tokens,
             &mut self.errors,
@@ -540,6 +600,8 @@ impl Seen {
             &mut self.dropped,
             &mut self.panics,
             &mut self.rejections,
+            &mut self.kept,
+            &mut self.unsent,
             &mut self.late,
             &mut self.forgotten,
         ]
@@ -553,7 +615,7 @@ impl Seen {
 
     /// Returns whether every case occurred. The patient rounds have no late and no forgotten attempts.
     fn is_complete(&mut self, pace: Pace) -> bool {
-        let expected = if pace == Pace::Hasty { 12 } else { 10 };
+        let expected = if pace == Pace::Hasty { 14 } else { 12 };
         self.counts()
             .into_iter()
             .take(expected)

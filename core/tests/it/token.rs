@@ -45,6 +45,7 @@ fn granted(
         .map_err(|error| {
             let line = error.to_string();
             let (_, reason) = line.split_once("not a valid answer: ").unwrap();
+            let (reason, _) = reason.rsplit_once(" (").unwrap();
             reason.to_owned()
         })
 }

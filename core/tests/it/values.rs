@@ -149,8 +149,8 @@ fn the_fallback_lifetime_applies_without_a_lifetime() {
             panic!("nothing is cached")
         };
         machine.handle_outcome(NOW, transmit.flight, Ok(granted(content)));
-        let left = machine.status(NOW).token_left;
-        assert_eq!(left, Some(Duration::from_secs(lifetime)), "{content}");
+        let end = NOW.after(Duration::from_secs(lifetime)).system_time();
+        assert_eq!(machine.status(NOW).expires_at, end, "{content}");
     }
 }
 
@@ -241,7 +241,7 @@ fn an_error_prints_its_kind_and_attempts() {
     assert_eq!(error.attempts(), 1);
     assert_eq!(Error::configuration("x").attempts(), 0);
     let printed = format!("{error:?}");
-    for part in ["Error { kind: Rejected", "a message", "attempts: 1"] {
+    for part in ["Error { kind: Refused", "a message", "attempts: 1"] {
         assert!(printed.contains(part), "{part} is not in {printed}");
     }
 

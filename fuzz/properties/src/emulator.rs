@@ -272,7 +272,7 @@ fn check_client_reading(
     let Err(error) = result else {
         panic!("{status} grants a token");
     };
-    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(error.http_status(), Some(status));
     let reported = error
         .rejection()

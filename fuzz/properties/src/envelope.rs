@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::differential::differential;
 use crate::exchange::{SECRETS, exchange};
+use crate::naive_reader::refused_as;
 
 type Envelope = ApiResult<OAuthTokenResponse>;
 
@@ -221,7 +222,8 @@ fn check_reading(text: &str, written: &Envelope) {
 }
 
 fn check_rejection(error: &Error, written: &Envelope, text: &str) {
-    assert_eq!(error.kind(), ErrorKind::Rejected, "{text}");
+    let kind = refused_as(written.status.as_ref().map_or("", ApiResultStatus::as_str));
+    assert_eq!(error.kind(), kind, "{text}");
     let Some(rejection) = error.rejection() else {
         panic!("the error does not report {text}");
     };

@@ -66,6 +66,9 @@ pub struct World {
     clients: usize,
     answers: u32,
     events: Vec<Event>,
+    /// Counts the events of attempts that began, and those that ended one.
+    begun: usize,
+    ended: usize,
     seed: u64,
     log: Vec<(Op, Moment, Reply)>,
 }
@@ -118,6 +121,8 @@ impl World {
             clients: 0,
             answers: 0,
             events: Vec::new(),
+            begun: 0,
+            ended: 0,
             seed,
             log: Vec::new(),
         }
@@ -197,24 +202,13 @@ impl World {
         self.model.check_cached(self.machine.cached_token())?;
         let status = self.machine.status(self.now);
         self.model.check_phase(self.now, status.phase)?;
-        let left = self.model.token_left(self.now);
-        ensure(status.token_left == left, || {
-            format!("token_left is {:?}, expected {left:?}", status.token_left)
-        })?;
-        let left = self.model.cooldown_left(self.now);
-        ensure(status.cooldown_left == left, || {
+        self.model.check_dates(self.now, &status)?;
+        let in_flight = usize::from(self.model.is_in_flight());
+        ensure(self.begun == self.ended.saturating_add(in_flight), || {
             format!(
-                "cooldown_left is {:?}, expected {left:?}",
-                status.cooldown_left
+                "{} attempts began and {} ended, with {in_flight} in flight",
+                self.begun, self.ended
             )
-        })?;
-        let right = match (&status.last_error, self.model.last_failure()) {
-            (None, None) => true,
-            (Some(error), Some(problem)) => problem.is(error),
-            _ => false,
-        };
-        ensure(right, || {
-            format!("unexpected last_error {:?}", status.last_error)
         })?;
         let client = self.exchange.credentials().client_id();
         ensure(status.client_id == *client, || {

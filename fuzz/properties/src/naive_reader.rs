@@ -32,6 +32,15 @@ impl Verdict {
 /// The body is not a valid response.
 struct Malformed;
 
+/// Returns the kind of a 2xx whose envelope has this status, which is not `ok`.
+pub(crate) fn refused_as(status: &str) -> ErrorKind {
+    match status {
+        "tooManyRequest" => ErrorKind::Throttled,
+        "serverFailure" => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    }
+}
+
 fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
     let text = std::str::from_utf8(body).map_err(|_| Malformed)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -50,8 +59,9 @@ fn judge(body: &[u8]) -> Result<Verdict, Malformed> {
     let content = envelope.once("content")?;
     // An empty status is the same as a missing one.
     let status = status.filter(|status| !status.is_empty());
-    if status.ok_or(Malformed)? != "ok" {
-        return Ok(Verdict::Refused(ErrorKind::Rejected));
+    let status = status.ok_or(Malformed)?;
+    if status != "ok" {
+        return Ok(Verdict::Refused(refused_as(&status)));
     }
 
     let content = Members::read(content.ok_or(Malformed)?).ok_or(Malformed)?;

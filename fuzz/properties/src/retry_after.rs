@@ -64,27 +64,67 @@ pub fn retry_after_bytes(data: &[u8]) {
 fn naive(headers: &HeaderMap, wall: Duration) -> Option<Duration> {
     let sent = headers.get(DATE).and_then(|value| http_date(value, wall));
     let now = sent.map_or(wall, Duration::from_secs);
-    let delays = headers.get_all(RETRY_AFTER).iter().filter_map(|value| {
-        let text = value.to_str().ok()?.trim();
-        if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
-            let number = text.trim_start_matches('0');
-            let cut = number.get(..12).unwrap_or(number);
-            return Some(Duration::from_secs(cut.parse().unwrap_or_default()));
+    let lines = headers.get_all(RETRY_AFTER).iter();
+    let values = lines.flat_map(|line| values(line.to_str().unwrap_or_default()));
+    let delays = values.filter_map(|value| {
+        if let Some(seconds) = whole_seconds(&value) {
+            return Some(Duration::from_secs(seconds));
         }
-        let until = Duration::from_secs(http_date(value, wall)?);
+        let until = Duration::from_secs(date(&value, wall)?);
         Some(until.checked_sub(now).unwrap_or_default())
     });
     delays.max().map(|delay| delay.min(TEN_YEARS))
 }
 
-/// Reads an HTTP-date (RFC 9110 §5.6.7), in seconds since the Unix epoch. Dates before 1970 and
-/// leap seconds are invalid.
+/// Returns the values of a line. A weekday belongs to what follows it.
+fn values(line: &str) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    let mut weekday = false;
+    for part in line.split(',') {
+        match values.last_mut() {
+            Some(before) if weekday => {
+                before.push(',');
+                before.push_str(part);
+                weekday = false;
+            }
+            _ => {
+                values.push(part.to_owned());
+                let name = part.trim();
+                weekday = DAYS
+                    .iter()
+                    .any(|day| name == *day || Some(name) == day.get(..3));
+            }
+        }
+    }
+    values
+}
+
+/// Reads a number of seconds. One with a fraction counts as the next whole one.
+fn whole_seconds(value: &str) -> Option<u64> {
+    let parts: Vec<&str> = value.trim().split('.').collect();
+    let good = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    if parts.len() > 2 || !parts.iter().all(good) {
+        return None;
+    }
+    let number = parts.first()?.trim_start_matches('0');
+    let number = number.get(..12).unwrap_or(number).parse().unwrap_or(0_u64);
+    let has_rest = parts.get(1).is_some_and(|rest| rest.contains(|c| c != '0'));
+    number.checked_add(u64::from(has_rest))
+}
+
+/// Reads the value of a `Date` header.
 pub(crate) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
-    let text = value.to_str().ok()?.trim();
-    let words: Vec<&str> = text.split(' ').collect();
+    date(value.to_str().ok()?, wall)
+}
+
+/// Reads an HTTP-date (RFC 9110 §5.6.7), in seconds since the Unix epoch. Dates before 1970 are
+/// invalid. The zone may have another name.
+fn date(text: &str, wall: Duration) -> Option<u64> {
+    const ZONES: [&str; 4] = ["GMT", "UTC", "+0000", "-0000"];
+    let words: Vec<&str> = text.trim().split(' ').collect();
     match *words.as_slice() {
         // Sun, 06 Nov 1994 08:49:37 GMT
-        [weekday, day, month, year, time, "GMT"] => seconds(
+        [weekday, day, month, year, time, zone] if ZONES.contains(&zone) => seconds(
             weekday.strip_suffix(',').filter(|name| name.len() == 3)?,
             digits(day, 2)?,
             month,
@@ -92,7 +132,7 @@ pub(crate) fn http_date(value: &HeaderValue, wall: Duration) -> Option<u64> {
             time,
         ),
         // Sunday, 06-Nov-94 08:49:37 GMT
-        [weekday, date, time, "GMT"] => {
+        [weekday, date, time, zone] if ZONES.contains(&zone) => {
             let parts: Vec<&str> = date.split('-').collect();
             let [day, month, year] = *parts.as_slice() else {
                 return None;
@@ -163,7 +203,7 @@ fn seconds(weekday: &str, day: u64, month: &str, year: u64, time: &str) -> Optio
         && (1970..=9999).contains(&year)
         && hour < 24
         && minute < 60
-        && second < 60;
+        && second <= 60;
     if !exists {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Compressed responses, none of which is accepted.
+//! Compressed responses, none of which is accepted, and plain ones that claim to be compressed.
 
 use crate::faults::body::{bytes, with_bytes};
 use crate::faults::row::{GRANTED, MALFORMED, Row, refused};
@@ -23,7 +23,11 @@ pub fn rows() -> Vec<Row> {
             body,
             MALFORMED,
         )
-        .reporting("it is compressed, although the request did not allow that")
+        .reporting("the header Content-Encoding claims")
+    };
+    let plain_as = |name: &str, encoding: &str| {
+        let header = format!("Content-Encoding: {encoding}\r\n");
+        bytes(name, &header, plain, GRANTED)
     };
     let chunked = |bytes: &[u8]| {
         let size = format!(
@@ -35,7 +39,7 @@ pub fn rows() -> Vec<Row> {
     vec![
         encoded("gzip", "gzip", &bomb()[..200]),
         encoded("x-gzip", "x-gzip", &bomb()[..200]),
-        encoded("gzip that is not compressed", "gzip", plain),
+        plain_as("gzip that is not compressed", "gzip"),
         encoded("deflate", "deflate", b"\x78\x9c\x03\x00\x00\x00\x00\x01"),
         encoded("br", "br", b"\x06"),
         encoded(
@@ -43,8 +47,8 @@ pub fn rows() -> Vec<Row> {
             "zstd",
             b"\x28\xb5\x2f\xfd\x24\x00\x01\x00\x00\x99\xe9\xd8\x51",
         ),
-        encoded("two encodings", "gzip, br", plain),
-        encoded("an unknown encoding", SECRET, plain),
+        encoded("two encodings", "gzip, br", &bomb()[..200]),
+        encoded("an unknown encoding", SECRET, &bomb()[..200]),
         encoded("a decompression bomb", "gzip", &bomb()).checks_memory(),
         encoded("a decompression bomb in two layers", "gzip, gzip", &bomb()).checks_memory(),
         Row::after_request("an endless decompression bomb", MALFORMED, |peer| {
@@ -84,12 +88,12 @@ pub fn rows() -> Vec<Row> {
             },
         )
         .checks_memory(),
-        bytes("identity", "Content-Encoding: identity\r\n", plain, GRANTED),
-        bytes(
-            "an empty encoding",
-            "Content-Encoding:\r\n",
-            plain,
-            MALFORMED,
-        ),
+        plain_as("identity", "identity"),
+        plain_as("identity twice", "identity, identity"),
+        plain_as("an empty encoding", ""),
+        plain_as("a character set as an encoding", "UTF-8"),
+        plain_as("none as an encoding", "none"),
+        plain_as("aws-chunked as an encoding", "aws-chunked"),
+        plain_as("the secret as an encoding", SECRET),
     ]
 }

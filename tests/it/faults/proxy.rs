@@ -124,8 +124,15 @@ impl Case {
             0 => format!("{TOKEN}\n"),
             _ => String::new(),
         };
+        // The line names the server and the proxy, without its password.
+        let scheme = self.scheme.split("://").next().unwrap_or_default();
+        let place = format!(
+            " ({base_url}, through the proxy {scheme}://127.0.0.1:{})\n",
+            listening.port
+        );
         let passed = run.code == Some(self.code)
             && run.stderr.contains(stderr)
+            && (self.code == 0 || run.stderr.contains(&place))
             && run.stdout == stdout
             && listening.connections() == 1
             && elapsed < self.timeout + OVERHEAD;

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use meshconnect_auth::Config;
+use meshconnect_auth::{Config, ErrorKind};
 
 use crate::faults::peer::Peer;
 use crate::faults::row::{
@@ -70,12 +70,13 @@ fn by_envelope() -> Vec<Row> {
     let within = |http: u16, status: &str, attempts| {
         let body = EXAMPLE_200.replace("\"ok\"", &format!("\"{status}\""));
         let name = format!("{}: {status} within a {http}", in_words(attempts));
-        Row::responds(
-            name,
-            response(&format!("{http} Said"), "", &body),
-            refused(http),
-        )
-        .attempts(attempts)
+        let outcome = match (http, status) {
+            (200, "serverFailure") => Outcome::Error(ErrorKind::Unavailable, Some(200)),
+            (200, "tooManyRequest") => Outcome::Error(ErrorKind::Throttled, Some(200)),
+            _ => refused(http),
+        };
+        Row::responds(name, response(&format!("{http} Said"), "", &body), outcome)
+            .attempts(attempts)
     };
     vec![
         within(200, "serverFailure", 3),

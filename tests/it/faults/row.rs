@@ -131,8 +131,14 @@ pub const fn malformed(status: u16) -> Outcome {
     Outcome::Error(ErrorKind::Malformed, Some(status))
 }
 
+/// The kind of a status that is not a 2xx.
 pub const fn refused(status: u16) -> Outcome {
-    Outcome::Error(ErrorKind::Rejected, Some(status))
+    let kind = match status {
+        429 => ErrorKind::Throttled,
+        408 | 425 | 500..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Refused,
+    };
+    Outcome::Error(kind, Some(status))
 }
 
 impl Row {
@@ -359,13 +365,18 @@ impl Row {
         }
     }
 
-    /// Returns the client's settings for a server on `port`.
-    pub fn settings(&self, port: u16) -> Settings {
+    /// Returns the base URL of a server on `port`.
+    pub fn base_url(&self, port: u16) -> String {
         let scheme = match self.trusted {
             Some(_) => "https",
             None => "http",
         };
-        let mut settings = Settings::new(&format!("{scheme}://{}:{port}", self.host));
+        format!("{scheme}://{}:{port}", self.host)
+    }
+
+    /// Returns the client's settings for a server on `port`.
+    pub fn settings(&self, port: u16) -> Settings {
+        let mut settings = Settings::new(&self.base_url(port));
         settings.pem.clone_from(&self.trusted);
         settings.config.attempt_timeout = self.timeout;
         settings.config.acquisition_timeout = self.timeout * 2;

@@ -129,6 +129,16 @@ fn check<C: Client>(row: &Row) -> Result<(), String> {
             // An attempt counts even without a connection.
             let attempts = row.connections.max(1);
             compare("attempts", error.attempts().to_string(), count(attempts));
+            let base_url = row.base_url(listening.port);
+            compare(
+                "endpoint",
+                error.endpoint().unwrap_or_default().to_owned(),
+                base_url.clone(),
+            );
+            let line = error.to_string();
+            if !line.ends_with(&format!(" ({base_url})")) {
+                compare("line", line, format!("with {base_url}"));
+            }
             let report = error.report().to_string();
             for words in row.reported(C::LIBRARY) {
                 if !report.contains(words) {

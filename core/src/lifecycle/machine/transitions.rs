@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::Machine;
 use crate::error::{Error, TransportError, TransportErrorKind};
-use crate::lifecycle::cached_token::CachedToken;
+use crate::lifecycle::cached_token::{CachedToken, Origin};
 use crate::lifecycle::event::Event;
-use crate::lifecycle::freshness::{Lifespan, later, sooner, until};
+use crate::lifecycle::freshness::{Lifespan, sooner, until};
 use crate::lifecycle::retry::{self, MIN_RETRY_WINDOW};
 use crate::lifecycle::state::{Acquisition, InFlight, State};
 use crate::lifecycle::step::{Flight, Ticket, Transmit};
@@ -38,7 +38,11 @@ impl Machine {
                 if now.mono >= end && acquisition.left(now) < MIN_RETRY_WINDOW =>
             {
                 return match acquisition.error.clone() {
-                    Some(error) if waited(acquisition.failed) => self.fail(now, error),
+                    Some(error) if waited(acquisition.failed) => {
+                        // The end of its last attempt was an event already.
+                        let delay = self.fail(now, error.clone());
+                        self.emit(Event::CooldownStarted { error, delay });
+                    }
                     _ => self.state = State::Idle,
                 };
             }
@@ -46,7 +50,7 @@ impl Machine {
         };
         // A caller that arrived after the last attempt does not inherit its error.
         if now.mono >= acquisition.deadline && ticket.is_some() && !waited(in_flight.number) {
-            self.state = State::Idle;
+            self.end_quietly();
         } else {
             self.fail_attempt(now, &acquisition, in_flight, timed_out());
         }
@@ -71,12 +75,9 @@ impl Machine {
     }
 
     pub(super) fn send_refresh(&mut self, now: Moment) -> Transmit {
-        let timeout = self.config.attempt_timeout;
-        let (in_flight, transmit) = self.begin_flight(now, timeout);
-        if let Some(cached) = &mut self.cached {
-            // No other refresh may be sent before this flight ends.
-            cached.next_refresh = now.after(timeout);
-        }
+        let before = self.take_scheduled_refresh(now);
+        let (mut in_flight, transmit) = self.begin_flight(now, self.config.attempt_timeout);
+        in_flight.before = before;
         self.state = State::Refreshing(in_flight);
         self.emit(Event::Attempt {
             number: 1,
@@ -91,6 +92,7 @@ impl Machine {
             number: self.flights,
             sent: now,
             deadline: now.mono.saturating_add(timeout),
+            before: None,
         };
         let transmit = Transmit {
             request: self.exchange.request(),
@@ -134,26 +136,29 @@ impl Machine {
         let grant = grant.within(&self.config);
         let mut life = self.lifespan(flight.sent, grant.lifetime());
         let mut token = grant.into_token(flight.sent);
-        if self.rejected.covers(&token, flight.number) {
-            return Err(Error::token_rejected().with_attempts(1));
-        }
-        if let Some(cached) = self.cached.as_mut().filter(|cached| cached.token == token) {
+        let is_cached = matches!(&self.cached, Some(cached) if cached.token == token);
+        let mut known = self.cached.iter_mut().chain(&mut self.dropped);
+        if let Some(known) = known.find(|known| known.token == token) {
             // The same token again does not live longer: the sooner expiry counts.
-            cached.life.expires_at = sooner(life.expires_at, cached.life.expires_at);
-            cached.life.usable_until = sooner(life.usable_until, cached.life.usable_until);
-            if cached.token.expires_at() < token.expires_at() {
-                token = cached.token.clone();
+            known.life.expires_at = sooner(life.expires_at, known.life.expires_at);
+            known.life.usable_until = sooner(life.usable_until, known.life.usable_until);
+            if known.token.expires_at() < token.expires_at() {
+                token = known.token.clone();
             }
-            life = cached.life;
-            if !life.is_usable(now) || matches!(self.state, State::Acquiring(..)) {
+            life = known.life;
+            let refreshed = is_cached && !matches!(self.state, State::Acquiring(..));
+            if !refreshed || !life.is_usable(now) {
                 life = self.lifespan(now, until(life.expires_at, now));
             }
         }
         if !life.is_usable(now) {
             return Err(timed_out());
         }
-        let (number, sent) = (flight.number, flight.sent);
-        Ok(CachedToken::new(token, life, number, sent, now))
+        Ok(CachedToken::new(
+            token,
+            life,
+            Origin::Granted(flight.number),
+        ))
     }
 
     pub(super) fn lifespan(&self, start: Moment, lifetime: Duration) -> Lifespan {
@@ -179,51 +184,74 @@ impl Machine {
                 }
             }
             // The flight is over. A late grant is cached if it is newer, and has no other effect.
-            (_, Ok(mut late)) => match &self.cached {
-                Some(cached) if cached.flight >= late.flight => {}
-                cached => {
-                    let same = cached.as_ref().filter(|cached| cached.token == late.token);
-                    if let Some(cached) = same {
-                        late.next_refresh = later(late.next_refresh, cached.next_refresh);
-                    }
-                    self.cached = Some(late);
-                }
-            },
+            (_, Ok(late)) if late.requested() > self.newest => {
+                let late = self.with_delay_of_same(late);
+                self.cache_granted(now, late);
+            }
             _ => {}
         }
     }
 
-    pub(super) fn abandon(&mut self, flight: u64) {
-        match &self.state {
-            State::Refreshing(in_flight) if in_flight.number == flight => {
-                if let Some(cached) = &mut self.cached {
-                    cached.next_refresh = cached.life.refresh_at;
+    /// Abandons the current flight. `cause` is the reason, if it is known.
+    pub(super) fn abandon(&mut self, now: Moment, cause: Option<Error>) {
+        match self.state.clone() {
+            State::Refreshing(in_flight) => {
+                if let Some(before) = in_flight.before {
+                    self.rejections.take_back(before);
                 }
-                self.state = State::Idle;
+                if self.usable(now).is_some() {
+                    self.end_refresh(now, cause.unwrap_or_else(abandoned), false);
+                } else if now.mono >= in_flight.deadline {
+                    let acquisition = self.joined(in_flight);
+                    self.fail_attempt(now, &acquisition, in_flight, timed_out());
+                } else {
+                    self.end_quietly();
+                }
             }
-            State::Acquiring(acquisition, in_flight) if in_flight.number == flight => {
-                self.state = match acquisition.attempts {
-                    0 | 1 => State::Idle,
-                    attempts => State::BackingOff(
-                        Acquisition {
-                            attempts: attempts.saturating_sub(1),
-                            ..acquisition.clone()
-                        },
-                        Duration::ZERO,
-                    ),
-                };
+            State::Acquiring(acquisition, in_flight) if now.mono >= in_flight.deadline => {
+                self.fail_attempt(now, &acquisition, in_flight, timed_out());
             }
-            _ => {}
+            State::Acquiring(acquisition, _) => {
+                self.end_quietly();
+                let attempts = acquisition.attempts.saturating_sub(1);
+                if attempts > 0 {
+                    let acquisition = Acquisition {
+                        attempts,
+                        ..acquisition
+                    };
+                    self.state = State::BackingOff(acquisition, Duration::ZERO);
+                }
+            }
+            State::Idle | State::BackingOff(..) => {}
+        }
+    }
+
+    /// Ends the current activity without an outcome.
+    pub(super) fn end_quietly(&mut self) {
+        let abandoned = match &self.state {
+            State::Refreshing(_) => Some((1, true)),
+            State::Acquiring(acquisition, _) => Some((acquisition.attempts, false)),
+            State::Idle | State::BackingOff(..) => None,
+        };
+        self.state = State::Idle;
+        if let Some((number, ahead)) = abandoned {
+            self.emit(Event::Abandoned { number, ahead });
         }
     }
 
     fn accept(&mut self, now: Moment, granted: CachedToken) {
-        let lifetime = granted.left_on_arrival;
-        self.cached = Some(granted);
+        let lifetime = granted.left(now);
         self.state = State::Idle;
         self.probing = false;
+        self.succeed(now);
         self.cooldown.grant(now);
+        self.cache_granted(now, granted);
         self.emit(Event::Refreshed { lifetime });
+    }
+
+    fn succeed(&mut self, now: Moment) {
+        self.granted_at = Some(now.wall);
+        self.failed_at = None;
     }
 
     /// Returns whether a refresh ahead returned the usable cached token.
@@ -232,11 +260,14 @@ impl Machine {
             .is_some_and(|cached| cached.token == granted.token)
     }
 
-    fn fail_to_renew(&mut self, now: Moment, mut granted: CachedToken) {
+    fn fail_to_renew(&mut self, now: Moment, granted: CachedToken) {
         let delay = self.cooldown.fail(now, &self.config, &mut self.rng);
-        granted.next_refresh = later(granted.life.refresh_at, now.after(delay));
-        self.cached = Some(granted);
         self.state = State::Idle;
+        self.succeed(now);
+        self.granted_life = Some(granted.left(now));
+        let granted = self.with_delay_of_same(granted);
+        self.cache(granted);
+        self.delay_refresh(now.after(delay), false);
         self.emit(Event::NotRenewed { delay });
     }
 
@@ -245,8 +276,14 @@ impl Machine {
             // The token has ended during the flight, so callers wait for this flight.
             let acquisition = self.joined(in_flight);
             self.fail_attempt(now, &acquisition, in_flight, error);
-            return;
+        } else {
+            self.end_refresh(now, error, true);
         }
+    }
+
+    /// Ends a refresh ahead of a usable token that failed or, if not `failed`, was abandoned.
+    fn end_refresh(&mut self, now: Moment, error: Error, failed: bool) {
+        let error = self.exchange.named(error);
         let (delay, requested) = self.delay_after(now, &error);
         let delay = match requested {
             Some(requested) => self
@@ -254,10 +291,9 @@ impl Machine {
                 .begin(now, delay.max(requested), error.clone()),
             None => delay,
         };
-        if let Some(cached) = &mut self.cached {
-            cached.next_refresh = later(cached.life.refresh_at, now.after(delay));
-        }
+        self.delay_refresh(now.after(delay), failed);
         self.state = State::Idle;
+        self.failed_at = Some((now.wall, error.clone()));
         self.emit(Event::Failed {
             error: error.clone(),
             ahead: true,
@@ -276,8 +312,9 @@ impl Machine {
         error: Error,
     ) {
         let number = acquisition.attempts;
-        let error = error.with_attempts(number);
-        if number < acquisition.max_attempts && retry::is_worth_a_retry(&error) {
+        let error = self.exchange.named(error).with_attempts(number);
+        self.failed_at = Some((now.wall, error.clone()));
+        if number < acquisition.max_attempts && error.is_transient() {
             let delay = retry::backoff(&error, number, now, &self.config, &mut self.rng);
             if delay.saturating_add(MIN_RETRY_WINDOW) <= acquisition.left(now) {
                 let acquisition = Acquisition {
@@ -294,24 +331,26 @@ impl Machine {
                 return;
             }
         }
-        self.fail(now, error);
-    }
-
-    /// Ends an acquisition with a failure.
-    fn fail(&mut self, now: Moment, error: Error) {
-        let (delay, requested) = self.delay_after(now, &error);
-        let delay = requested.map_or(delay, |requested| requested.max(delay));
-        self.state = State::Idle;
-        self.probing = true;
-        self.failures = self.failures.saturating_add(1);
-        self.last_failure = Some(error.clone());
-        let delay = self.cooldown.begin(now, delay, error.clone());
+        let delay = self.fail(now, error.clone());
         self.emit(Event::Failed {
             error: error.clone(),
             ahead: false,
             delay,
         });
         self.emit(Event::CooldownStarted { error, delay });
+    }
+
+    /// Ends an acquisition with a failure, and returns the length of the cooldown.
+    fn fail(&mut self, now: Moment, error: Error) -> Duration {
+        let (delay, requested) = self.delay_after(now, &error);
+        let delay = requested.map_or(delay, |requested| requested.max(delay));
+        self.state = State::Idle;
+        self.probing = true;
+        self.failures = self.failures.saturating_add(1);
+        self.last_failure = Some(error.clone());
+        let delay = self.cooldown.begin(now, delay, error);
+        self.restore_dropped(now);
+        delay
     }
 
     /// Returns the delay after a failure, and the one that the server requested, if any, with jitter and
@@ -331,6 +370,11 @@ impl Machine {
         }
         self.events.push_back(event);
     }
+}
+
+fn abandoned() -> Error {
+    let what = "the task or thread of the attempt could not start, or ended";
+    TransportError::with_detail(TransportErrorKind::Client, what).into()
 }
 
 /// Returns the error for a flight past its deadline, or for a token that is not usable on arrival.

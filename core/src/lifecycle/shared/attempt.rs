@@ -7,7 +7,6 @@ use event_listener::{EventListener, Listener};
 use http::{Request, Response};
 
 use super::inner::Inner;
-use crate::config::Config;
 use crate::error::Error;
 use crate::lifecycle::step::{Flight, Transmit};
 use crate::moment::Moment;
@@ -38,30 +37,25 @@ impl Attempt {
         }
     }
 
-    /// Returns the request to send.
-    #[must_use]
-    pub fn request(&self) -> Request<RequestBody> {
-        self.request.clone()
-    }
-
-    /// Returns the time-out for the HTTP client.
+    /// Returns the request to send, and the time-out for the HTTP client: the rest of the flight at
+    /// `now`, in which the HTTP client is also made. Returns `None` if the flight is over or its
+    /// credentials were replaced: then drop the attempt, because nobody waits for it.
     ///
-    /// The flight ends a little later, so that the HTTP client's own error about the time-out arrives
-    /// first.
+    /// The flight ends a little later than the time-out, so that the HTTP client's own error about the
+    /// time-out arrives first.
     #[must_use]
-    pub fn timeout(&self) -> Duration {
-        Self::timeout_within(self.timeout)
+    pub fn start(&self, now: Moment) -> Option<(Request<RequestBody>, Duration)> {
+        let flight = self.flight.as_ref()?;
+        let left = self.shared.lock().time_left(now, flight)?;
+        let earlier = left.div_f64(20.0).min(Duration::from_millis(250));
+        Some((self.request.clone(), left.saturating_sub(earlier)))
     }
 
-    /// Returns the [`timeout`](Self::timeout) of an attempt that its acquisition's deadline does not
-    /// shorten.
-    #[must_use]
-    pub fn usual_timeout(config: &Config) -> Duration {
-        Self::timeout_within(config.attempt_timeout.min(config.acquisition_timeout))
-    }
-
-    fn timeout_within(flight: Duration) -> Duration {
-        flight.saturating_sub(flight.div_f64(20.0).min(Duration::from_millis(250)))
+    /// Returns a waiter for the end of this attempt, for a caller that runs it in a task of its own. Like
+    /// every waiter it ends after the observer was called.
+    pub fn waiter(&self) -> Waiter {
+        let flight = self.flight.as_ref().map(|flight| flight.number);
+        Waiter::new(self.shared.listen(), self.timeout, flight)
     }
 
     /// Returns the limit of the response body for a [`BodyBuffer`], in bytes.
@@ -70,29 +64,39 @@ impl Attempt {
         self.max_body
     }
 
-    /// Sends the request with `send`, and finishes the attempt with its result at the time of `clock`.
+    /// Starts the attempt, calls `send` with the request and its time-out, and finishes the attempt with
+    /// the result. Does nothing if the attempt [cannot start](Self::start) any more.
     ///
     /// With the feature `tracing`, `send` runs in the span of the acquisition or refresh ahead.
     pub fn run<B: Into<BodyBuffer>>(
         self,
-        clock: impl FnOnce() -> Moment,
-        send: impl FnOnce(&Self) -> Result<Response<B>, Error>,
+        clock: impl Fn() -> Moment,
+        send: impl FnOnce(Request<RequestBody>, Duration) -> Result<Response<B>, Error>,
     ) {
+        let Some((request, timeout)) = self.start(clock()) else {
+            return;
+        };
         let response = {
             #[cfg(feature = "tracing")]
             let _in_span = self.shared.span().entered();
-            send(&self)
+            send(request, timeout)
         };
         self.finish(clock(), response);
     }
 
-    /// Awaits `sending`, and finishes the attempt with its result at the time of `clock`: the async form
-    /// of [`run`](Self::run).
-    pub async fn run_async<B: Into<BodyBuffer>>(
+    /// Does the same as [`run`](Self::run) with an async `send`. The attempt starts when the future is
+    /// first polled.
+    pub async fn run_async<B: Into<BodyBuffer>, S>(
         self,
-        clock: impl FnOnce() -> Moment,
-        sending: impl Future<Output = Result<Response<B>, Error>>,
-    ) {
+        clock: impl Fn() -> Moment,
+        send: impl FnOnce(Request<RequestBody>, Duration) -> S,
+    ) where
+        S: Future<Output = Result<Response<B>, Error>>,
+    {
+        let Some((request, timeout)) = self.start(clock()) else {
+            return;
+        };
+        let sending = send(request, timeout);
         #[cfg(feature = "tracing")]
         let sending = tracing::Instrument::instrument(sending, self.shared.span());
         let response = sending.await;
@@ -108,6 +112,15 @@ impl Attempt {
         if let Some(flight) = self.flight.take() {
             self.shared
                 .change(|machine| machine.handle_outcome(now, flight, outcome));
+        }
+    }
+
+    /// Abandons the attempt because it cannot start, for the reason in `cause`. Dropping the attempt does
+    /// the same without a reason.
+    pub fn abandon(mut self, cause: Error) {
+        if let Some(flight) = self.flight.take() {
+            self.shared
+                .change(|machine| machine.abandon_flight(&flight, Some(cause)));
         }
     }
 }
@@ -128,11 +141,17 @@ impl Drop for Attempt {
 pub struct Waiter {
     listener: EventListener,
     limit: Duration,
+    /// The number of the flight that it waits for.
+    pub(super) flight: Option<u64>,
 }
 
 impl Waiter {
-    pub(super) fn new(listener: EventListener, limit: Duration) -> Self {
-        Self { listener, limit }
+    pub(super) fn new(listener: EventListener, limit: Duration, flight: Option<u64>) -> Self {
+        Self {
+            listener,
+            limit,
+            flight,
+        }
     }
 
     /// Returns the longest useful wait. Poll again after it in any case.

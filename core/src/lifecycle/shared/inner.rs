@@ -6,7 +6,9 @@
 )]
 
 use std::fmt;
+use std::iter;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::PoisonError;
 #[cfg(not(all(test, loom)))]
 use std::sync::{Mutex, MutexGuard, RwLock};
@@ -88,7 +90,8 @@ impl Inner {
         span.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Calls `act` with the machine, and wakes all waiters if the machine has changed.
+    /// Calls `act` with the machine. If the machine has changed, wakes all waiters, after the observer was
+    /// called with the events.
     pub(super) fn change<T>(&self, act: impl FnOnce(&mut Machine) -> T) -> T {
         let mut machine = self.lock();
         let before = machine.fingerprint();
@@ -97,19 +100,26 @@ impl Inner {
         if changed {
             self.publish(&machine);
         }
-        let events = self.take_events(&mut machine);
+        let events = iter::from_fn(|| machine.poll_event()).collect::<Vec<_>>();
         drop(machine);
-        if changed {
-            self.changed.notify(usize::MAX);
+        let _wake = changed.then(|| WakeOnDrop(&self.changed));
+        if thread::panicking() {
+            // A panic of the observer must not abort the process.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.observe(&events)));
+        } else {
+            self.observe(&events);
         }
-        for event in &events {
+        done
+    }
+
+    fn observe(&self, events: &[Event]) {
+        for event in events {
             #[cfg(feature = "tracing")]
             self.trace(event);
             if let Some(observer) = &self.observer {
                 observer(event);
             }
         }
-        done
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Machine> {
@@ -151,15 +161,14 @@ impl Inner {
             replace(tracing::Span::none());
         }
     }
+}
 
-    fn take_events(&self, machine: &mut Machine) -> Vec<Event> {
-        // An observer that panics during a panic would abort the process, so the events stay for the
-        // next change.
-        let observed = self.observer.is_some() || cfg!(feature = "tracing");
-        if !observed || thread::panicking() {
-            return Vec::new();
-        }
-        std::iter::from_fn(|| machine.poll_event()).collect()
+/// Wakes all waiters when it is dropped, even if the observer panics.
+struct WakeOnDrop<'a>(&'a event_listener::Event);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.notify(usize::MAX);
     }
 }
 

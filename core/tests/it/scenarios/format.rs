@@ -68,6 +68,11 @@ pub(crate) enum Step {
     Abandon {
         flight: String,
     },
+    TimeLeft {
+        at: At,
+        flight: String,
+        expect: Value,
+    },
     Reject {
         at: At,
         token: String,

@@ -42,7 +42,7 @@ fn the_schema_describes_every_file_and_no_unused_word() {
     let schema = schema();
     let files = files();
     assert!(
-        files.len() >= 158,
+        files.len() >= 175,
         "only {} scenarios are left",
         files.len()
     );
@@ -88,6 +88,7 @@ fn invalid_scenarios_are_refused() {
         json!({"do": "ticket", "name": "a", "need": "old"}),
         json!({"do": "ticket", "name": "a", "need": {"for": "long"}}),
         json!({"do": "abandon", "flight": 1}),
+        json!({"do": "time_left", "flight": "a", "expect": 1}),
         json!({"at": {"mono": 1}, "do": "reject", "token": "a", "expect": true}),
         json!({"at": 1, "do": "reject", "token": "a", "expect": "yes"}),
         json!({"at": 1, "do": "answer", "flight": "a", "response": {"status": 200, "body": "x"}}),

@@ -37,7 +37,12 @@ pub(crate) fn event(event: &Event) -> Value {
             delay,
             ..
         } => json!({"failed": {"error": error(why), "ahead": ahead, "delay": seconds(delay)}}),
-        Event::Rejected { in_a_row, .. } => json!({"rejected": {"in_a_row": in_a_row}}),
+        Event::Abandoned { number, ahead, .. } => {
+            json!({"abandoned": {"number": number, "ahead": ahead}})
+        }
+        Event::Rejected { dropped, delay, .. } => {
+            json!({"rejected": {"dropped": dropped, "delay": seconds(delay)}})
+        }
         Event::CooldownStarted {
             error: why, delay, ..
         } => json!({"cooldown_started": {"error": error(why), "delay": seconds(delay)}}),

@@ -115,10 +115,17 @@ impl World {
                 self.machine.handle_abandon(flight);
                 Ok(())
             }
+            Step::TimeLeft { at, flight, expect } => {
+                let now = self.moment(*at);
+                let flight = self.flights.get(flight).ok_or("there is no such flight")?;
+                let left = self.machine.time_left(now, flight);
+                let left = left.map_or(json!("nothing"), |left| json!(left.as_secs_f64()));
+                self.agree(&left, expect)
+            }
             Step::Reject { at, token, expect } => {
                 let token = Token::new(token, SystemTime::UNIX_EPOCH).map_err(text)?;
-                let counted = self.machine.handle_rejection(self.moment(*at), &token);
-                self.agree(&json!(counted), &json!(expect))
+                let repeat = self.machine.handle_rejection(self.moment(*at), &token);
+                self.agree(&json!(repeat), &json!(expect))
             }
             Step::SetCredentials {
                 client_id,
@@ -290,6 +297,7 @@ fn transport_kind(name: &str) -> Result<TransportErrorKind, String> {
         "Timeout" => TransportErrorKind::Timeout,
         "NotHttp" => TransportErrorKind::NotHttp,
         "Broken" => TransportErrorKind::Broken,
+        "Client" => TransportErrorKind::Client,
         _ => return Err(format!("there is no kind {name:?}")),
     })
 }

@@ -11,6 +11,7 @@ use meshconnect_auth_core::{
 
 use super::model::{Checked, Outcome, Problem};
 use super::ops::{Answer, Which};
+use crate::naive_reader::refused_as;
 
 /// Returns an exchange with the credentials of a client and a generation.
 pub(super) fn exchange(client: usize, generation: usize) -> Exchange {
@@ -105,18 +106,25 @@ pub(super) fn expected_outcome(answer: Answer, name: &str, mark: u32, now: Momen
         Answer::Token(_, Some(0)) | Answer::Malformed => problem(ErrorKind::Malformed, false),
         Answer::Token(_, seconds) => return Outcome::token(name.to_owned(), seconds),
         Answer::Status(status, retry_after) => Problem {
-            throttled: [429, 503].contains(&status),
+            throttled: [408, 425, 429].contains(&status) || (500..600).contains(&status),
             retry_at: retry_after
                 .map(|seconds| now.mono.saturating_add(Duration::from_secs(seconds.into()))),
             ..problem(
-                ErrorKind::Rejected,
+                match status {
+                    429 => ErrorKind::Throttled,
+                    408 | 425 | 500..=599 => ErrorKind::Unavailable,
+                    _ => ErrorKind::Refused,
+                },
                 [408, 425, 429, 500, 502, 503, 504].contains(&status),
             )
         },
-        Answer::Envelope(status) => problem(
-            ErrorKind::Rejected,
-            ["serverFailure", "tooManyRequest"].contains(&status),
-        ),
+        Answer::Envelope(status) => {
+            let throttled = ["serverFailure", "tooManyRequest"].contains(&status);
+            Problem {
+                throttled,
+                ..problem(refused_as(status), throttled)
+            }
+        }
         Answer::Wire(kind) => problem(
             ErrorKind::Transport(kind),
             kind != TransportErrorKind::Certificate && kind != TransportErrorKind::NotHttp,

@@ -13,10 +13,10 @@ pub(super) struct Invariants {
     generation: usize,
     /// Every flight, in the order of sending.
     flights: Vec<Sent>,
-    /// Every token that was granted or handed in, with the number of its flight (0 if it was handed
-    /// in) and its expiry.
-    granted: Vec<(String, usize, Moment)>,
-    /// Every token whose rejection was accepted, with the number of flights before it.
+    /// Every token that was granted or handed in, and its expiry.
+    granted: Vec<(String, Moment)>,
+    /// Every token that was dropped because it was rejected, with the number of tokens before that. A
+    /// failed acquisition ends the list, because it brings the token back.
     rejected: Vec<(String, usize)>,
 }
 
@@ -72,17 +72,21 @@ impl Invariants {
     pub(super) fn record_grant(&mut self, name: &str, number: usize, lifetime: Duration) {
         if let Some(flight) = number.checked_sub(1).and_then(|at| self.flights.get(at)) {
             let end = flight.at.after(lifetime);
-            self.granted.push((name.to_owned(), number, end));
+            self.granted.push((name.to_owned(), end));
         }
     }
 
     pub(super) fn record_hand_in(&mut self, name: &str, now: Moment, lifetime: Duration) {
         let end = self.advance(now).after(lifetime);
-        self.granted.push((name.to_owned(), 0, end));
+        self.granted.push((name.to_owned(), end));
     }
 
     pub(super) fn record_rejection(&mut self, name: String) {
-        self.rejected.push((name, self.flights.len()));
+        self.rejected.push((name, self.granted.len()));
+    }
+
+    pub(super) fn record_failed_acquisition(&mut self) {
+        self.rejected.clear();
     }
 
     /// Starts a new generation of credentials, and returns its number.
@@ -92,21 +96,19 @@ impl Invariants {
     }
 
     /// Checks a token that a poll returned. It must not have expired by either clock, counted from
-    /// the time of sending. If one of the last rejections was of this token, a later flight must
-    /// have granted it again.
+    /// the time of sending. If it was dropped, it must have been granted again since then.
     pub(super) fn check_served(&mut self, name: &str, now: Moment) -> Checked {
         let now = self.advance(now);
-        let grants = self.granted.iter().filter(|(granted, ..)| granted == name);
+        let grants = self.granted.iter().enumerate();
+        let grants = grants.filter(|(_, (granted, _))| granted == name);
         let mut lives = grants.clone();
-        let lives = lives.any(|(_, _, end)| now.mono < end.mono && now.wall < end.wall);
+        let lives = lives.any(|(_, (_, end))| now.mono < end.mono && now.wall < end.wall);
         ensure(lives, || format!("{name} was returned after its expiry"))?;
-        let mut remembered = self.rejected.iter().rev().take(8);
-        if let Some((_, before)) = remembered.find(|(rejected, _)| rejected == name) {
-            let mut grants = grants;
-            ensure(grants.any(|(_, number, _)| number > before), || {
-                format!("{name} was returned after its rejection")
-            })?;
-        }
-        Ok(())
+        let mut rejected = self.rejected.iter().rev();
+        let before = rejected.find(|(rejected, _)| rejected == name);
+        let before = before.map_or(0, |(_, before)| *before);
+        ensure({ grants }.any(|(number, _)| number >= before), || {
+            format!("{name} was returned after its rejection")
+        })
     }
 }

@@ -10,6 +10,7 @@ mod delays;
 mod effects;
 mod failures;
 mod problem;
+mod rejections;
 mod status;
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use meshconnect_auth_core::{ErrorKind, Event, Moment, Need};
 use self::cached::CachedToken;
 use self::dates::{has_come, until};
 pub(super) use self::problem::{Outcome, Problem};
+use self::rejections::Row;
 
 // The default settings.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -27,6 +29,8 @@ const ACQUISITION: Duration = Duration::from_secs(30);
 const LEFT_FOR_A_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 const SETTLED: Duration = Duration::from_secs(60);
+const FIRST_COOLDOWN: Duration = Duration::from_secs(1);
+const LONGEST_COOLDOWN: Duration = Duration::from_secs(60);
 
 /// The result of a check; the error says what differs.
 pub(super) type Checked<T = ()> = Result<T, String>;
@@ -73,22 +77,32 @@ struct Acquisition {
 pub(super) struct Model {
     /// The share of the jitter that this instance applies, from 0 to 1.
     jitter: f64,
-    mono: Duration,
+    /// The highest reading of the monotonic clock, and the last one of the wall clock.
+    seen: Moment,
     generation: usize,
     /// Every flight. The first has the number 1.
     flights: Vec<Sent>,
     /// The error of every failed acquisition.
     failures: Vec<Problem>,
-    /// Every accepted rejection, with the number of flights before it.
-    rejected: Vec<(String, usize)>,
-    /// The number of young tokens that were rejected in a row.
-    row: usize,
+    /// The time of the last success by the wall clock.
+    granted_at: Option<Duration>,
+    /// The last failed attempt since the last success, and its time by the wall clock.
+    failed_at: Option<(Duration, Problem)>,
+    row: Row,
+    /// The row before the refresh in flight, if a rejection scheduled it.
+    row_before: Option<Row>,
     /// The current flight: an attempt of the acquisition, or a refresh ahead if there is no
     /// acquisition.
     in_flight: Option<usize>,
     acquisition: Option<Acquisition>,
     probe: bool,
     cached: Option<CachedToken>,
+    /// The token whose rejection was accepted, until there is another one.
+    dropped: Option<CachedToken>,
+    /// The number of the flight of the last token that was cached.
+    newest: usize,
+    /// The life of the last grant on arrival.
+    granted_life: Option<Duration>,
     cooldown: Option<(Moment, Problem)>,
     /// The cooldowns and delays that determine the length of the next one.
     delays: Vec<Duration>,
@@ -102,16 +116,24 @@ impl Model {
     pub(super) fn new(jitter: f64) -> Self {
         Self {
             jitter,
-            mono: Duration::ZERO,
+            seen: Moment {
+                mono: Duration::ZERO,
+                wall: Duration::ZERO,
+            },
             generation: 0,
             flights: Vec::new(),
             failures: Vec::new(),
-            rejected: Vec::new(),
-            row: 0,
+            granted_at: None,
+            failed_at: None,
+            row: Row::default(),
+            row_before: None,
             in_flight: None,
             acquisition: None,
             probe: false,
             cached: None,
+            dropped: None,
+            newest: 0,
+            granted_life: None,
             cooldown: None,
             delays: Vec::new(),
             grants: Vec::new(),
@@ -150,7 +172,7 @@ impl Model {
             let fits = match ticket.need {
                 Need::Usable => true,
                 Need::For(time) => until(cached.expires, now) >= time,
-                Need::Newer => cached.flight > ticket.flights,
+                Need::Newer => cached.was_requested_after(ticket.flights),
             };
             if fits {
                 return Ok(Expected::Ready(cached.token.clone()));
@@ -162,7 +184,8 @@ impl Model {
         }
         // 3
         if let (Need::For(time), Some(cached)) = (ticket.need, usable)
-            && (cached.left_on_arrival < time || cached.flight > ticket.flights)
+            && (self.granted_life.is_some_and(|life| life < time)
+                || cached.was_requested_after(ticket.flights))
         {
             let problem = Problem::new(ErrorKind::LifetimeTooShort, 0);
             return Ok(Expected::Failed(problem));
@@ -209,9 +232,14 @@ impl Model {
         if !due || busy || self.running(now).is_some() {
             return Ok(None);
         }
+        let scheduled = self
+            .cached
+            .as_mut()
+            .and_then(|cached| cached.scheduled.take());
         self.send(now, ATTEMPT);
-        if let Some(cached) = &mut self.cached {
-            cached.next_refresh = now.after(ATTEMPT);
+        if scheduled.is_some() {
+            self.row_before = Some(self.row);
+            self.row.give_up(now);
         }
         self.expect_attempt(1, true)?;
         Ok(Some(ATTEMPT))
@@ -219,13 +247,13 @@ impl Model {
 
     /// Clamps the monotonic clock to its highest reading so far, and records the reading.
     fn advance(&mut self, now: Moment) -> Moment {
-        self.mono = self.mono.max(now.mono);
-        self.clamped(now)
+        self.seen = self.clamped(now);
+        self.seen
     }
 
     fn clamped(&self, now: Moment) -> Moment {
         Moment {
-            mono: self.mono.max(now.mono),
+            mono: self.seen.mono.max(now.mono),
             wall: now.wall,
         }
     }
@@ -258,10 +286,14 @@ impl Model {
             generation: self.generation,
         });
         self.in_flight = Some(self.flights.len());
+        self.row_before = None;
     }
 }
 
+fn acquisition_deadline(acquisition: &Acquisition) -> Duration {
+    acquisition.begun.saturating_add(ACQUISITION)
+}
+
 fn time_left(acquisition: &Acquisition, now: Moment) -> Duration {
-    let over = acquisition.begun.saturating_add(ACQUISITION);
-    over.saturating_sub(now.mono)
+    acquisition_deadline(acquisition).saturating_sub(now.mono)
 }

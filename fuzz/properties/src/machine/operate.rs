@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use meshconnect_auth_core::{CachedToken, Moment, Need, Step, Transmit};
+use meshconnect_auth_core::{CachedToken, Event, Moment, Need, Step, Transmit};
 
 use super::answers::{exchange, expected_outcome, outcome, token};
 use super::model::{Checked, Expected, Outcome, ensure};
@@ -13,7 +13,7 @@ impl World {
     /// Applies an operation. Returns whether it applied to anything.
     pub(super) fn apply(&mut self, op: Op) -> Checked<bool> {
         let now = self.now;
-        let usable = self.machine.status(now).token_left.is_some();
+        let usable = self.machine.status(now).expires_at.is_some();
         let before = self.machine.cached_token().filter(|_| usable).cloned();
         let reply = match op {
             Op::Call(need) => {
@@ -24,9 +24,9 @@ impl World {
             Op::Poll(back) => self.poll(back)?,
             Op::Refresh => self.refresh()?,
             Op::Answer(back, answer) => self.answer(back, answer)?,
-            Op::Abandon(back) => self.abandon(back),
+            Op::Abandon(back) => self.abandon(back)?,
             Op::Reject(which) => self.reject(which)?,
-            Op::NewCredentials { same_id } => Some(self.new_credentials(same_id)),
+            Op::NewCredentials { same_id } => Some(self.new_credentials(same_id)?),
             Op::HandIn(which, lifetime) => self.hand_in(which, lifetime)?,
             Op::Set(clock, movement) => self.set(clock, movement),
         };
@@ -141,13 +141,17 @@ impl World {
         Ok(Some(Reply::Nothing))
     }
 
-    fn abandon(&mut self, back: u8) -> Option<Reply> {
-        let (flight, number) = take(&mut self.flights, back)?;
+    fn abandon(&mut self, back: u8) -> Checked<Option<Reply>> {
+        let Some((flight, number)) = take(&mut self.flights, back) else {
+            return Ok(None);
+        };
+        let failures = self.model.failures();
         self.invariants.record_end(number);
         self.machine.handle_abandon(flight);
         self.drain_events();
-        self.model.abandon(number);
-        Some(Reply::Nothing)
+        self.model.abandon(number)?;
+        self.check_waiters_share_the_error(failures)?;
+        Ok(Some(Reply::Nothing))
     }
 
     fn reject(&mut self, which: Which) -> Checked<Option<Reply>> {
@@ -155,27 +159,39 @@ impl World {
             return Ok(None);
         };
         let token = token(&name, SystemTime::UNIX_EPOCH)?;
-        let accepted = self.machine.handle_rejection(self.now, &token);
+        let failures = self.model.failures();
+        let usable = self.cached_and_usable();
+        let answer = self.machine.handle_rejection(self.now, &token);
         self.drain_events();
-        let expected = self.model.rejection(self.now, &name)?;
-        ensure(accepted == expected, || {
-            format!("handle_rejection of {name} returned {accepted}")
+        self.model.rejection(self.now, &name, answer)?;
+        let still = self.cached_and_usable();
+        let kept = usable.is_none() || usable == still;
+        ensure(kept || (answer && usable.as_ref() == Some(&name)), || {
+            format!("the rejection of {name} removed {usable:?}")
         })?;
-        if accepted {
+        if !kept {
             self.invariants.record_rejection(name);
         }
+        self.check_waiters_share_the_error(failures)?;
         Ok(Some(Reply::Nothing))
     }
 
-    fn new_credentials(&mut self, same_id: bool) -> Reply {
+    /// Returns the cached token, if it is usable.
+    fn cached_and_usable(&self) -> Option<String> {
+        self.machine.status(self.now).expires_at?;
+        let cached = self.machine.cached_token()?;
+        Some(cached.token().id_token().to_owned())
+    }
+
+    fn new_credentials(&mut self, same_id: bool) -> Checked<Reply> {
         self.clients = self.clients.saturating_add(usize::from(!same_id));
         let generation = self.invariants.new_credentials();
         self.exchange = exchange(self.clients, generation);
         self.machine
             .set_credentials(self.exchange.credentials().clone());
         self.drain_events();
-        self.model.new_credentials(same_id);
-        Reply::Nothing
+        self.model.new_credentials(same_id)?;
+        Ok(Reply::Nothing)
     }
 
     /// Hands in a token other than the cached one, because the tables do not define the effect of
@@ -248,6 +264,12 @@ impl World {
 
     fn drain_events(&mut self) {
         while let Some(event) = self.machine.poll_event() {
+            if matches!(event, Event::CooldownStarted { .. }) {
+                self.invariants.record_failed_acquisition();
+            }
+            let begins = matches!(event, Event::Attempt { .. });
+            self.begun = self.begun.saturating_add(begins.into());
+            self.ended = self.ended.saturating_add(event.ends_attempt().into());
             self.model.record_event(event.clone());
             self.events.push(event);
         }

@@ -105,8 +105,10 @@ pub enum Edge {
     Unusable,
     /// The expiry of the cached token.
     Expired,
-    /// The time from which a rejection of the cached token starts a new row.
-    Aged,
+    /// The end of the interval after a token was given up, or the latest one if it is not known.
+    IntervalOver,
+    /// The time from which a rejection starts a new row.
+    RowOver,
     /// The time from which the failures before the last grant are forgotten.
     Forgiven,
 }
@@ -241,7 +243,7 @@ impl Which {
     }
 }
 
-const EDGES: [Edge; 10] = [
+const EDGES: [Edge; 11] = [
     Edge::FlightOver,
     Edge::BackOffOver,
     Edge::NoMoreRetry,
@@ -250,7 +252,8 @@ const EDGES: [Edge; 10] = [
     Edge::MayRefresh,
     Edge::Unusable,
     Edge::Expired,
-    Edge::Aged,
+    Edge::IntervalOver,
+    Edge::RowOver,
     Edge::Forgiven,
 ];
 

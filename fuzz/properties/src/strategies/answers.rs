@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::value::RawValue;
 
-use super::dates::{date, delay};
+use super::dates::{date, retry_after};
 use super::id_token;
 use super::json::{json, members, quoted, seconds, text};
 
@@ -93,7 +93,7 @@ pub fn headers() -> impl Strategy<Value = HeaderMap> {
     let header = prop_oneof![
         1 => (Just(CONTENT_TYPE), media_type.prop_map(str::to_owned)),
         2 => (Just(DATE), date()),
-        3 => (Just(RETRY_AFTER), prop_oneof![date(), delay()]),
+        3 => (Just(RETRY_AFTER), retry_after()),
         1 => (Just(WWW_AUTHENTICATE), "Bearer realm=\"[ -~]{0,20}\""),
         1 => trace_id,
     ];

@@ -2,15 +2,23 @@
 
 use std::time::{Duration, SystemTime};
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+/// Generates the value of a `Retry-After`: delays and dates, some of them in a list.
+pub(super) fn retry_after() -> impl Strategy<Value = String> {
+    let one = || prop_oneof![date(), delay()];
+    prop_oneof![3 => one(), 1 => vec(one(), 2..4).prop_map(|list| list.join(", "))]
+}
+
 /// Generates a delay in seconds, valid or not.
-pub(super) fn delay() -> impl Strategy<Value = String> {
+fn delay() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => (0..100_000_u64).prop_map(|seconds| seconds.to_string()),
         1 => "[0-9]{1,25}",
-        1 => select(vec!["", "-1", "+1", "1.5", "soon", "3, 10", "0x10", "5s"]).prop_map(str::to_owned),
+        1 => "[0-9]{1,3}\\.[0-9]{0,3}",
+        1 => select(vec!["", "-1", "+1", ".5", "1e3", "soon", "0x10", "5s"]).prop_map(str::to_owned),
     ]
 }
 
@@ -27,8 +35,11 @@ pub(super) fn date() -> impl Strategy<Value = String> {
         "Tue, 24 Nov 2026 00:00:00",
         "Sat, 31 Dec 2016 23:59:60 GMT",
     ]);
+    let zone = select(vec!["GMT", "GMT", "UTC", "+0000", "-0000", "+0100", "Z"]);
     let form = at.prop_flat_map(|at| select(dates(at)));
-    prop_oneof![6 => form, 1 => odd.prop_map(str::to_owned)]
+    let form = (form, zone).prop_map(|(date, zone)| date.replace("GMT", zone));
+    let leap = form.clone().prop_map(|date| date.replace(":59", ":60"));
+    prop_oneof![6 => form, 1 => leap, 1 => odd.prop_map(str::to_owned)]
 }
 
 /// Formats a time, in seconds since the Unix epoch, in the three forms of a date.

@@ -39,3 +39,15 @@ pub(super) fn later(a: Moment, b: Moment) -> Moment {
 pub(super) fn near(a: Moment, b: Moment) -> bool {
     a.mono.abs_diff(b.mono) <= ROUNDING && a.wall.abs_diff(b.wall) <= ROUNDING
 }
+
+/// Returns whether two dates are near each other by one clock.
+pub(super) fn near_by(a: Moment, b: Moment, clock: impl Fn(Moment) -> Duration) -> bool {
+    clock(a).abs_diff(clock(b)) <= ROUNDING
+}
+
+pub(super) fn near_or_between([a, b]: [Moment; 2], date: Moment) -> bool {
+    let allowed = |a: Duration, b: Duration, date: Duration| {
+        a.saturating_sub(ROUNDING) <= date && date <= b.saturating_add(ROUNDING)
+    };
+    allowed(a.mono, b.mono, date.mono) && allowed(a.wall, b.wall, date.wall)
+}

@@ -1,13 +1,12 @@
-//! The second table: the effects of outcomes, rejections, new credentials and handed-in tokens.
+//! The second table: the effects of outcomes, new credentials and handed-in tokens.
 
 use std::time::Duration;
 
-use meshconnect_auth_core::{ErrorKind, Event, Moment};
+use meshconnect_auth_core::{Event, Moment};
 
-use super::dates::{has_come, later, reported_expiry, sooner, until};
-use super::{Checked, LONGEST_LIFETIME, Model, Outcome, Problem, SETTLED};
-
-const REMEMBERED_REJECTIONS: usize = 8;
+use super::cached::CachedToken;
+use super::dates::{has_come, reported_expiry, sooner, until};
+use super::{Checked, LONGEST_LIFETIME, Model, Outcome, Problem, Row};
 
 impl Model {
     pub(in super::super) fn handle_outcome(
@@ -35,35 +34,25 @@ impl Model {
             Outcome::Problem(_) => return Ok(()),
         };
 
-        let last = self.rejected.len().saturating_sub(REMEMBERED_REJECTIONS);
-        let refused = self.rejected.iter().skip(last);
-        if { refused }.any(|(refused, flights)| *refused == token && flight <= *flights) {
-            let problem = Problem::new(ErrorKind::TokenRejected, 1);
-            return if is_in_flight {
-                self.failed(now, flight, problem)
-            } else {
-                Ok(())
-            };
-        }
-
-        let mut new = self.cached_token(token, sent, sent, lifetime, flight, now);
-        let same = self
+        let mut new = self.cached_token(token, sent, lifetime, flight);
+        let is_cached = self
             .cached
-            .as_mut()
-            .filter(|cached| cached.token == new.token);
-        if let Some(cached) = same {
-            // Any answer, even a late one, may shorten the lifetime of the cached token.
-            cached.expires = sooner(cached.expires, new.expires);
-            cached.unusable = sooner(cached.unusable, new.unusable);
-            new.reported_expiry = new.reported_expiry.min(cached.reported_expiry);
-            let delayed_until = cached.next_refresh;
-            let usable = !has_come(cached.unusable, now);
-            if usable && !(joined && self.in_flight.is_some()) {
-                new.expires = cached.expires;
-                new.unusable = cached.unusable;
-                new.refresh = cached.refresh;
-                new.left_on_arrival = until(cached.expires, now);
+            .as_ref()
+            .is_some_and(|cached| cached.token == new.token);
+        let mut same = self.cached.iter_mut().chain(&mut self.dropped);
+        if let Some(same) = same.find(|same| same.token == new.token) {
+            // Any answer, even a late one, may shorten the lifetime of the same token.
+            same.expires = sooner(same.expires, new.expires);
+            same.unusable = sooner(same.unusable, new.unusable);
+            new.reported_expiry = new.reported_expiry.min(same.reported_expiry);
+            let same = same.clone();
+            let usable = !has_come(same.unusable, now);
+            if usable && is_cached && !(joined && self.in_flight.is_some()) {
+                new.expires = same.expires;
+                new.unusable = same.unusable;
+                new.refresh = same.refresh;
                 if is_in_flight {
+                    new.scheduled = same.scheduled;
                     return self.not_renewed(now, new);
                 }
             } else {
@@ -71,13 +60,14 @@ impl Model {
                 // refresh time follow from the time that is left. The same applies to a late answer
                 // while an acquisition is in flight; the tables do not define that case.
                 let reported_expiry = new.reported_expiry;
-                let left = until(cached.expires, now);
-                new = self.cached_token(new.token, sent, now, left, flight, now);
+                let left = until(same.expires, now);
+                new = self.cached_token(new.token, now, left, flight);
                 new.reported_expiry = reported_expiry;
             }
-            if !is_in_flight {
+            if !is_in_flight && is_cached {
                 // A late answer changes nothing else, so a delay continues.
-                new.next_refresh = later(new.refresh, delayed_until);
+                new.scheduled = same.scheduled;
+                new.delay = same.delay;
             }
         }
         if has_come(new.unusable, now) {
@@ -87,22 +77,22 @@ impl Model {
                 Ok(())
             };
         }
+        let left = until(new.expires, now);
         if !is_in_flight {
-            if self
-                .cached
-                .as_ref()
-                .is_none_or(|cached| cached.flight < new.flight)
-            {
-                self.cached = Some(new);
+            if flight > self.newest {
+                self.granted_life = Some(left);
+                self.cache(new);
             }
             return Ok(());
         }
-        let left = new.left_on_arrival;
-        self.cached = Some(new);
         self.in_flight = None;
         self.acquisition = None;
         self.probe = false;
         self.grants.push(now);
+        self.succeed(now, &new);
+        if flight > self.newest || self.usable(now).is_none() {
+            self.cache(new);
+        }
         match self.events.pop_front() {
             Some(Event::Refreshed { lifetime, .. }) if lifetime == left => Ok(()),
             other => Err(format!(
@@ -111,92 +101,85 @@ impl Model {
         }
     }
 
-    /// Abandons a flight without an outcome, as if it had never been sent.
-    pub(in super::super) fn abandon(&mut self, flight: usize) {
-        if self.in_flight != Some(flight) {
-            return;
-        }
-        self.in_flight = None;
-        match &self.acquisition {
-            None => {
-                if let Some(cached) = &mut self.cached {
-                    cached.next_refresh = cached.refresh;
-                }
-            }
-            Some(acquisition) if acquisition.failed.is_empty() => self.acquisition = None,
-            Some(_) => {}
-        }
+    pub(super) fn succeed(&mut self, now: Moment, granted: &CachedToken) {
+        self.granted_at = Some(now.wall);
+        self.granted_life = Some(until(granted.expires, now));
+        self.failed_at = None;
     }
 
-    pub(in super::super) fn rejection(&mut self, now: Moment, token: &str) -> Checked<bool> {
-        let now = self.advance(now);
-        let Some(cached) = self.cached.take_if(|cached| cached.token == token) else {
-            return Ok(false);
-        };
-        self.rejected.push((cached.token, self.flights.len()));
-        self.row = if has_come(cached.sent.after(SETTLED), now) {
-            0
-        } else {
-            self.row
-        };
-        self.row = self.row.saturating_add(1);
-        match self.events.pop_front() {
-            Some(Event::Rejected { in_a_row, .. }) if usize::try_from(in_a_row) == Ok(self.row) => {
+    pub(super) fn cache(&mut self, mut token: CachedToken) {
+        [token.next_refresh, _] = token.next_refreshes();
+        self.newest = token.flight;
+        self.dropped = None;
+        self.cached = Some(token);
+    }
+
+    /// Abandons a flight without an outcome.
+    pub(in super::super) fn abandon(&mut self, flight: usize) -> Checked {
+        if self.in_flight != Some(flight) {
+            return Ok(());
+        }
+        let now = self.seen;
+        let over = self.flight_deadline(flight) <= now.mono;
+        let refreshing = self.acquisition.is_none();
+        if refreshing {
+            if let Some(before) = self.row_before.take() {
+                self.row.take_back(&before);
             }
-            other => {
-                return Err(format!(
-                    "got {other:?}, expected Rejected with in_a_row {}",
-                    self.row
-                ));
+            if self.usable(now).is_some() {
+                return self.refresh_failed(now, Problem::abandoned(), false);
             }
         }
-        self.forget_settled_failures(now);
-        if self.row > 1 {
-            let problem = Problem::new(ErrorKind::TokenRejected, 0);
-            let range = self
-                .delay_rule()
-                .or_remaining_cooldown(self.cooldown_left(now));
-            let delay = self.expect_cooldown(&problem, range)?;
-            self.delays.push(delay);
-            self.begin_cooldown(now, delay, problem);
+        if over {
+            return self.failed(now, flight, Problem::timeout());
         }
-        Ok(true)
+        self.in_flight = None;
+        let failed = self
+            .acquisition
+            .as_ref()
+            .map_or(0, |acquisition| acquisition.failed.len());
+        if failed == 0 {
+            self.acquisition = None;
+        }
+        self.expect_abandoned(failed.saturating_add(1), refreshing)
     }
 
     /// Replaces the credentials. This also ends the row of rejections, the probe and the delay of a
-    /// refresh, which the tables do not define.
-    pub(in super::super) fn new_credentials(&mut self, same_id: bool) {
+    /// refresh.
+    pub(in super::super) fn new_credentials(&mut self, same_id: bool) -> Checked {
         self.generation = self.generation.saturating_add(1);
-        self.in_flight = None;
-        self.acquisition = None;
+        let refreshing = self.acquisition.is_none();
+        self.end_quietly(refreshing)?;
         self.cooldown = None;
         self.probe = false;
         self.delays.clear();
         self.grants.clear();
-        self.row = 0;
+        self.row = Row::default();
         if !same_id {
             self.cached = None;
+            self.dropped = None;
+            self.granted_life = None;
         }
         if let Some(cached) = &mut self.cached {
-            cached.next_refresh = cached.refresh;
+            cached.scheduled = None;
+            cached.delay = None;
         }
+        Ok(())
     }
 
-    /// Hands in a token with the remaining `lifetime` by the wall clock. It replaces the cached
-    /// token, unless it was rejected. The tables define this only for a new machine.
+    /// Hands in a token with the remaining `lifetime` by the wall clock.
     pub(in super::super) fn handed_in(&mut self, now: Moment, token: String, lifetime: Duration) {
         let reported_expiry = reported_expiry(now.after(lifetime));
         let now = self.advance(now);
-        let last = self.rejected.len().saturating_sub(REMEMBERED_REJECTIONS);
-        let mut refused = self.rejected.iter().skip(last);
-        if refused.any(|(refused, _)| *refused == token) {
-            return;
-        }
         let lifetime = lifetime.min(LONGEST_LIFETIME);
-        let mut new = self.cached_token(token, now, now, lifetime, 0, now);
+        let mut new = self.cached_token(token, now, lifetime, self.flights.len());
         new.reported_expiry = reported_expiry;
-        if !has_come(new.unusable, now) {
-            self.cached = Some(new);
+        new.handed_in = true;
+        let longer = self
+            .usable(now)
+            .is_none_or(|cached| until(cached.expires, now) < until(new.expires, now));
+        if longer && !has_come(new.unusable, now) {
+            self.cache(new);
             self.grants.push(now);
         }
     }

@@ -8,13 +8,11 @@ use super::cached::CachedToken;
 use super::dates::{has_come, later};
 use super::delays::{Range, backoff, part};
 use super::{
-    ACQUISITION, Acquisition, Checked, LEFT_FOR_A_RETRY, Model, Problem, SETTLED, Ticket, ensure,
-    time_left,
+    Acquisition, Checked, FIRST_COOLDOWN, LEFT_FOR_A_RETRY, LONGEST_COOLDOWN, Model, Problem,
+    SETTLED, Ticket, acquisition_deadline, ensure, time_left,
 };
 
 const ATTEMPTS: usize = 3;
-const FIRST_COOLDOWN: Duration = Duration::from_secs(1);
-const LONGEST_COOLDOWN: Duration = Duration::from_secs(60);
 
 impl Model {
     /// Ends the flight or the acquisition whose deadline has passed.
@@ -26,17 +24,17 @@ impl Model {
             if self.acquisition.is_none() && self.usable(now).is_some() {
                 return self.failed(now, flight, Problem::timeout());
             }
+            let refreshing = self.acquisition.is_none();
             // A refresh ahead of a token that is not usable counts as the first attempt of an
             // acquisition.
             self.join_acquisition(flight);
-            let over = self.acquisition.as_ref().is_some_and(|acquisition| {
-                acquisition.begun.saturating_add(ACQUISITION) <= now.mono
-            });
+            let over = self
+                .acquisition
+                .as_ref()
+                .is_some_and(|acquisition| acquisition_deadline(acquisition) <= now.mono);
             // `poll_refresh` has no ticket, so the acquisition ends in failure.
             if over && asking.is_some_and(|ticket| ticket.flights >= flight) {
-                self.in_flight = None;
-                self.acquisition = None;
-                return Ok(());
+                return self.end_quietly(refreshing);
             }
             return self.failed(now, flight, Problem::timeout());
         }
@@ -48,7 +46,11 @@ impl Model {
             let last = acquisition.failed.last().cloned();
             return match (last, asking) {
                 (Some((flight, problem)), Some(ticket)) if ticket.flights < flight => {
-                    self.end_in_failure(now, problem)
+                    // The end of its attempt was an event already.
+                    let range = self.end_in_failure(now, &problem);
+                    let delay = self.expect_cooldown(&problem, range)?;
+                    self.enter_cooldown(now, delay, problem);
+                    Ok(())
                 }
                 _ => {
                     self.acquisition = None;
@@ -62,7 +64,7 @@ impl Model {
     /// Records the failure of the flight in flight.
     pub(super) fn failed(&mut self, now: Moment, flight: usize, problem: Problem) -> Checked {
         if self.acquisition.is_none() && self.usable(now).is_some() {
-            return self.refresh_failed(now, problem);
+            return self.refresh_failed(now, problem, true);
         }
         self.join_acquisition(flight);
         self.in_flight = None;
@@ -75,6 +77,7 @@ impl Model {
             ..problem
         };
         acquisition.failed.push((flight, problem.clone()));
+        self.failed_at = Some((now.wall, problem.clone()));
         let most = if acquisition.probe { 1 } else { ATTEMPTS };
         if number < most && problem.retried {
             let range = backoff(&problem, number, now);
@@ -109,7 +112,23 @@ impl Model {
                 )
             })?;
         }
-        self.end_in_failure(now, problem)
+        let range = self.end_in_failure(now, &problem);
+        let delay = self.expect_failed(&problem, false, range)?;
+        self.expect_cooldown(&problem, Range::of(delay))?;
+        self.enter_cooldown(now, delay, problem);
+        Ok(())
+    }
+
+    /// Ends the flight and the acquisition without an outcome.
+    pub(super) fn end_quietly(&mut self, refreshing: bool) -> Checked {
+        let number = self
+            .acquisition
+            .take()
+            .map_or(1, |acquisition| acquisition.failed.len().saturating_add(1));
+        if self.in_flight.take().is_none() {
+            return Ok(());
+        }
+        self.expect_abandoned(number, refreshing)
     }
 
     /// Makes the refresh ahead the first attempt of an acquisition.
@@ -127,22 +146,32 @@ impl Model {
         });
     }
 
-    pub(super) fn end_in_failure(&mut self, now: Moment, problem: Problem) -> Checked {
+    /// Ends the acquisition, and returns the range of the cooldown.
+    fn end_in_failure(&mut self, now: Moment, problem: &Problem) -> Range {
         self.forget_settled_failures(now);
-        let range = self.delay_rule().or_retry_after(&problem, now);
+        let range = self.delay_rule().or_retry_after(problem, now);
         let range = range.or_remaining_cooldown(self.cooldown_left(now));
-        let delay = self.expect_failed(&problem, false, range)?;
-        let cached = self.expect_cooldown(&problem, Range::of(delay))?;
-        self.delays.push(cached);
         self.acquisition = None;
         self.probe = true;
         self.failures.push(problem.clone());
-        self.begin_cooldown(now, delay, problem);
-        Ok(())
+        range
     }
 
-    pub(super) fn refresh_failed(&mut self, now: Moment, problem: Problem) -> Checked {
+    fn enter_cooldown(&mut self, now: Moment, delay: Duration, problem: Problem) {
+        self.delays.push(delay);
+        self.begin_cooldown(now, delay, problem);
+        self.restore_dropped(now);
+    }
+
+    /// Ends a refresh ahead of a usable token that failed or, if not `failed`, was abandoned.
+    pub(super) fn refresh_failed(
+        &mut self,
+        now: Moment,
+        problem: Problem,
+        failed: bool,
+    ) -> Checked {
         self.in_flight = None;
+        self.failed_at = Some((now.wall, problem.clone()));
         self.forget_settled_failures(now);
         let mut range = self.delay_rule().or_retry_after(&problem, now);
         if problem.retry_at.is_some() {
@@ -150,7 +179,7 @@ impl Model {
         }
         let delay = self.expect_failed(&problem, true, range)?;
         self.delays.push(delay);
-        self.delay_refresh(now, delay);
+        self.delay_refresh(now, delay, failed);
         if problem.retry_at.is_some() {
             self.expect_cooldown(&problem, Range::of(delay))?;
             self.begin_cooldown(now, delay, problem);
@@ -165,8 +194,9 @@ impl Model {
         match self.events.pop_front() {
             Some(Event::NotRenewed { delay, .. }) if range.allows(delay) => {
                 self.delays.push(delay);
-                self.cached = Some(same);
-                self.delay_refresh(now, delay);
+                self.succeed(now, &same);
+                self.cache(same);
+                self.delay_refresh(now, delay, false);
                 Ok(())
             }
             other => Err(format!(
@@ -175,10 +205,10 @@ impl Model {
         }
     }
 
-    /// Sets the next refresh to the end of the delay, but not before the refresh time.
-    pub(super) fn delay_refresh(&mut self, now: Moment, delay: Duration) {
+    fn delay_refresh(&mut self, now: Moment, delay: Duration, failed: bool) {
         if let Some(cached) = &mut self.cached {
-            cached.next_refresh = later(cached.refresh, now.after(delay));
+            cached.delay = Some((now.after(delay), failed));
+            [cached.next_refresh, _] = cached.next_refreshes();
         }
     }
 
@@ -193,8 +223,7 @@ impl Model {
 
     /// Forgets the earlier failures if the first grant since then is old enough.
     ///
-    /// This is called at a failure or a rejection. A failed attempt that is retried is not a
-    /// failure.
+    /// This is called at a failure. A failed attempt that is retried is not a failure.
     pub(super) fn forget_settled_failures(&mut self, now: Moment) {
         let first = self.grants.first();
         if first.is_some_and(|grant| has_come(grant.after(SETTLED), now)) {
@@ -224,6 +253,19 @@ impl Model {
             }) if usize::try_from(reported) == Ok(number) && reported_ahead == ahead => Ok(()),
             other => Err(format!(
                 "got {other:?}, expected Attempt {number}, ahead: {ahead}"
+            )),
+        }
+    }
+
+    pub(super) fn expect_abandoned(&mut self, number: usize, ahead: bool) -> Checked {
+        match self.events.pop_front() {
+            Some(Event::Abandoned {
+                number: reported,
+                ahead: reported_ahead,
+                ..
+            }) if usize::try_from(reported) == Ok(number) && reported_ahead == ahead => Ok(()),
+            other => Err(format!(
+                "got {other:?}, expected Abandoned {number}, ahead: {ahead}"
             )),
         }
     }

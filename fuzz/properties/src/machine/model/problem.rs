@@ -17,7 +17,7 @@ pub(in super::super) struct Problem {
     pub(in super::super) mark: Option<u32>,
     /// Whether the attempt may be retried.
     pub(in super::super) retried: bool,
-    /// Whether the status is 429 or 503.
+    /// Whether the kind is `Throttled` or `Unavailable`.
     pub(in super::super) throttled: bool,
     /// `Retry-After`, as a reading of the monotonic clock.
     pub(in super::super) retry_at: Option<Duration>,
@@ -29,7 +29,7 @@ impl Problem {
         Self {
             kind,
             mark: None,
-            retried: matches!(kind, ErrorKind::TokenRejected | ErrorKind::Transport(_)),
+            retried: matches!(kind, ErrorKind::Transport(_)),
             throttled: false,
             retry_at: None,
             attempts,
@@ -38,6 +38,10 @@ impl Problem {
 
     pub(in super::super) fn timeout() -> Self {
         Self::new(ErrorKind::Transport(TransportErrorKind::Timeout), 1)
+    }
+
+    pub(in super::super) fn abandoned() -> Self {
+        Self::new(ErrorKind::Transport(TransportErrorKind::Client), 1)
     }
 
     pub(in super::super) fn is(&self, error: &Error) -> bool {

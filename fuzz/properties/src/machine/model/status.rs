@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use meshconnect_auth_core::{CachedToken, Moment, Phase};
+use meshconnect_auth_core::{CachedToken, Moment, Phase, Status};
 
-use super::dates::{near, until};
+use super::dates::{near, near_or_between, until};
 use super::{ACQUISITION, Acquisition, Checked, LEFT_FOR_A_RETRY, Model, Problem, SETTLED, ensure};
 use crate::machine::ops::Edge;
 
@@ -21,14 +21,14 @@ impl Model {
                 let right = mine.token == cached.token().id_token()
                     && expiry.is_ok_and(|expiry| expiry == mine.reported_expiry)
                     && near(mine.unusable, cached.usable_until())
-                    && near(mine.next_refresh, cached.next_refresh());
+                    && near_or_between(mine.next_refreshes(), cached.next_refresh());
                 ensure(right, || {
                     format!("the cached token is {cached:?}, expected {mine:?}")
                 })?;
-                if mine.next_refresh == mine.refresh {
-                    mine.refresh = cached.next_refresh();
+                mine.adopt(cached.next_refresh());
+                if let Some(known) = &mine.scheduled {
+                    self.row.narrow(known);
                 }
-                mine.next_refresh = cached.next_refresh();
                 mine.unusable = cached.usable_until();
                 Ok(())
             }
@@ -56,9 +56,37 @@ impl Model {
         })
     }
 
-    pub(in super::super) fn token_left(&self, now: Moment) -> Option<Duration> {
+    /// Checks the dates of the status.
+    pub(in super::super) fn check_dates(&self, now: Moment, status: &Status) -> Checked {
         let now = self.clamped(now);
-        self.usable(now).map(|cached| until(cached.expires, now))
+        let date = |wall: Duration| {
+            let epoch = SystemTime::UNIX_EPOCH;
+            epoch.checked_add(wall).unwrap_or(epoch)
+        };
+        let at = |moment| date(now.wall.saturating_add(until(moment, now)));
+        let usable = self.usable(now);
+        let next_refresh = usable.map(|cached| self.not_while_busy(cached.next_refresh));
+        let cooldown = self.running(now).map(|(end, _)| at(*end));
+        let failure = status.last_failure.as_ref();
+        let same_failure = match (failure, &self.failed_at) {
+            (None, None) => true,
+            (Some(failure), Some((wall, problem))) => {
+                failure.at == date(*wall) && problem.is(&failure.error)
+            }
+            _ => false,
+        };
+        let right = status.expires_at == usable.map(|cached| at(cached.expires))
+            && status.next_refresh_at == next_refresh.map(at)
+            && status.cooldown_until == cooldown
+            && status.last_success_at == self.granted_at.map(date)
+            && same_failure;
+        ensure(right, || {
+            format!(
+                "the status is {status:?}, expected {:?}, refresh {next_refresh:?}, cooldown \
+                 {cooldown:?}, granted at {:?}, failed at {:?}",
+                self.cached, self.granted_at, self.failed_at
+            )
+        })
     }
 
     pub(in super::super) fn cooldown_left(&self, now: Moment) -> Option<Duration> {
@@ -76,6 +104,10 @@ impl Model {
 
     pub(in super::super) fn jitter(&self) -> f64 {
         self.jitter
+    }
+
+    pub(in super::super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
     }
 
     pub(in super::super) fn flights(&self) -> usize {
@@ -105,7 +137,8 @@ impl Model {
             Edge::MayRefresh => cached.map(|cached| cached.next_refresh),
             Edge::Unusable => cached.map(|cached| cached.unusable),
             Edge::Expired => cached.map(|cached| cached.expires),
-            Edge::Aged => cached.map(|cached| cached.sent.after(SETTLED)),
+            Edge::IntervalOver => self.row.interval_end(),
+            Edge::RowOver => self.row.end(),
             Edge::Forgiven => self.grants.first().map(|grant| grant.after(SETTLED)),
         }
     }
