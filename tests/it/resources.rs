@@ -121,7 +121,6 @@ fn rows() -> Vec<Row> {
 }
 
 #[test]
-#[ignore = "the clients do not tell exhausted resources yet"]
 fn exhausted_resources_are_told_and_survived() {
     let directory = Directory::for_all_users("meshconnect-auth-resources");
     let ca = Ca::new();

@@ -21,8 +21,8 @@ const SECONDS: &str = "TEST_RESOURCES_SECONDS";
 
 const CLIENTS_OF_EACH_KIND: usize = 500;
 
-/// The events of a first acquisition with three attempts.
-const FIRST_EVENTS: u64 = 7;
+/// The events of a first acquisition with three attempts, and of the first probe, which follows soon.
+const FIRST_EVENTS: u64 = 10;
 
 /// The pause between two calls of one caller.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -32,7 +32,6 @@ fn seconds() -> u64 {
 }
 
 #[test]
-#[ignore = "the clients do not tell exhausted resources yet"]
 fn a_thousand_clients_survive_exhausted_resources() {
     let directory = Directory::for_all_users("meshconnect-auth-many");
     let binary = copy_of_this_binary(&directory.0);
@@ -58,11 +57,15 @@ fn a_thousand_clients_survive_exhausted_resources() {
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("many under pressure: checked"), "{stdout}");
     assert!(output.status.success(), "{stdout}");
+    println!("{stdout}");
 }
 
 /// What is known of one client and its caller.
 #[derive(Default)]
 struct Seen {
+    /// Whether the client has the default cooldowns, which grow to a minute. The others recover in
+    /// time.
+    default_cooldowns: bool,
     events: AtomicU64,
     calls: AtomicU64,
     has_new_token: AtomicBool,
@@ -93,7 +96,12 @@ fn many_under_pressure() {
         .build()
         .unwrap();
     let all: Vec<Arc<Seen>> = (0..2 * CLIENTS_OF_EACH_KIND)
-        .map(|_| Arc::default())
+        .map(|number| {
+            Arc::new(Seen {
+                default_cooldowns: number % 8 < 4,
+                ..Seen::default()
+            })
+        })
         .collect();
     let began = Arc::new(AtomicBool::new(false));
     for (number, seen) in all.iter().enumerate() {
@@ -104,7 +112,7 @@ fn many_under_pressure() {
             ($client:ty) => {{
                 let mut builder = <$client>::builder(credentials())
                     .endpoint(endpoint.clone())
-                    .config(config())
+                    .config(config(counted.default_cooldowns))
                     .observer(move |_| {
                         counted.events.fetch_add(1, Ordering::Relaxed);
                     });
@@ -158,7 +166,8 @@ fn check(all: &[Arc<Seen>], began: &AtomicBool) {
     for (number, seen) in all.iter().enumerate() {
         let events = seen.events.load(Ordering::Relaxed);
         let limit = seconds() + FIRST_EVENTS;
-        assert!(events <= limit, "client {number}: {events} events");
+        let storm = seen.default_cooldowns && events > limit;
+        assert!(!storm, "client {number}: {events} events");
         let calls = seen.calls.swap(0, Ordering::Relaxed);
         assert!(calls > 0, "client {number} hangs");
         let recovered = seen.has_new_token.load(Ordering::Relaxed);
@@ -167,20 +176,23 @@ fn check(all: &[Arc<Seen>], began: &AtomicBool) {
     descriptors.end();
     let ended = Instant::now();
     let waiting = || {
-        let without = |seen: &&Arc<Seen>| !seen.has_new_token.load(Ordering::Relaxed);
-        all.iter().filter(without).count()
+        let due = all.iter().filter(|seen| !seen.default_cooldowns);
+        due.filter(|seen| !seen.has_new_token.load(Ordering::Relaxed))
+            .count()
     };
     while waiting() > 0 {
         let elapsed = ended.elapsed();
         assert!(elapsed < RECOVERY, "{} wait after {elapsed:?}", waiting());
         thread::sleep(PAUSE);
     }
+    println!("recovered after {:?}", ended.elapsed());
 }
 
-fn config() -> Config {
+fn config(default_cooldowns: bool) -> Config {
     let mut config = Config::default();
-    // A cooldown that runs at the end of the pressure is over before the time of the recovery is.
-    config.max_cooldown = Duration::from_secs(4);
+    if !default_cooldowns {
+        config.max_cooldown = Duration::from_secs(4);
+    }
     config.refresh_ahead_percent = 90;
     config.refresh_jitter_percent = 0;
     config
