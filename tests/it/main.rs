@@ -70,6 +70,8 @@ mod lifecycle;
 mod live;
 #[cfg(all(feature = "cli", feature = "webpki-roots"))]
 mod proxies;
+#[cfg(all(feature = "async", feature = "blocking", target_os = "linux"))]
+mod resources;
 #[cfg(all(feature = "async", feature = "emulator"))]
 mod runtimes;
 #[cfg(all(

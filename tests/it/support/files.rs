@@ -1,9 +1,14 @@
 //! Temporary files and directories, removed when a test ends.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
+#[cfg(unix)]
+use std::fs::Permissions;
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::tls::Ca;
@@ -13,9 +18,21 @@ pub struct Directory(pub PathBuf);
 
 impl Directory {
     pub fn new(name: &str) -> Self {
+        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
+    }
+
+    /// Creates a directory that every user can read, wherever the checkout is.
+    #[cfg(unix)]
+    pub fn for_all_users(name: &str) -> Self {
+        let directory = Self::below(&env::temp_dir(), &format!("{name}-{}", process::id()));
+        fs::set_permissions(&directory.0, Permissions::from_mode(0o755)).unwrap();
+        directory
+    }
+
+    fn below(parent: &Path, name: &str) -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{number}"));
+        let path = parent.join(format!("{name}-{number}"));
         // A killed run may have left the directory behind.
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();

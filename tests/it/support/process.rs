@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::env;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,39 @@ pub fn own_process<T>(_test: T) -> Command {
         .args(["--exact", name_of::<T>()])
         .args(["--include-ignored", "--nocapture"]);
     command
+}
+
+/// Returns a command like that of [`own_process`], as a user without privileges: the limit on processes
+/// does not hold for root. `binary` is a copy of this binary that the user can read; see
+/// [`copy_of_this_binary`]. Returns why not if this process is not root's or `setpriv` is missing.
+pub fn own_process_without_privileges<T>(test: T, binary: &Path) -> Result<Command, &'static str> {
+    const USER: &str = "64999";
+    let status = fs::read_to_string("/proc/self/status").map_err(|_| "there is no /proc")?;
+    if !status.contains("\nUid:\t0\t") {
+        return Err("only root can run a process of another user");
+    }
+    if Command::new("setpriv").arg("--version").output().is_err() {
+        return Err("setpriv is missing (the package is called util-linux)");
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", USER, "--regid", USER, "--clear-groups"])
+        .arg(binary)
+        .args(own_process(test).get_args());
+    Ok(command)
+}
+
+/// Copies this binary into `directory` and returns the path of the copy.
+pub fn copy_of_this_binary(directory: &Path) -> PathBuf {
+    let copy = directory.join("tests");
+    // Not by this process: a child that another test starts would inherit the descriptor, and a file
+    // that is open for writing cannot be executed.
+    let copied = Command::new("cp")
+        .arg(env::current_exe().unwrap())
+        .arg(&copy)
+        .status();
+    assert!(copied.unwrap().success());
+    copy
 }
 
 /// Returns the name of a test as the test harness prints it: the path without the crate.
