@@ -335,6 +335,7 @@ impl From<TransportError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Escaped(&self.0.what).fmt(f)?;
+        let hints = self.answer().map_or(&[][..], |answer| &answer.hints);
         if let Some(rejection) = self.rejection() {
             // A grant without a token has the status `ok`, which explains nothing.
             let explains = matches!(
@@ -346,10 +347,16 @@ impl fmt::Display for Error {
             }
             let message = rejection.message().or(rejection.display_message());
             if let Some(message) = message {
+                // A hint follows after a semicolon.
+                let ends = hints.is_empty();
+                let message = message
+                    .strip_suffix('.')
+                    .filter(|_| !ends)
+                    .unwrap_or(message);
                 write!(f, ": {}", Escaped(message))?;
             }
         }
-        for hint in self.answer().iter().flat_map(|answer| &answer.hints) {
+        for hint in hints {
             write!(f, "; {}", Escaped(hint))?;
         }
         match &self.0.target {

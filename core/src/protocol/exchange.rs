@@ -227,7 +227,7 @@ impl Exchange {
             ErrorKind::Malformed => (false, true),
             ErrorKind::Refused => (
                 matches!(status, 200..=299 | 400..=499),
-                matches!(status, 300..=399 | 404 | 405),
+                matches!(status, 300..=399 | 401 | 404 | 405),
             ),
             _ => (false, false),
         };

@@ -13,7 +13,7 @@ const NOW: Moment = Moment {
 };
 
 const GOOD: &str = r#"{"status":"ok","content":{"id_token":"a.b.c","expires_in":3600}}"#;
-const DENIED: &str = r#"{"status":"permissionDenied","message":"forbidden: invalid client"}"#;
+const DENIED: &str = r#"{"status":"permissionDenied","message":"No such client."}"#;
 
 fn answer(status: u16, body: impl AsRef<[u8]>) -> Response<Vec<u8>> {
     let mut response = Response::new(body.as_ref().to_vec());
@@ -90,7 +90,9 @@ fn a_refusal_names_stray_characters_at_the_ends_of_credentials() {
         let text = format!("{before}wx\"y z{after}");
         let error = denied("an-id", &text);
         let line = error.to_string();
-        let expected = format!("; the client secret {says}; it is sent as given, so remove that");
+        let expected = format!(
+            ": No such client; the client secret {says}; it is sent as given, so remove that"
+        );
         assert!(line.contains(&expected), "{expected} is not in {line}");
         assert!(!line.contains("the client id"), "{line}");
         assert!(error.report().to_string().starts_with(&line), "{error:?}");
@@ -118,6 +120,7 @@ fn a_refusal_names_stray_characters_at_the_ends_of_credentials() {
         "€",
     ] {
         let line = denied(text, text).to_string();
+        assert!(line.contains(": No such client. (https://"), "{line}");
         assert!(!line.contains("the client"), "{line}");
     }
 }
@@ -183,6 +186,8 @@ fn a_base_url_with_a_path_too_many_is_explained() {
         let path = endpoint.token_uri().path().to_owned();
         let exchange = Exchange::new(endpoint, Credentials::new("id", "secret").unwrap());
         for (status, body, explains) in [
+            // The service answers a path that it does not have like this.
+            (401, r#"{"statusCode":401}"#, true),
             (404, "", true),
             (405, "", true),
             (301, "", true),
