@@ -205,6 +205,9 @@ fn machines(formatted: &mut Formatted) {
     formatted.show("CachedToken", machine.cached_token().unwrap());
     formatted.show("Status", &machine.status(now(0)));
     formatted.show("Machine", &machine);
+    let ahead = machine.poll_refresh(now(3500)).unwrap();
+    machine.handle_abandon(ahead.flight);
+    formatted.show("Failure", &machine.status(now(3500)).last_failure.unwrap());
     while let Some(event) = machine.poll_event() {
         formatted.show("Event", &event);
         assert_hidden("Event", &event.to_string());
@@ -660,7 +663,8 @@ fn panics_show_no_secret() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(stderr.matches("panicked at").count(), 5, "{stderr}");
+    // The observer panics for the attempt, and again for its end.
+    assert_eq!(stderr.matches("panicked at").count(), 6, "{stderr}");
     assert!(stderr.contains("the observer received Attempt"), "{stderr}");
     assert_hidden("a panic", &stderr);
     assert_hidden("the test", &String::from_utf8(output.stdout).unwrap());

@@ -177,6 +177,8 @@ mod tests {
         let delay = Duration::from_millis(1250);
         let error = || Error::configuration("what went wrong");
         let attempt = |ahead| Event::Attempt { number: 2, ahead };
+        let abandoned = |ahead| Event::Abandoned { number: 2, ahead };
+        let rejected = |dropped| Event::Rejected { dropped, delay };
         let failed = |ahead| Event::Failed {
             error: error(),
             ahead,
@@ -226,38 +228,11 @@ mod tests {
                 true,
                 true,
             ),
+            (abandoned(false), "attempt 2 abandoned", false, false),
+            (abandoned(true), "refresh ahead abandoned", false, false),
+            (rejected(true), "token rejected", false, true),
             (
-                Event::Abandoned {
-                    number: 2,
-                    ahead: false,
-                },
-                "attempt 2 abandoned",
-                false,
-                false,
-            ),
-            (
-                Event::Abandoned {
-                    number: 1,
-                    ahead: true,
-                },
-                "refresh ahead abandoned",
-                false,
-                false,
-            ),
-            (
-                Event::Rejected {
-                    dropped: true,
-                    delay,
-                },
-                "token rejected",
-                false,
-                true,
-            ),
-            (
-                Event::Rejected {
-                    dropped: false,
-                    delay,
-                },
+                rejected(false),
                 "token rejected but kept, next refresh in 1.2s",
                 false,
                 true,
