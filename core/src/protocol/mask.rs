@@ -70,11 +70,13 @@ impl Mask {
         let mut found = Vec::new();
         let mut find = |layer: &Layer| {
             let places = self.places(&layer.bytes);
-            found.extend(places.filter_map(|(start, end)| {
-                Some((*layer.offsets.get(start)?, *layer.offsets.get(end)?))
-            }));
+            found.extend(
+                places.filter_map(|(start, end)| Some((layer.origin(start)?, layer.origin(end)?))),
+            );
         };
-        let mut layer = Layer::of(text);
+        let Some(mut layer) = Layer::of(text) else {
+            return MASK.to_owned();
+        };
         for _ in 0..=MAX_DEPTH {
             find(&layer);
             for escape in [percent, html] {
@@ -88,8 +90,10 @@ impl Mask {
         }
         found.sort_unstable();
         let mut out = String::with_capacity(text.len());
-        let mut done = 0;
+        let mut done = 0_usize;
+        let offset = |at| usize::try_from(at).unwrap_or(text.len());
         for (start, end) in found {
+            let (start, end) = (offset(start), offset(end));
             if start >= done {
                 out.push_str(text.get(done..start).unwrap_or_default());
                 out.push_str(MASK);
@@ -138,25 +142,36 @@ enum Decoded {
     Char(char),
 }
 
-/// Text with its escapes decoded, and the offset of each byte, and of the end, in the original.
+/// Text with its escapes decoded, and the offset of each byte, and of the end, in the original. The
+/// original itself has no offsets.
 struct Layer {
     bytes: Zeroizing<Vec<u8>>,
-    offsets: Vec<usize>,
+    offsets: Vec<u32>,
 }
 
 impl Layer {
-    fn of(text: &str) -> Self {
-        Self {
+    /// Returns the original, if 32 bits are enough for its offsets.
+    fn of(text: &str) -> Option<Self> {
+        u32::try_from(text.len()).ok()?;
+        Some(Self {
             bytes: Zeroizing::new(text.as_bytes().to_vec()),
-            offsets: (0..=text.len()).collect(),
+            offsets: Vec::new(),
+        })
+    }
+
+    /// Returns the offset in the original.
+    fn origin(&self, at: usize) -> Option<u32> {
+        if self.offsets.is_empty() {
+            return u32::try_from(at).ok();
         }
+        self.offsets.get(at).copied()
     }
 
     /// Decodes one kind of escape. `escape` decodes the escape at the start of some bytes, and returns
     /// its length. Every escape is longer than what it stands for.
     fn decoded(&self, escape: fn(&[u8]) -> Option<(Decoded, usize)>) -> Self {
         let mut bytes = Zeroizing::new(Vec::with_capacity(self.bytes.len()));
-        let mut offsets = Vec::with_capacity(self.offsets.len());
+        let mut offsets = Vec::with_capacity(self.bytes.len().saturating_add(1));
         let mut at = 0_usize;
         while let Some(rest @ [first, ..]) = self.bytes.get(at..) {
             let (decoded, length) = escape(rest).unwrap_or((Decoded::Byte(*first), 1));
@@ -164,13 +179,10 @@ impl Layer {
                 Decoded::Byte(byte) => bytes.push(byte),
                 Decoded::Char(c) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
-            offsets.resize(
-                bytes.len(),
-                self.offsets.get(at).copied().unwrap_or_default(),
-            );
+            offsets.resize(bytes.len(), self.origin(at).unwrap_or_default());
             at = at.saturating_add(length);
         }
-        offsets.extend(self.offsets.last());
+        offsets.extend(self.origin(self.bytes.len()));
         Self { bytes, offsets }
     }
 }

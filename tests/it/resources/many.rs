@@ -2,8 +2,8 @@
 
 use std::env;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -67,11 +67,17 @@ struct Seen {
     events: AtomicU64,
     calls: AtomicU64,
     has_new_token: AtomicBool,
+    /// Whether the last call got a token, the one before the pressure or a new one.
+    is_served: AtomicBool,
+    /// The last error, for the message of a failed test.
+    error: Mutex<Option<Error>>,
 }
 
 impl Seen {
     fn call(&self, result: &Result<Token, Error>) {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        self.is_served.store(result.is_ok(), Ordering::Relaxed);
+        *self.error.lock().unwrap() = result.as_ref().err().cloned();
         if result.as_ref().is_ok_and(|token| token.id_token() == TOKEN) {
             self.has_new_token.store(true, Ordering::Relaxed);
         }
@@ -168,12 +174,21 @@ fn check(all: &[Arc<Seen>], began: &AtomicBool) {
     descriptors.end();
     let ended = Instant::now();
     let waiting = || {
-        let waits = |seen: &&Arc<Seen>| !seen.has_new_token.load(Ordering::Relaxed);
+        let waits = |seen: &&Arc<Seen>| !seen.is_served.load(Ordering::Relaxed);
         all.iter().filter(waits).count()
     };
     while waiting() > 0 {
         let elapsed = ended.elapsed();
-        assert!(elapsed < RECOVERY, "{} wait after {elapsed:?}", waiting());
+        let error = || {
+            all.iter()
+                .find_map(|seen| seen.error.lock().unwrap().clone())
+        };
+        assert!(
+            elapsed < RECOVERY,
+            "{} wait after {elapsed:?}, one with {:?}",
+            waiting(),
+            error()
+        );
         thread::sleep(PAUSE);
     }
     println!("recovered after {:?}", ended.elapsed());
