@@ -14,7 +14,9 @@
 //!
 //! Each of these mutations fails at least one test: `notify(1)`; a snapshot published outside the
 //! lock; an attempt without its `Drop`; a listener registered after the lock; a rejection or new
-//! credentials that wake no waiter.
+//! credentials that wake no waiter; waiters woken before the observer is called; a take-over that ends
+//! any flight, or wakes no waiter; an attempt that starts although its flight is over; a flight that
+//! ends without an event.
 
 use std::env;
 use std::sync::Arc;
