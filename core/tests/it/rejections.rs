@@ -138,15 +138,18 @@ fn an_endpoint_that_refuses_every_token_costs_few_tokens() {
 
 #[test]
 fn an_endpoint_that_refuses_every_token_and_an_outage_fail_no_other_call() {
-    for seed in 0..300 {
-        let mut client = Client::new(seed);
-        client.token().unwrap();
-        while client.now < 20 * MINUTE {
-            client.is_down = client.now > MINUTE;
-            let accepted = client.call(|_, _| false);
-            assert!(!accepted.expect("a call got no token"));
-            client.token().expect("a call to another endpoint failed");
-            client.now += Duration::from_secs(1);
+    // An outage before the first rejection, and one after many.
+    for outage in [Duration::ZERO, MINUTE] {
+        for seed in 0..300 {
+            let mut client = Client::new(seed);
+            client.token().unwrap();
+            while client.now < 20 * MINUTE {
+                client.is_down = client.now >= outage;
+                let accepted = client.call(|_, _| false);
+                assert!(!accepted.expect("a call got no token"));
+                client.token().expect("a call to another endpoint failed");
+                client.now += Duration::from_secs(1);
+            }
         }
     }
 }

@@ -14,7 +14,9 @@
 //!
 //! Each of these mutations fails at least one test: `notify(1)`; a snapshot published outside the
 //! lock; an attempt without its `Drop`; a listener registered after the lock; a rejection or new
-//! credentials that wake no waiter.
+//! credentials that wake no waiter; waiters woken before the observer is called; a take-over that ends
+//! any flight, or wakes no waiter; an attempt that starts although its flight is over; a flight that
+//! ends without an event.
 
 use std::env;
 use std::sync::Arc;
@@ -58,12 +60,18 @@ struct Service {
 
 impl Service {
     fn new(answer: fn(u32) -> Answer) -> Arc<Self> {
+        Self::observed(answer, || ())
+    }
+
+    /// Calls `observe` before each event is counted.
+    fn observed(answer: fn(u32) -> Answer, observe: fn()) -> Arc<Self> {
         let mut config = Config::default();
         config.attempts = 1;
         let exchange = Exchange::new(Endpoint::default(), credentials("a"));
         let gauge = Arc::new(AtomicI32::new(0));
         let observed = Arc::clone(&gauge);
         let observer = move |event: &Event| {
+            observe();
             let change = i32::from(matches!(event, Event::Attempt { .. }));
             observed.fetch_add(change - i32::from(event.ends_attempt()), SeqCst);
         };
@@ -281,7 +289,7 @@ fn a_refresh_ahead_is_sent_once_and_serves_a_need_for_newer() {
 #[test]
 fn the_observer_is_called_before_a_waiter_wakes() {
     schedules(|| {
-        let service = Service::new(granted);
+        let service = Service::observed(granted, thread::yield_now);
         let attempt = service.attempt();
         let waiting = spawn(&service, |service| {
             let Some(waiter) = service.waiter() else {
@@ -292,6 +300,22 @@ fn the_observer_is_called_before_a_waiter_wakes() {
         });
         attempt.finish(NOW, granted(1));
         waiting.join().unwrap();
+        service.end();
+    });
+}
+
+#[test]
+fn a_take_over_wakes_the_other_waiters() {
+    schedules(|| {
+        let service = Service::new(granted);
+        // Its event loop has stopped.
+        let stopped = service.attempt();
+        let waiter = service.waiter().unwrap();
+        let other = spawn(&service, |service| service.call(NOW, Need::Usable));
+        // This call is cancelled after that.
+        service.shared.take_over(&waiter);
+        assert_eq!(other.join().unwrap().unwrap().id_token(), "token-1");
+        drop(stopped);
         service.end();
     });
 }

@@ -46,27 +46,27 @@ const WATCHDOG: Duration = Duration::from_secs(10);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Caught in each of at least two runs, at the latest in the round in parentheses:
+/// Caught in each of two runs, at the latest in the round in parentheses:
 ///
-/// - a call hangs: a listener registered after `change` has returned (942); an abandon that wakes no
-///   waiter (1); `notify(1)` or `notify(2)` (6); a notification before the change (45); an outcome (2)
-///   or new credentials (214) published without a notification; a fingerprint without the state (1);
-/// - a flight is lost: an attempt without its `Drop`, or without it in a panic (0);
-/// - two live flights: for calls that need a newer token (1), for one poll in a hundred (25); an
-///   abandon that ends any flight (22);
-/// - a rejected token: a rejection (7) or new credentials (38) that are not published;
-/// - unobserved attempts: events that are not taken (0).
+/// - a call hangs: `notify(1)` (1) or `notify(2)` (4); a fingerprint without the state (6);
+/// - a flight is lost: an attempt without its `Drop` (0);
+/// - two live flights: an abandon that ends any flight (53);
+/// - a rejected token: a rejection (10) or new credentials (21) that are not published; an accepted
+///   rejection that keeps the token (2); a flight that ends quietly and brings the dropped token
+///   back (13);
+/// - no token is left: a rejection that is not accepted and drops the token (0);
+/// - a gauge: a flight that ends quietly without an event (0);
+/// - a snapshot that differs: a hit after the token's use (6).
 ///
-/// Caught in four runs of six: a listener registered right after the unlock. In one of eight: a
-/// snapshot published after it. `shared.rs` has a race for each.
+/// `shared.rs` has a race for listeners registered and snapshots published outside the lock.
 #[test]
 fn patient_rounds() {
     rounds(Pace::Patient);
 }
 
-/// Caught in every run, at the latest in the round in parentheses: a second flight beside a refresh
-/// ahead whose token has expired (228); an outcome that ends any flight (44); a hit after the token's
-/// use (39).
+/// Caught in each of two runs, at the latest in the round in parentheses, as two live flights: a
+/// second flight beside a refresh ahead whose token has expired (255); an outcome that ends any
+/// flight (16); an attempt that starts although its flight is over (7).
 #[test]
 fn hasty_rounds() {
     rounds(Pace::Hasty);
