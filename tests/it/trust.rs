@@ -116,10 +116,10 @@ fn roots_in_own_process<T>(test: T) -> Option<PathBuf> {
         .env(FILE, directory.0.join("roots.pem"))
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let failure = String::from_utf8_lossy(&output.stderr);
-    let ran = output.status.success() && text.contains("1 passed");
-    assert!(ran, "{text}\n{failure}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let ran = output.status.success() && stdout.contains("1 passed");
+    assert!(ran, "{stdout}\n{stderr}");
     None
 }
 
@@ -443,6 +443,32 @@ fn http_changes_our_client() {
         }
     }
     assert_eq!(elsewhere.connections(), 0);
+}
+
+#[path = "../../examples/own_http_client.rs"]
+#[allow(dead_code, reason = "only `main` is not used")]
+mod own_http_client;
+
+#[test]
+fn example_and_guide_of_an_own_http_client_work_over_tls() {
+    let ca = Ca::new();
+    let server = Server::respond_over_tls(ca.server("localhost"), ok());
+    let endpoint = Endpoint::parse(&server.https()).unwrap();
+    own_http_client::run(&endpoint, ca.pem.as_bytes()).unwrap();
+    assert_eq!(server.connections(), 4);
+
+    let without_indentation = |text: &str| -> String {
+        let shown = text.lines().filter(|line| !line.starts_with("# "));
+        shown.map(|line| format!("{}\n", line.trim())).collect()
+    };
+    let example = without_indentation(include_str!("../../examples/own_http_client.rs"));
+    let guide = include_str!("../../src/guide/own_http_client.md");
+    let snippets: Vec<_> = guide.split("```no_run\n").skip(1).collect();
+    assert_eq!(snippets.len(), 2);
+    for snippet in snippets {
+        let code = without_indentation(snippet.split("```").next().unwrap());
+        assert!(example.contains(&code), "not in the example: {code}");
+    }
 }
 
 /// The function that changes the client is the user's code: its panic and its bad settings are told.

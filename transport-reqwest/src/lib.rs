@@ -37,16 +37,26 @@
 //! # }
 //! ```
 //!
+//! # Crypto provider
+//!
+//! With the feature `ring` (default), TLS uses ring. Without it, TLS uses the process's default rustls
+//! provider, or the one that rustls determines from its features, which then becomes the default. If
+//! there is none, the first https request fails with an error that says so. Where panics abort,
+//! install one.
+//!
 //! # Your own client
 //!
-//! [`ClientBuilder::http_client`] takes a [`reqwest::Client`]. This crate still applies the
-//! attempt's time-out and the body's limit. Configure the rest yourself:
+//! [`ClientBuilder::http`] changes settings of this crate's client. [`ClientBuilder::http_client`] takes
+//! a whole [`reqwest::Client`]. This crate still applies the attempt's time-out and the body's limit.
+//! Configure the rest yourself:
 //!
+//! - Set a TLS configuration with a crypto provider
+//!   ([`tls_backend_preconfigured`](reqwest::ClientBuilder::tls_backend_preconfigured)), or install a
+//!   default provider before. Without one, `reqwest::Client::new()` panics.
 //! - Disable redirects ([`reqwest::redirect::Policy::none`]). A redirect can send the secret to
 //!   another server.
 //! - Disable retries and decompression.
 //! - Set the connect time-out.
-//! - Set the root certificates.
 //! - Check its proxies. A proxy can read the secret if the endpoint is plain http.
 
 mod builder;
@@ -59,5 +69,6 @@ mod tls;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
-/// The HTTP client crate. Your own client must be of this version.
+/// The HTTP client crate. Your own client must be of this version. It is compiled without a crypto
+/// provider: `Client::new` panics where the process has no default one.
 pub use reqwest;

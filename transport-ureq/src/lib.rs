@@ -6,8 +6,8 @@
 //!
 //! # Limits of ureq
 //!
-//! - ureq resolves names on a separate thread, to be able to time out. That thread ends when the
-//!   system's resolver returns.
+//! - Names are resolved on a separate thread, to be able to time out. That thread ends when the
+//!   system's resolver returns. Addresses need none.
 //! - The DNS look-up and the connection have separate time-outs: each can take
 //!   [`connect_timeout`](meshconnect_auth_core::Config::connect_timeout).
 //! - `ureq-proto` writes headers and bodies to the `log` crate at `TRACE`, the secret and the token
@@ -24,9 +24,17 @@
 //!
 //! The client reads `std`'s monotonic clock and wall clock, so libfaketime works.
 //!
+//! # Crypto provider
+//!
+//! With the feature `ring` (default), TLS uses ring. Without it, TLS uses the process's default rustls
+//! provider, or the one that rustls determines from its features, which then becomes the default. If
+//! there is none, the first https request fails with an error that says so. Where panics abort,
+//! install one.
+//!
 //! # Your own agent
 //!
-//! [`ClientBuilder::http_client`] takes a [`ureq::Agent`]. This crate sets time-outs, redirects and
+//! [`ClientBuilder::http`] changes settings of this crate's agent. [`ClientBuilder::http_client`] takes a
+//! whole [`ureq::Agent`]. This crate sets time-outs, redirects and
 //! the handling of error statuses with each request. Configure the rest yourself:
 //!
 //! - Set the TLS provider and the root certificates. Without them ureq panics, and the call fails.
@@ -47,5 +55,6 @@ mod tls;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
-/// The HTTP client crate. Your own agent must be of this version.
+/// The HTTP client crate. Your own agent must be of this version. It is compiled without a crypto
+/// provider: https panics where neither the agent nor the process has one.
 pub use ureq;
