@@ -100,6 +100,15 @@ fn rows() -> Vec<Row> {
         (Blocking, Threads, Https, REFRESH, NO_THREADS),
         (Async, DescriptorsBut(0), Http, ALWAYS, NO_DESCRIPTORS),
         (Blocking, DescriptorsBut(0), Http, ALWAYS, NO_DESCRIPTORS),
+        // The C library reports them as an unknown host.
+        (Async, DescriptorsBut(0), HttpByName, ALWAYS, NO_DESCRIPTORS),
+        (
+            Blocking,
+            DescriptorsBut(0),
+            HttpByName,
+            ALWAYS,
+            NO_DESCRIPTORS,
+        ),
         (Async, DescriptorsBut(0), Https, ALWAYS, NO_DESCRIPTORS),
         (Blocking, DescriptorsBut(0), Https, ALWAYS, NO_DESCRIPTORS),
         // The certificate files are closed before the connection is opened.

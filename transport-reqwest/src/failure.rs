@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use meshconnect_auth_core::{Error as Failure, TransportError, TransportErrorKind};
 
@@ -21,6 +22,9 @@ pub(crate) fn of(error: reqwest::Error) -> TransportError {
     let is_certificate = |tls: &TransportError| tls.kind() == TransportErrorKind::Certificate;
     match tls {
         Some(tls) if is_certificate(&tls) || !(error.is_timeout() || error.is_dns()) => tls,
+        _ if error.is_dns() && !error.is_timeout() => {
+            TransportError::look_up(&error, || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
+        }
         _ => TransportError::new(kind(&error), &error),
     }
 }
@@ -39,13 +43,10 @@ pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Failure {
     panicked.into()
 }
 
-/// Returns the kind of an error without TLS.
+/// Returns the kind of an error of neither TLS nor the look-up.
 fn kind(error: &reqwest::Error) -> TransportErrorKind {
     if error.is_timeout() {
         return TransportErrorKind::Timeout;
-    }
-    if error.is_dns() {
-        return TransportErrorKind::Dns;
     }
     if find(error).is_some_and(hyper::Error::is_parse) {
         return TransportErrorKind::NotHttp;

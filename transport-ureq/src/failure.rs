@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::mpsc;
 use std::thread;
 
@@ -97,14 +97,17 @@ impl Resolve for Resolver {
                 .map_err(|_| ureq::Error::Timeout(timeout.reason))?
         };
         resolved.map_err(|error| match error {
-            ureq::Error::Io(error) => {
-                let error = TransportError::exhausted(&error)
-                    .unwrap_or_else(|| TransportError::new(TransportErrorKind::Dns, &error));
-                ureq::Error::Other(Box::new(error))
+            ureq::Error::Io(error) => ureq::Error::Other(Box::new(failed_look_up(&error))),
+            error @ ureq::Error::HostNotFound => {
+                ureq::Error::Other(Box::new(failed_look_up(&error)))
             }
             error => error,
         })
     }
+}
+
+fn failed_look_up(error: &(dyn Error + 'static)) -> TransportError {
+    TransportError::look_up(error, || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
 }
 
 /// Returns whether the host is an IP address.

@@ -221,6 +221,20 @@ impl TransportError {
             .then(|| Self::new(TransportErrorKind::Client, error))
     }
 
+    /// Creates a failure of a look-up. The C library reports exhausted file descriptors as an unknown host,
+    /// so `probe` opens one, for example a socket, and its error tells.
+    #[must_use]
+    pub fn look_up<T>(
+        error: &(dyn error::Error + 'static),
+        probe: impl FnOnce() -> io::Result<T>,
+    ) -> Self {
+        let exhausted = Self::exhausted(error).or_else(|| {
+            let exhausted = Self::exhausted(&probe().err()?)?;
+            Some(exhausted.with_note("during the DNS look-up"))
+        });
+        exhausted.unwrap_or_else(|| Self::new(TransportErrorKind::Dns, error))
+    }
+
     /// Creates a failure of the kind [`Client`](TransportErrorKind::Client) from the payload of a panic of
     /// the HTTP client, with the panic's own words.
     #[must_use]

@@ -23,7 +23,7 @@ const CLIENTS_OF_EACH_KIND: usize = 500;
 
 /// The events of a first acquisition with three attempts, and of the first three probes, which follow
 /// within 9 s. In a minute there are less than one a second.
-const FIRST_EVENTS: u64 = 16;
+const FIRST_EVENTS: u64 = 20;
 
 /// The pause between two calls of one caller.
 const PAUSE: Duration = Duration::from_millis(50);
