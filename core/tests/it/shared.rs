@@ -1004,7 +1004,7 @@ fn an_attempt_that_starts_late_has_less_time_or_none() {
     let ticket = shared.ticket(Need::Usable);
     let late = attempt(&shared, START, &ticket);
     let (_, timeout) = late.start(at(9)).expect("the flight");
-    assert_eq!(timeout, Duration::from_millis(950));
+    assert_eq!(timeout, Duration::from_millis(900));
     assert!(late.start(just_before(at(10))).is_some());
     assert!(late.start(at(10)).is_none());
     late.run(|| at(10), |_, _| -> Answer { panic!("sent for nobody") });

@@ -47,7 +47,7 @@ impl Attempt {
     pub fn start(&self, now: Moment) -> Option<(Request<RequestBody>, Duration)> {
         let flight = self.flight.as_ref()?;
         let left = self.shared.lock().time_left(now, flight)?;
-        let earlier = left.div_f64(20.0).min(Duration::from_millis(250));
+        let earlier = left.div_f64(10.0).min(Duration::from_millis(250));
         Some((self.request.clone(), left.saturating_sub(earlier)))
     }
 
