@@ -20,8 +20,8 @@ pub trait TokenSource: Send + Sync {
     /// Returns a token that can be used now.
     fn token(&self) -> Boxed<'_>;
 
-    /// Reports that `token` was rejected where it was used (a downstream 401). Returns whether it was
-    /// the token that would be served next, and is dropped.
+    /// Reports that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     fn reject(&self, token: &Token) -> bool;
 }
 
@@ -34,8 +34,8 @@ pub trait BlockingTokenSource: Send + Sync {
     /// Any error of the source.
     fn token(&self) -> Result<Token, Error>;
 
-    /// Reports that `token` was rejected where it was used (a downstream 401). Returns whether it was
-    /// the token that would be served next, and is dropped.
+    /// Reports that `token` was rejected where it was used (a downstream 401). Returns whether it is
+    /// worth repeating the call with another token.
     fn reject(&self, token: &Token) -> bool;
 }
 
