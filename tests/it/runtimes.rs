@@ -82,6 +82,27 @@ fn an_attempt_on_a_runtime_that_is_driven_is_not_taken_over() {
     assert_eq!(emulator.requests(), 1);
 }
 
+/// Both callers find the attempt on a runtime that is not driven. One takes it over, the other waits for
+/// that one.
+#[test]
+fn callers_on_two_runtimes_take_an_attempt_over_once() {
+    let emulator = emulator(HOUR);
+    emulator.script((0..100).map(|_| Reply::token().delay(Duration::from_secs(2))));
+    let (client, attempts) = client(&emulator, Config::default());
+    let idle = runtime();
+    let gave_up = idle.block_on(async { timeout(Duration::from_millis(20), client.token()).await });
+    assert!(gave_up.is_err());
+    let callers = [(); 3].map(|()| {
+        let client = client.clone();
+        thread::spawn(move || runtime().block_on(client.token()))
+    });
+    for caller in callers {
+        caller.join().unwrap().unwrap();
+    }
+    assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    drop(idle);
+}
+
 /// A program enters its runtime once for each call, so that no refresh ahead makes progress.
 #[test]
 fn refreshes_that_were_queued_in_vain_send_nothing() {

@@ -55,8 +55,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 pub struct Client {
     shared: Shared,
     http: Arc<Http>,
-    /// The runtime of the last attempt, while that attempt exists.
-    attempt_runtime: Arc<Mutex<Weak<Handle>>>,
+    /// The last attempt, while it exists.
+    running: Arc<Mutex<Weak<Running>>>,
 }
 
 impl Client {
@@ -64,7 +64,7 @@ impl Client {
         Self {
             shared,
             http: Arc::new(http),
-            attempt_runtime: Arc::default(),
+            running: Arc::default(),
         }
     }
 
@@ -137,7 +137,8 @@ impl Client {
     /// Records that `token` was rejected where it was used (a downstream 401). Returns whether it is
     /// worth repeating the call with another token.
     ///
-    /// `true`: `token` is dropped, or was replaced before. Get another token and repeat the call once.
+    /// `true`: `token` is dropped, or was replaced before. Get another token and repeat the call once,
+    /// unless it is the same token: it is served again while no other one can be had.
     /// `false`: another token was rejected shortly before, or no other token can be had now. So
     /// `token` stays in use, and is refreshed in the background. Return the 401 to your caller.
     ///
@@ -148,7 +149,10 @@ impl Client {
     /// let token = client.token().await?;
     /// let mut status = call(&token);
     /// if status == 401 && client.reject(&token) {
-    ///     status = call(&client.token().await?);
+    ///     let another = client.token().await?;
+    ///     if another != token {
+    ///         status = call(&another);
+    ///     }
     /// }
     /// # Ok(())
     /// # }
@@ -256,22 +260,30 @@ impl Client {
         }
     }
 
-    /// Waits for a change, within the waiter's limit.
+    /// Waits for a change, within the waiter's limit. Takes the attempt over if it is on another runtime
+    /// that is not driven.
     async fn wait(&self, runtime: &Handle, probe: &mut Probe, waiter: Waiter) -> Result<(), Error> {
         let mut limit = waiter.limit();
         let mut paused = None;
-        let elsewhere = self.attempt_runtime().upgrade();
-        if let Some(other) = elsewhere.filter(|other| other.id() != runtime.id()) {
-            if probe.is_unanswered(&other) {
-                self.shared.take_over(&waiter);
-                return Ok(());
+        match (waiter.flight_number(), self.running().upgrade()) {
+            (None, _) => {}
+            (flight, Some(on)) if on.flight == flight => {
+                if on.runtime.id() != runtime.id() {
+                    if probe.is_unanswered(&on) {
+                        self.shared.take_over(&waiter);
+                        return Ok(());
+                    }
+                    limit = limit.min(PROBE_INTERVAL);
+                    paused = clock::keep_time_paused(limit);
+                }
             }
-            limit = limit.min(PROBE_INTERVAL);
-            paused = clock::keep_time_paused(limit);
+            // The attempt is about to be spawned, or has just ended.
+            (Some(_), _) => limit = limit.min(PROBE_INTERVAL),
         }
         // tokio panics if the runtime has no time driver.
         let waiting = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
-        let waiting = panic::catch_unwind(waiting).map_err(|panic| failure::of_panic(&*panic))?;
+        let waiting = panic::catch_unwind(waiting)
+            .map_err(|panic| self.shared.could_not_start(failure::of_panic(&*panic)))?;
         let _ = waiting.await;
         drop(paused);
         Ok(())
@@ -289,7 +301,7 @@ impl Client {
     /// Runs an attempt in its own task.
     fn spawn(&self, runtime: &Handle, attempt: Attempt) -> JoinHandle<()> {
         let http = Arc::clone(&self.http);
-        let max_body = attempt.max_body();
+        let (flight, max_body) = (attempt.flight_number(), attempt.max_body());
         let attempt = attempt.run_async(clock::now, move |request, timeout| async move {
             let sending =
                 catch_panic(async move { http.exchange(request, timeout, max_body).await });
@@ -297,31 +309,41 @@ impl Client {
             sent.unwrap_or_else(|panic| Err(failure::of_panic(&*panic)))
         });
         // The task has the only strong reference, so that the handle lives no longer than the attempt.
-        let handle = Arc::new(runtime.clone());
-        *self.attempt_runtime() = Arc::downgrade(&handle);
+        let on = Arc::new(Running {
+            flight,
+            runtime: runtime.clone(),
+        });
+        *self.running() = Arc::downgrade(&on);
         runtime.spawn(async move {
             attempt.await;
-            drop(handle);
+            drop(on);
         })
     }
 
-    fn attempt_runtime(&self) -> MutexGuard<'_, Weak<Handle>> {
-        let runtime = self.attempt_runtime.lock();
-        runtime.unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, Weak<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks another runtime whether it is driven: runs an empty task there.
+/// An attempt and its runtime.
+struct Running {
+    flight: Option<u64>,
+    runtime: Handle,
+}
+
+/// Asks the runtime of an attempt whether it is driven: runs an empty task there.
 #[derive(Default)]
-struct Probe(Option<(JoinHandle<()>, Instant)>);
+struct Probe(Option<(Option<u64>, JoinHandle<()>, Instant)>);
 
 impl Probe {
-    /// Returns whether the last empty task on `runtime` has not run for too long. Starts the next one if it has
-    /// run.
-    fn is_unanswered(&mut self, runtime: &Handle) -> bool {
-        self.0.take_if(|(task, _)| task.is_finished());
+    /// Returns whether the empty task of this attempt has not run for too long. Starts one if there is
+    /// none, or if it has run.
+    fn is_unanswered(&mut self, on: &Running) -> bool {
+        self.0
+            .take_if(|(flight, task, _)| *flight != on.flight || task.is_finished());
         let now = Instant::now();
-        let (_, sent) = self.0.get_or_insert_with(|| (runtime.spawn(async {}), now));
+        let new = || (on.flight, on.runtime.spawn(async {}), now);
+        let (_, _, sent) = self.0.get_or_insert_with(new);
         now.saturating_duration_since(*sent) >= PROBE_TIMEOUT
     }
 }
@@ -346,9 +368,9 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> thread::Result<T> {
     .await
 }
 
-fn shut_down() -> TransportError {
+fn shut_down() -> Error {
     let what = "the tokio runtime is shutting down; call the client before the shutdown";
-    TransportError::with_detail(TransportErrorKind::Client, what)
+    TransportError::with_detail(TransportErrorKind::Client, what).into()
 }
 
 impl TokenSource for Client {

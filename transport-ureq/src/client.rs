@@ -118,7 +118,8 @@ impl Client {
     /// Records that `token` was rejected where it was used (a downstream 401). Returns whether it is
     /// worth repeating the call with another token.
     ///
-    /// `true`: `token` is dropped, or was replaced before. Get another token and repeat the call once.
+    /// `true`: `token` is dropped, or was replaced before. Get another token and repeat the call once,
+    /// unless it is the same token: it is served again while no other one can be had.
     /// `false`: another token was rejected shortly before, or no other token can be had now. So
     /// `token` stays in use, and is refreshed in the background. Return the 401 to your caller.
     ///
@@ -129,7 +130,10 @@ impl Client {
     /// let token = client.token()?;
     /// let mut status = call(&token);
     /// if status == 401 && client.reject(&token) {
-    ///     status = call(&client.token()?);
+    ///     let another = client.token()?;
+    ///     if another != token {
+    ///         status = call(&another);
+    ///     }
     /// }
     /// # Ok(())
     /// # }

@@ -26,7 +26,7 @@ use super::freshness::until;
 use super::machine::Machine;
 use super::status::Status;
 use super::step::{Need, Step, Ticket};
-use crate::error::{Error, TransportError};
+use crate::error::Error;
 use crate::moment::Moment;
 use crate::protocol::{Credentials, Endpoint, Token};
 
@@ -183,18 +183,18 @@ impl Shared {
         self.0.lock().status(now)
     }
 
-    /// Returns the error for a caller whose own attempt could not start. It names the endpoint, and
-    /// secrets in it are masked.
+    /// Returns the error for a caller whose own attempt could not start. It names the endpoint, counts no
+    /// attempt, and secrets in it are masked.
     #[must_use]
-    pub fn could_not_start(&self, cause: TransportError) -> Error {
-        self.0.lock().named(cause.into())
+    pub fn could_not_start(&self, cause: Error) -> Error {
+        self.0.lock().named(cause).with_attempts(0)
     }
 
     /// Abandons the flight that `waiter` waits for, if it is still in the air. Then poll again.
     ///
     /// Only for a driver that knows that the flight makes no progress: its event loop has stopped.
     pub fn take_over(&self, waiter: &Waiter) {
-        if let Some(flight) = waiter.flight {
+        if let Some(flight) = waiter.flight_number() {
             self.0.change(|machine| machine.abandon_number(flight));
         }
     }

@@ -51,11 +51,16 @@ impl Attempt {
         Some((self.request.clone(), left.saturating_sub(earlier)))
     }
 
+    /// Returns the number of its flight, which [`Waiter::flight_number`] refers to.
+    #[must_use]
+    pub fn flight_number(&self) -> Option<u64> {
+        self.flight.as_ref().map(|flight| flight.number)
+    }
+
     /// Returns a waiter for the end of this attempt, for a caller that runs it in a task of its own. Like
     /// every waiter it ends after the observer was called.
     pub fn waiter(&self) -> Waiter {
-        let flight = self.flight.as_ref().map(|flight| flight.number);
-        Waiter::new(self.shared.listen(), self.timeout, flight)
+        Waiter::new(self.shared.listen(), self.timeout, self.flight_number())
     }
 
     /// Returns the limit of the response body for a [`BodyBuffer`], in bytes.
@@ -141,8 +146,7 @@ impl Drop for Attempt {
 pub struct Waiter {
     listener: EventListener,
     limit: Duration,
-    /// The number of the flight that it waits for.
-    pub(super) flight: Option<u64>,
+    flight: Option<u64>,
 }
 
 impl Waiter {
@@ -152,6 +156,12 @@ impl Waiter {
             limit,
             flight,
         }
+    }
+
+    /// Returns the number of the flight that it waits for, or `None` if it waits for a back-off.
+    #[must_use]
+    pub fn flight_number(&self) -> Option<u64> {
+        self.flight
     }
 
     /// Returns the longest useful wait. Poll again after it in any case.
