@@ -15,8 +15,8 @@
 //! - *Tokens as an argument*: code that takes a [`TokenSource`] or [`BlockingTokenSource`] works with
 //!   a client, and with a [`StaticToken`] in its tests.
 //! - *Settings that all clients share*: [`Proxy`] interprets the proxy variables that the caller
-//!   looks up, [`read_pem_certificates`] and [`read_der_certificate`] read root certificates, and [`CertificateFiles`] those of
-//!   the platform.
+//!   looks up, [`read_pem_certificates`] and [`read_der_certificate`] read root certificates, and
+//!   [`CertificateFiles`] those of the platform.
 //! - *Errors*: one [`Error`], which says who has to act on it.
 //! - *The contract's schemas*: [`ApiResult`], [`OAuthTokenResponse`].
 //!

@@ -75,15 +75,15 @@ impl Http {
     ) -> Result<Response<BodyBuffer>, Error> {
         let _guard = clock::keep_time_paused(limit);
         let begun = Instant::now();
+        let left = || limit.saturating_sub(begun.elapsed());
         loop {
             let kept = self.kept();
             let is_new = kept.is_none();
             let made = match kept {
                 Some(made) => made,
-                None => self.make(limit).await?,
+                None => self.make(left()).await?,
             };
-            let left = limit.saturating_sub(begun.elapsed());
-            let error = match self.send(&made.client, &request, left, max_body).await {
+            let error = match self.send(&made.client, &request, left(), max_body).await {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };

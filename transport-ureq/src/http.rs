@@ -75,16 +75,16 @@ impl Http {
     ) -> Result<Response<BodyBuffer>, Error> {
         let (head, body) = request.into_parts();
         let begun = Instant::now();
+        let left = || limit.saturating_sub(begun.elapsed());
         loop {
             let kept = self.kept();
             let is_new = kept.is_none();
             let made = match kept {
                 Some(made) => made,
-                None => self.make(limit)?,
+                None => self.make(left())?,
             };
-            let left = limit.saturating_sub(begun.elapsed());
             let request = Request::from_parts(head.clone(), body.as_ref());
-            let error = match self.send(&made, request, left, max_body) {
+            let error = match self.send(&made, request, left(), max_body) {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };
@@ -111,7 +111,7 @@ impl Http {
         max_body: usize,
     ) -> Result<Response<BodyBuffer>, TransportError> {
         if limit.is_zero() {
-            let text = "no time is left for the request";
+            let text = "no time is left for the request; raise the attempt's time-out";
             return Err(TransportError::with_detail(
                 TransportErrorKind::Timeout,
                 text,
@@ -240,7 +240,7 @@ fn within<T: Send + 'static>(limit: Duration, read: fn() -> Result<T, Error>) ->
             ),
             RecvTimeoutError::Disconnected => TransportError::with_detail(
                 TransportErrorKind::Client,
-                "the thread that reads the platform's certificates panicked",
+                "the thread that reads the platform's certificates panicked; report this",
             ),
         }
         .into())

@@ -24,8 +24,9 @@ use crate::moment::Moment;
 /// `{}` is one line, and `{:#}` is the same. [`report`](Self::report) is several lines with
 /// everything in the server's answer, for a log or a support ticket. The client secret and the token are
 /// masked in server text if they have at least eight characters: in an answer when the error is
-/// created, in a [`TransportError`] when the [`Machine`](crate::Machine) takes the outcome. Control characters and bidirectional overrides
-/// in it are escaped, so that an answer cannot forge a line or control a terminal.
+/// created, in a [`TransportError`] when the [`Machine`](crate::Machine) takes the outcome. Control
+/// characters and bidirectional overrides in it are escaped, so that an answer cannot forge a line or
+/// control a terminal.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -358,6 +359,12 @@ impl fmt::Display for Error {
         }
         for hint in hints {
             write!(f, "; {}", Escaped(hint))?;
+        }
+        // Its kind alone says too little: the words of the system or of the panic are the message.
+        if let Some(source) = &self.0.source
+            && source.kind() == TransportErrorKind::Client
+        {
+            write!(f, ": {source}")?;
         }
         match &self.0.target {
             Some(target) => write!(f, " ({target})"),

@@ -46,7 +46,7 @@ impl TransportErrorKind {
             Self::Timeout => "the server did not answer in time",
             Self::NotHttp => "the server's answer is not HTTP",
             Self::Broken => "the connection to the server broke off",
-            Self::Client => "the HTTP client of this process failed before it had an answer",
+            Self::Client => "the request failed within this process",
         }
     }
 }

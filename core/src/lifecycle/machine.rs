@@ -1,8 +1,8 @@
 //! The state machine: what to do next, decided from state and time alone.
 //!
 //! This file has the inputs and outputs, [`transitions`] the changes of state, [`cache`] the changes
-//! of the cached token, [`view`] what can be read. Freshness and delays are pure functions in [`freshness`](super::freshness) and
-//! [`retry`](super::retry).
+//! of the cached token, [`view`] what can be read. Freshness and delays are pure functions in
+//! [`freshness`](super::freshness) and [`retry`](super::retry).
 //!
 //! The state is the current activity. The cached token and the cooldown are separate fields, because
 //! each of them may exist in any state.

@@ -270,19 +270,17 @@ fn excludes_address(pattern: &str, host: IpAddr) -> bool {
     let Ok(length) = length.parse::<u32>() else {
         return false;
     };
-    // The address is in the range if all differing bits are beyond the prefix.
-    let (differing, bits) = match (address(network), host) {
+    // The address is in the range if all bits of the prefix are the same.
+    let same_bits = match (address(network), host) {
         (Some(IpAddr::V4(network)), IpAddr::V4(host)) => {
-            let differing = network.to_bits() ^ host.to_bits();
-            (differing.leading_zeros(), 32)
+            (network.to_bits() ^ host.to_bits()).leading_zeros()
         }
         (Some(IpAddr::V6(network)), IpAddr::V6(host)) => {
-            let differing = network.to_bits() ^ host.to_bits();
-            (differing.leading_zeros(), 128)
+            (network.to_bits() ^ host.to_bits()).leading_zeros()
         }
         _ => return false,
     };
-    length <= bits && differing >= length
+    same_bits >= length
 }
 
 fn excludes_name(pattern: &str, host: &str) -> bool {

@@ -37,7 +37,8 @@ fn is_quote(c: char) -> bool {
     )
 }
 
-/// Returns whether Unicode gives the character no visible form (`Default_Ignorable_Code_Point`).
+/// Returns whether the character has no visible form: `Default_Ignorable_Code_Point` of Unicode, the blank
+/// of Braille, and the anchors of annotations.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,

@@ -1059,9 +1059,11 @@ fn an_abandoned_refresh_fails_for_its_cause() {
             log.lock().unwrap().push((error.clone(), *ahead));
         }
     });
+    shared.set_credentials(Credentials::new("client", "a-client-secret").unwrap());
     fetch(&shared, START, "one");
     drop(shared.refresh(at(2700)));
-    let cause = TransportError::with_detail(TransportErrorKind::Client, "no thread for secret-7");
+    let words = "no thread for a-client-secret";
+    let cause = TransportError::with_detail(TransportErrorKind::Client, words);
     let abandoned = shared.refresh(at(2701)).expect("a refresh");
     abandoned.abandon(cause.into());
     let seen = seen.lock().unwrap();
@@ -1078,6 +1080,7 @@ fn an_abandoned_refresh_fails_for_its_cause() {
             text.contains(detail) && text.contains("meshconnect.com"),
             "{text}"
         );
+        assert!(!text.contains("a-client-secret"), "{text}");
     }
 }
 

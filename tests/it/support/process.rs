@@ -20,13 +20,13 @@ pub fn own_process<T>(_test: T) -> Command {
 }
 
 /// Returns a command like that of [`own_process`], as a user without privileges: the limit on processes
-/// does not hold for root. `binary` is a copy of this binary that the user can read; see
-/// [`copy_of_this_binary`]. Returns why not if this process is not root's or `setpriv` is missing.
+/// does not hold for root. `binary` is a copy of this binary that such a user can read; see
+/// [`copy_of_this_binary`]. Returns why not if root has no `setpriv`.
 pub fn own_process_without_privileges<T>(test: T, binary: &Path) -> Result<Command, &'static str> {
     const USER: &str = "64999";
     let status = fs::read_to_string("/proc/self/status").map_err(|_| "there is no /proc")?;
     if !status.contains("\nUid:\t0\t") {
-        return Err("only root can run a process of another user");
+        return Ok(own_process(test));
     }
     if Command::new("setpriv").arg("--version").output().is_err() {
         return Err("setpriv is missing (the package is called util-linux)");

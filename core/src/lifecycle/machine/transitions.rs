@@ -374,7 +374,7 @@ impl Machine {
 }
 
 fn abandoned() -> Error {
-    let what = "the task or thread of the attempt could not start, or ended";
+    let what = "the task or thread of the attempt could not start, or ended early";
     TransportError::with_detail(TransportErrorKind::Client, what).into()
 }
 

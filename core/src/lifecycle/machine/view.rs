@@ -81,7 +81,6 @@ impl Machine {
             (self.generation, self.flights, self.failures),
             mem::discriminant(&self.state),
             cached.map(|cached| (cached.requested(), cached.next_refresh(), cached.life)),
-            self.cooldown.ends_at(),
         )
     }
 }
