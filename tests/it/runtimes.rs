@@ -1,8 +1,8 @@
 //! The async client on tokio runtimes that are not driven, or shut down.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -131,6 +131,35 @@ fn refreshes_that_were_queued_in_vain_send_nothing() {
     assert!(longest < Duration::from_secs(3), "{longest:?}");
 }
 
+/// New credentials supersede the attempt of a call between its poll and its wait.
+#[test]
+fn new_credentials_hold_up_no_call() {
+    let emulator = emulator(HOUR);
+    let shared: Arc<OnceLock<Client>> = Arc::default();
+    let theirs = Arc::clone(&shared);
+    let once = AtomicU64::new(0);
+    let credentials = emulator.credentials().clone();
+    let again = credentials.clone();
+    let client = Client::builder(credentials)
+        .endpoint(emulator.endpoint())
+        .observer(move |event| {
+            let begins = matches!(event, Event::Attempt { .. });
+            if begins && once.fetch_add(1, Ordering::SeqCst) == 0 {
+                theirs.get().unwrap().set_credentials(again.clone());
+            }
+        })
+        .build()
+        .unwrap();
+    shared.set(client.clone()).unwrap();
+    let started = Instant::now();
+    runtime().block_on(client.token()).unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
 /// A call in the context of a runtime that was shut down.
 #[test]
 fn a_runtime_that_was_shut_down_fails_calls_but_not_hits() {
@@ -156,6 +185,10 @@ fn a_runtime_that_was_shut_down_fails_calls_but_not_hits() {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(emulator.requests(), 0);
+    for _ in 0..1000 {
+        poll().unwrap_err();
+    }
+    assert_eq!(attempts.load(Ordering::SeqCst), 1, "a storm of events");
 
     // A refresh ahead that cannot start backs off as a failed one, and hits stay hits.
     thread::spawn({

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::thread;
@@ -57,6 +58,8 @@ pub struct Client {
     http: Arc<Http>,
     /// The last attempt, while it exists.
     running: Arc<Mutex<Weak<Running>>>,
+    /// Whether the runtime of the last attempt was shut down.
+    start_failed: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -65,6 +68,7 @@ impl Client {
             shared,
             http: Arc::new(http),
             running: Arc::default(),
+            start_failed: Arc::default(),
         }
     }
 
@@ -235,6 +239,14 @@ impl Client {
                  use the blocking client",
             )
         })?;
+        // After a failed start, an empty task tells whether the runtime is still shut down, so that the
+        // next calls begin no attempts in vain.
+        if self.start_failed.load(Ordering::Relaxed) {
+            if is_dropped(runtime.spawn(async {})).await {
+                return Err(self.shared.could_not_start(shut_down()));
+            }
+            self.start_failed.store(false, Ordering::Relaxed);
+        }
         let ticket = self.shared.ticket(need);
         let mut probe = Probe::default();
         loop {
@@ -244,9 +256,8 @@ impl Client {
                 SharedStep::Wait(waiter) => waiter,
                 SharedStep::Send(attempt) => {
                     let waiter = attempt.waiter();
-                    let task = self.spawn(&runtime, attempt);
-                    // A runtime that is shut down drops every new task.
-                    if task.is_finished() && task.await.is_err_and(|error| error.is_cancelled()) {
+                    if is_dropped(self.spawn(&runtime, attempt)).await {
+                        self.start_failed.store(true, Ordering::Relaxed);
                         return Err(self.shared.could_not_start(shut_down()));
                     }
                     waiter
@@ -366,6 +377,11 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> thread::Result<T> {
         }
     })
     .await
+}
+
+/// Returns whether the runtime is shut down, so that it dropped this new task.
+async fn is_dropped(task: JoinHandle<()>) -> bool {
+    task.is_finished() && task.await.is_err_and(|error| error.is_cancelled())
 }
 
 fn shut_down() -> Error {

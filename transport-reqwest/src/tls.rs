@@ -129,9 +129,11 @@ mod platform {
     fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(directory)? {
-            match fs::canonicalize(entry?.path()) {
-                Ok(path) if path.is_file() => files.push(path),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            let path = entry?.path();
+            match fs::canonicalize(&path) {
+                Ok(target) if target.is_file() => files.push(target),
+                // Reading it fails for the same reason, which is then told of this file.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => files.push(path),
                 // A directory, a device, or a link without a target.
                 _ => {}
             }

@@ -287,7 +287,12 @@ impl Error {
     /// Returns the same error about a request to `target`, unless it already names one.
     pub(crate) fn about(mut self, target: &Arc<Target>) -> Self {
         if self.0.target.is_none() {
-            Arc::make_mut(&mut self.0).target = Some(Arc::clone(target));
+            let inner = Arc::make_mut(&mut self.0);
+            if inner.kind == ErrorKind::Transport(TransportErrorKind::Dns) && target.proxy.is_some()
+            {
+                inner.what = "the proxy's host name could not be resolved".into();
+            }
+            inner.target = Some(Arc::clone(target));
         }
         self
     }

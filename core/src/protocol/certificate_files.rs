@@ -107,7 +107,11 @@ impl CertificateFiles {
                 }
                 Ok::<_, E>(())
             };
-            read_what_can_be_read(&pem, add, |what| unread.add(&file, &what));
+            let blocks = read_what_can_be_read(&pem, add, |what| unread.add(&file, &what));
+            // A directory may hold other files, too.
+            if blocks == 0 && self.file.as_ref() == Some(&file) {
+                unread.add(&file, "it contains no certificate in PEM");
+            }
         }
         if !found.is_empty() {
             return Ok(unread.words);

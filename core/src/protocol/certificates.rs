@@ -76,12 +76,13 @@ pub(super) fn read_what_can_be_read<E: Display>(
     pem: &[u8],
     add: impl FnMut(&[u8]) -> Result<(), E>,
     mut problem: impl FnMut(String),
-) {
+) -> usize {
     let problem = |what| {
         problem(what);
         Ok::<_, Infallible>(())
     };
-    let Ok(_blocks) = scan(pem, true, add, problem);
+    let Ok(blocks) = scan(pem, true, add, problem);
+    blocks
 }
 
 /// Returns the number of blocks. An error of `problem` ends the reading.
@@ -93,7 +94,9 @@ fn scan<E: Display, R>(
 ) -> Result<usize, R> {
     let mut blocks: usize = 0;
     let mut open: Option<Block> = None;
-    if pem.contains(&0) {
+    if is_one_sequence(pem) {
+        problem("they are DER, not PEM".to_owned())?;
+    } else if pem.contains(&0) {
         problem("they contain a NUL byte, as UTF-16 does; save them as UTF-8".to_owned())?;
     }
     for (at, line) in numbered_lines(pem, separates) {

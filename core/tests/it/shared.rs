@@ -1028,6 +1028,23 @@ fn unreachable() -> Error {
     panic!("sent for nobody")
 }
 
+/// Caught: a waiter of an attempt that waits although the attempt was superseded before; one that is woken
+/// by the poll itself.
+#[test]
+fn the_waiter_of_an_attempt_misses_no_change_since_the_poll() {
+    let shared = shared(config());
+    let ticket = shared.ticket(Need::Usable);
+    let superseded = attempt(&shared, START, &ticket);
+    shared.set_credentials(credentials("client"));
+    assert_eq!(superseded.waiter().limit(), Duration::ZERO);
+    let current = attempt(&shared, START, &ticket);
+    assert_eq!(current.waiter().limit(), Duration::from_secs(10));
+    assert!(!is_woken(current.waiter()));
+    let waiter = current.waiter();
+    current.finish(START, granted("one", 3600));
+    assert!(is_woken(waiter));
+}
+
 /// Caught: a `take_over` that ends another flight than the waiter's; one without a wake-up.
 #[test]
 fn a_waiter_can_take_over_the_flight_that_it_waits_for() {

@@ -58,9 +58,18 @@ impl Attempt {
     }
 
     /// Returns a waiter for the end of this attempt, for a caller that runs it in a task of its own. Like
-    /// every waiter it ends after the observer was called.
+    /// every waiter it ends after the observer was called. Its limit is zero if the attempt is over.
     pub fn waiter(&self) -> Waiter {
-        Waiter::new(self.shared.listen(), self.timeout, self.flight_number())
+        // The listener is first, so that it hears what the check does not see.
+        let listener = self.shared.listen();
+        let number = self.flight_number();
+        let is_over = self.shared.lock().flight_number() != number;
+        let limit = if is_over {
+            Duration::ZERO
+        } else {
+            self.timeout
+        };
+        Waiter::new(listener, limit, number)
     }
 
     /// Returns the limit of the response body for a [`BodyBuffer`], in bytes.
