@@ -2,6 +2,7 @@
 //! belong to a process, so each case runs the program as a child process.
 
 mod unix {
+    use std::os::unix::fs::symlink;
     use std::process::{Command, Output, Stdio};
     use std::time::Duration;
 
@@ -178,6 +179,36 @@ mod unix {
     }
 
     /// A FIFO without a writer stands for a disk that does not respond. `build()` does not read it.
+    /// A link to itself cannot be resolved, not even by root.
+    #[test]
+    fn an_odd_link_in_a_certificate_directory_hides_no_other_file() {
+        let directory = Directory::new("certificates");
+        let ca = Ca::new();
+        directory.file("ca.pem", &ca.pem);
+        symlink("loop.pem", directory.0.join("loop.pem")).unwrap();
+        let path = directory.0.to_str().unwrap();
+        let stranger = Ca::new();
+        for_each_transport(|transport| {
+            for (tls, says) in [
+                (ca.server("localhost"), None),
+                (stranger.server("localhost"), Some("loop.pem: ")),
+            ] {
+                let server = Server::respond_over_tls(tls, response("200 OK", "", EXAMPLE_200));
+                let output = token(transport, &server.https(), &[("SSL_CERT_DIR", path)]);
+                let (code, stderr) = exit(&output);
+                assert_eq!(
+                    code,
+                    Some(if says.is_some() { 4 } else { 0 }),
+                    "{transport}: {stderr}"
+                );
+                assert!(
+                    stderr.contains(says.unwrap_or_default()),
+                    "{transport}: {stderr}"
+                );
+            }
+        });
+    }
+
     #[test]
     fn stalled_certificate_file_does_not_block_the_call() {
         let directory = Directory::new("certificates");
