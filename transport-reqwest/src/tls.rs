@@ -10,6 +10,8 @@ use meshconnect_auth_core::{
 use rustls::crypto::CryptoProvider;
 use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
+use crate::clock;
+
 use crate::no_tls;
 
 /// The accepted root certificates.
@@ -194,14 +196,23 @@ fn problem(error: &CertificateError) -> CertificateProblem {
         }
         CertificateError::ExpiredContext { time, not_after } => CertificateProblem::Expired {
             now: Duration::from_secs(time.as_secs()),
-            not_after: Duration::from_secs(not_after.as_secs()),
+            not_after: Some(Duration::from_secs(not_after.as_secs())),
         },
         CertificateError::NotValidYetContext { time, not_before } => {
             CertificateProblem::NotYetValid {
                 now: Duration::from_secs(time.as_secs()),
-                not_before: Duration::from_secs(not_before.as_secs()),
+                not_before: Some(Duration::from_secs(not_before.as_secs())),
             }
         }
+        // The verifiers of some platforms tell no dates.
+        CertificateError::Expired => CertificateProblem::Expired {
+            now: clock::now().wall,
+            not_after: None,
+        },
+        CertificateError::NotValidYet => CertificateProblem::NotYetValid {
+            now: clock::now().wall,
+            not_before: None,
+        },
         // rustls passes errors of webpki on without a variant of its own.
         CertificateError::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
             CertificateProblem::CaAsServer
@@ -281,7 +292,12 @@ mod tests {
             (
                 InvalidCertificate(CertificateError::Expired),
                 Certificate,
-                "see the cause",
+                "it expired, and",
+            ),
+            (
+                InvalidCertificate(CertificateError::NotValidYet),
+                Certificate,
+                "from a later time, and",
             ),
             (
                 AlertReceived(AlertDescription::HandshakeFailure),

@@ -65,15 +65,15 @@ pub enum CertificateProblem {
     Expired {
         /// The time by this machine's clock.
         now: Duration,
-        /// The end of its validity.
-        not_after: Duration,
+        /// The end of its validity, if the platform tells it.
+        not_after: Option<Duration>,
     },
     /// Its time has not begun.
     NotYetValid {
         /// The time by this machine's clock.
         now: Duration,
-        /// The begin of its validity.
-        not_before: Duration,
+        /// The begin of its validity, if the platform tells it.
+        not_before: Option<Duration>,
     },
     /// The server presented the certificate of an authority as its own.
     CaAsServer,
@@ -101,8 +101,8 @@ impl CertificateProblem {
             ),
             Self::Expired { now, not_after } => (
                 format!(
-                    "it expired at {}, and this machine's clock says {}",
-                    date(not_after),
+                    "it expired{}, and this machine's clock says {}",
+                    not_after.map_or_else(String::new, |end| format!(" at {}", date(end))),
                     date(now)
                 ),
                 "check this machine's clock; if it is right, let the server's certificate be renewed",
@@ -110,7 +110,7 @@ impl CertificateProblem {
             Self::NotYetValid { now, not_before } => (
                 format!(
                     "it is valid from {}, and this machine's clock says {}",
-                    date(not_before),
+                    not_before.map_or_else(|| "a later time".to_owned(), date),
                     date(now)
                 ),
                 "check this machine's clock and that of the certificate's issuer",

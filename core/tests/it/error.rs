@@ -314,7 +314,7 @@ fn each_certificate_problem_has_its_own_remedy() {
         (
             CertificateProblem::Expired {
                 now: END,
-                not_after: BEGIN,
+                not_after: Some(BEGIN),
             },
             &[
                 "expired at Tue, 14 Nov 2023 22:13:20 GMT",
@@ -326,7 +326,7 @@ fn each_certificate_problem_has_its_own_remedy() {
         (
             CertificateProblem::NotYetValid {
                 now: BEGIN,
-                not_before: END,
+                not_before: Some(END),
             },
             &[
                 "valid from Sun, 17 Mar 2030 17:46:40 GMT",
@@ -338,10 +338,29 @@ fn each_certificate_problem_has_its_own_remedy() {
         (
             CertificateProblem::Expired {
                 now: Duration::MAX,
-                not_after: Duration::MAX,
+                not_after: Some(Duration::MAX),
             },
             &["18446744073709551615 s since 1970"],
             &[],
+        ),
+        (
+            CertificateProblem::Expired {
+                now: END,
+                not_after: None,
+            },
+            &["expired, and", "says Sun, 17 Mar 2030 17:46:40 GMT"],
+            &[],
+        ),
+        (
+            CertificateProblem::NotYetValid {
+                now: BEGIN,
+                not_before: None,
+            },
+            &[
+                "from a later time, and",
+                "says Tue, 14 Nov 2023 22:13:20 GMT",
+            ],
+            &["expired"],
         ),
         (
             CertificateProblem::CaAsServer,
