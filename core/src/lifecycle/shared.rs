@@ -190,7 +190,7 @@ impl Shared {
         self.0.lock().named(cause).with_attempts(0)
     }
 
-    /// Abandons the flight that `waiter` waits for, if it is still in the air. Then poll again.
+    /// Abandons the flight that `waiter` waits for, if it is still in flight. Then poll again.
     ///
     /// Only for a driver that knows that the flight makes no progress: its event loop has stopped.
     pub fn take_over(&self, waiter: &Waiter) {
