@@ -92,13 +92,16 @@ impl Config {
     ///
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration), which names the setting.
     pub fn check_own_client(roots: bool, changes: bool) -> Result<(), Error> {
-        for (is_set, what) in [(roots, "root certificates are"), (changes, "`http` is")] {
-            refuse_if(is_set, || {
-                format!(
-                    "{what} set together with your own HTTP client, which ignores it; set it there"
-                )
-            })?;
-        }
+        refuse_if(roots, || {
+            "root certificates are set together with your own HTTP client, which ignores them; set \
+             them in that client"
+                .to_owned()
+        })?;
+        refuse_if(changes, || {
+            "a function for `http` is set together with your own HTTP client, which it does not \
+             change; change that client"
+                .to_owned()
+        })?;
         Ok(())
     }
 
