@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -100,6 +100,104 @@ fn callers_on_two_runtimes_take_an_attempt_over_once() {
         caller.join().unwrap().unwrap();
     }
     assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    drop(idle);
+}
+
+/// The observer calls the client when an attempt is taken over, without waiting for a token.
+#[test]
+fn an_observer_can_call_the_client_during_a_take_over() {
+    let emulator = emulator(HOUR);
+    emulator.script([Reply::token().delay(Duration::from_secs(2))]);
+    let shared: Arc<OnceLock<Client>> = Arc::default();
+    let theirs = Arc::clone(&shared);
+    let client = Client::builder(emulator.credentials().clone())
+        .endpoint(emulator.endpoint())
+        .observer(move |event| {
+            if matches!(event, Event::Abandoned { .. }) {
+                let call = theirs.get().unwrap().token();
+                let _ = pin!(call).poll(&mut Context::from_waker(Waker::noop()));
+            }
+        })
+        .build()
+        .unwrap();
+    shared.set(client.clone()).unwrap();
+    let idle = runtime();
+    let gave_up = idle.block_on(async { timeout(Duration::from_millis(20), client.token()).await });
+    assert!(gave_up.is_err());
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || done.send(runtime().block_on(client.token()).is_ok()));
+    assert_eq!(ended.recv_timeout(Duration::from_secs(8)), Ok(true));
+    drop(idle);
+}
+
+/// The attempt of another runtime is in flight, and the caller's own runtime is gone.
+#[test]
+fn a_call_that_waits_on_a_runtime_that_was_shut_down_fails() {
+    let emulator = emulator(HOUR);
+    emulator.script([Reply::token().delay(Duration::from_secs(1))]);
+    let (client, attempts) = client(&emulator, Config::default());
+    let sender = {
+        let client = client.clone();
+        thread::spawn(move || runtime().block_on(client.token()))
+    };
+    while attempts.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    let gone = runtime();
+    let handle = gone.handle().clone();
+    drop(gone);
+    let error = handle.block_on(client.token()).unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Transport(TransportErrorKind::Client)
+    );
+    let text = error.to_string();
+    assert!(
+        text.contains("shutting down") && text.contains("127.0.0.1"),
+        "{text}"
+    );
+    assert!(sender.join().unwrap().is_ok());
+}
+
+/// An attempt that new credentials superseded is spawned after the one that followed it, which nothing
+/// drives.
+#[test]
+fn a_superseded_attempt_hides_no_other_one() {
+    let emulator = emulator(HOUR);
+    emulator.script((0..3).map(|_| Reply::token().delay(Duration::from_millis(700))));
+    let attempts = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&attempts);
+    let client = Client::builder(emulator.credentials().clone())
+        .endpoint(emulator.endpoint())
+        .observer(move |event| {
+            let begins = matches!(event, Event::Attempt { .. });
+            if begins && count.fetch_add(1, Ordering::SeqCst) == 0 {
+                // Holds the first attempt up between its poll and its task.
+                thread::sleep(Duration::from_millis(600));
+            }
+        })
+        .build()
+        .unwrap();
+    let first = {
+        let client = client.clone();
+        thread::spawn(move || runtime().block_on(client.token()))
+    };
+    while attempts.load(Ordering::SeqCst) == 0 {
+        thread::yield_now();
+    }
+    client.set_credentials(emulator.credentials().clone());
+    let idle = runtime();
+    let gave_up = idle.block_on(async { timeout(Duration::from_millis(20), client.token()).await });
+    assert!(gave_up.is_err());
+    thread::sleep(Duration::from_millis(700));
+    let started = Instant::now();
+    runtime().block_on(client.token()).unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(first.join().unwrap().is_ok());
     drop(idle);
 }
 

@@ -11,11 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};
-use meshconnect_auth_core::{
-    Credentials, Endpoint, Error, Need, Status, Token, TokenSource, TransportError,
-    TransportErrorKind,
-};
-use tokio::runtime::Handle;
+use meshconnect_auth_core::{Credentials, Endpoint, Error, Need, Status, Token, TokenSource};
+use tokio::runtime::{Handle, Id};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -58,8 +55,10 @@ pub struct Client {
     http: Arc<Http>,
     /// The last attempt, while it exists.
     running: Arc<Mutex<Weak<Running>>>,
-    /// Whether the runtime of the last attempt was shut down.
-    start_failed: Arc<AtomicBool>,
+    /// Whether the next attempt is sent in place of one that was taken over.
+    replaces: Arc<AtomicBool>,
+    /// The last runtime that was found shut down.
+    shut_down: Arc<Mutex<Option<Id>>>,
 }
 
 impl Client {
@@ -68,7 +67,8 @@ impl Client {
             shared,
             http: Arc::new(http),
             running: Arc::default(),
-            start_failed: Arc::default(),
+            replaces: Arc::default(),
+            shut_down: Arc::default(),
         }
     }
 
@@ -239,13 +239,9 @@ impl Client {
                  use the blocking client",
             )
         })?;
-        // After a failed start, an empty task tells whether the runtime is still shut down, so that the
-        // next calls begin no attempts in vain.
-        if self.start_failed.load(Ordering::Relaxed) {
-            if is_dropped(runtime.spawn(async {})).await {
-                return Err(self.shared.could_not_start(shut_down()));
-            }
-            self.start_failed.store(false, Ordering::Relaxed);
+        // Such a runtime never comes back, so its calls begin no more attempts in vain.
+        if *lock(&self.shut_down) == Some(runtime.id()) {
+            return Err(self.shared.could_not_start(failure::shut_down()));
         }
         let ticket = self.shared.ticket(need);
         let mut probe = Probe::default();
@@ -256,9 +252,11 @@ impl Client {
                 SharedStep::Wait(waiter) => waiter,
                 SharedStep::Send(attempt) => {
                     let waiter = attempt.waiter();
-                    if is_dropped(self.spawn(&runtime, attempt)).await {
-                        self.start_failed.store(true, Ordering::Relaxed);
-                        return Err(self.shared.could_not_start(shut_down()));
+                    let task = self.spawn(&runtime, attempt);
+                    // A runtime that is shut down drops every new task.
+                    if task.is_finished() && task.await.is_err_and(|error| error.is_cancelled()) {
+                        *lock(&self.shut_down) = Some(runtime.id());
+                        return Err(self.shared.could_not_start(failure::shut_down()));
                     }
                     waiter
                 }
@@ -276,28 +274,30 @@ impl Client {
     async fn wait(&self, runtime: &Handle, probe: &mut Probe, waiter: Waiter) -> Result<(), Error> {
         let mut limit = waiter.limit();
         let mut paused = None;
-        match (waiter.flight_number(), self.running().upgrade()) {
-            (None, _) => {}
-            (flight, Some(on)) if on.flight == flight => {
-                if on.runtime.id() != runtime.id() {
-                    if probe.is_unanswered(&on) {
-                        self.shared.take_over(&waiter);
-                        return Ok(());
-                    }
-                    limit = limit.min(PROBE_INTERVAL);
-                    paused = clock::keep_time_paused(limit);
-                }
+        let running = lock(&self.running).upgrade();
+        let known = running.filter(|running| running.flight == waiter.flight_number());
+        // An attempt that is not known is about to be spawned, or has just ended.
+        let is_here = known
+            .as_ref()
+            .is_some_and(|running| running.runtime.id() == runtime.id());
+        if waiter.flight_number().is_some() && !is_here {
+            // Each attempt is taken over once at most, or two busy runtimes could take turns.
+            if let Some(running) = known.filter(|running| !running.is_replacement)
+                && probe.is_unanswered(&running)
+            {
+                self.replaces.store(true, Ordering::Relaxed);
+                self.shared.take_over(&waiter);
+                return Ok(());
             }
-            // The attempt is about to be spawned, or has just ended.
-            (Some(_), _) => limit = limit.min(PROBE_INTERVAL),
+            limit = limit.min(PROBE_INTERVAL);
+            paused = clock::keep_time_paused(limit);
         }
-        // tokio panics if the runtime has no time driver.
-        let waiting = AssertUnwindSafe(|| timeout(limit, waiter.changed()));
-        let waiting = panic::catch_unwind(waiting)
-            .map_err(|panic| self.shared.could_not_start(failure::of_panic(&*panic)))?;
-        let _ = waiting.await;
+        // tokio panics if the runtime has no time driver or is shut down.
+        let caught = catch_panic(async { timeout(limit, waiter.changed()).await }).await;
         drop(paused);
-        Ok(())
+        caught
+            .map(drop)
+            .map_err(|panic| self.shared.could_not_start(failure::of_panic(&*panic)))
     }
 
     fn refresh_ahead(&self) {
@@ -320,42 +320,63 @@ impl Client {
             sent.unwrap_or_else(|panic| Err(failure::of_panic(&*panic)))
         });
         // The task has the only strong reference, so that the handle lives no longer than the attempt.
-        let on = Arc::new(Running {
+        let started = Arc::new(Running {
             flight,
             runtime: runtime.clone(),
+            is_replacement: self.replaces.swap(false, Ordering::Relaxed),
         });
-        *self.running() = Arc::downgrade(&on);
+        let mut running = lock(&self.running);
+        if running.upgrade().is_none_or(|other| other.flight < flight) {
+            *running = Arc::downgrade(&started);
+        }
+        drop(running);
         runtime.spawn(async move {
             attempt.await;
-            drop(on);
+            drop(started);
         })
     }
+}
 
-    fn running(&self) -> MutexGuard<'_, Weak<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Locks, even if another thread panicked meanwhile.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An attempt and its runtime.
 struct Running {
     flight: Option<u64>,
     runtime: Handle,
+    /// Whether it was sent in place of one that was taken over.
+    is_replacement: bool,
 }
 
 /// Asks the runtime of an attempt whether it is driven: runs an empty task there.
+///
+/// Boxed, because most calls need none, and each waiting call would hold it.
 #[derive(Default)]
-struct Probe(Option<(Option<u64>, JoinHandle<()>, Instant)>);
+struct Probe(Option<Box<Question>>);
+
+struct Question {
+    flight: Option<u64>,
+    task: JoinHandle<()>,
+    sent: Instant,
+}
 
 impl Probe {
     /// Returns whether the empty task of this attempt has not run for too long. Starts one if there is
     /// none, or if it has run.
     fn is_unanswered(&mut self, on: &Running) -> bool {
         self.0
-            .take_if(|(flight, task, _)| *flight != on.flight || task.is_finished());
+            .take_if(|question| question.flight != on.flight || question.task.is_finished());
         let now = Instant::now();
-        let new = || (on.flight, on.runtime.spawn(async {}), now);
-        let (_, _, sent) = self.0.get_or_insert_with(new);
-        now.saturating_duration_since(*sent) >= PROBE_TIMEOUT
+        let question = self.0.get_or_insert_with(|| {
+            Box::new(Question {
+                flight: on.flight,
+                task: on.runtime.spawn(async {}),
+                sent: now,
+            })
+        });
+        now.saturating_duration_since(question.sent) >= PROBE_TIMEOUT
     }
 }
 
@@ -377,16 +398,6 @@ async fn catch_panic<T>(future: impl Future<Output = T>) -> thread::Result<T> {
         }
     })
     .await
-}
-
-/// Returns whether the runtime is shut down, so that it dropped this new task.
-async fn is_dropped(task: JoinHandle<()>) -> bool {
-    task.is_finished() && task.await.is_err_and(|error| error.is_cancelled())
-}
-
-fn shut_down() -> Error {
-    let what = "the tokio runtime is shutting down; call the client before the shutdown";
-    TransportError::with_detail(TransportErrorKind::Client, what).into()
 }
 
 impl TokenSource for Client {

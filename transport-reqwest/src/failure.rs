@@ -40,7 +40,16 @@ pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Failure {
              (enable_all)",
         );
     }
+    if names("Tokio") && names("being shutdown") {
+        return shut_down();
+    }
     panicked.into()
+}
+
+/// Returns the failure of a call whose runtime is shutting down.
+pub(crate) fn shut_down() -> Failure {
+    let what = "the tokio runtime is shutting down; call the client before the shutdown";
+    TransportError::with_detail(TransportErrorKind::Client, what).into()
 }
 
 /// Returns the kind of an error of neither TLS nor the look-up.
