@@ -1,14 +1,10 @@
 //! The async client.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::panic::{self, AssertUnwindSafe};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meshconnect_auth_core::shared::{Attempt, Shared, SharedStep, Waiter};
 use meshconnect_auth_core::{Credentials, Endpoint, Error, Need, Status, Token, TokenSource};
@@ -17,13 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::http::Http;
+use crate::panics::catch_panic;
+use crate::runtimes::{PROBE_INTERVAL, Probe, Running};
 use crate::{clock, failure};
-
-/// How often a call that waits for an attempt on another runtime looks whether that runtime is driven.
-const PROBE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long a runtime may leave an empty task undone before its attempt is taken over.
-const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Obtains tokens and keeps them fresh.
 ///
@@ -342,64 +334,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An attempt and its runtime.
-struct Running {
-    flight: Option<u64>,
-    runtime: Handle,
-    /// Whether it was sent in place of one that was taken over.
-    is_replacement: bool,
-}
-
-/// Asks the runtime of an attempt whether it is driven: runs an empty task there.
-///
-/// Boxed, because most calls need none, and each waiting call would hold it.
-#[derive(Default)]
-struct Probe(Option<Box<Question>>);
-
-struct Question {
-    flight: Option<u64>,
-    task: JoinHandle<()>,
-    sent: Instant,
-}
-
-impl Probe {
-    /// Returns whether the empty task of this attempt has not run for too long. Starts one if there is
-    /// none, or if it has run.
-    fn is_unanswered(&mut self, on: &Running) -> bool {
-        self.0
-            .take_if(|question| question.flight != on.flight || question.task.is_finished());
-        let now = Instant::now();
-        let question = self.0.get_or_insert_with(|| {
-            Box::new(Question {
-                flight: on.flight,
-                task: on.runtime.spawn(async {}),
-                sent: now,
-            })
-        });
-        now.saturating_duration_since(question.sent) >= PROBE_TIMEOUT
-    }
-}
-
-/// Returns the output of a future, or the payload of the panic if polling or dropping it panics.
-async fn catch_panic<T>(future: impl Future<Output = T>) -> thread::Result<T> {
-    let mut future = pin!(Some(future));
-    poll_fn(|context| {
-        let poll = AssertUnwindSafe(|| {
-            let polled = future.as_mut().as_pin_mut()?.poll(context);
-            if polled.is_ready() {
-                future.set(None);
-            }
-            Some(polled)
-        });
-        match panic::catch_unwind(poll) {
-            Ok(Some(polled)) => polled.map(Ok),
-            Ok(None) => Poll::Pending,
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await
-}
-
 impl TokenSource for Client {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<Token, Error>> + Send + '_>> {
         Box::pin(Self::token(self))
@@ -416,43 +350,5 @@ impl fmt::Debug for Client {
             .field("endpoint", self.endpoint())
             .field("status", &self.status())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    use super::catch_panic;
-
-    /// Panics when it is dropped.
-    struct PanicOnDrop;
-
-    impl Drop for PanicOnDrop {
-        fn drop(&mut self) {
-            panic!("dropped");
-        }
-    }
-
-    /// Returns the output, or the panic's words.
-    fn outcome(future: impl Future<Output = u8>) -> Poll<Result<u8, &'static str>> {
-        let caught = pin!(catch_panic(future)).poll(&mut Context::from_waker(Waker::noop()));
-        caught.map_err(|panic| *panic.downcast().unwrap())
-    }
-
-    #[test]
-    fn catches_panics_of_poll_and_drop() {
-        assert_eq!(outcome(async { 1 }), Poll::Ready(Ok(1)));
-        let panics = outcome(async { panic!("polled") });
-        assert_eq!(panics, Poll::Ready(Err("polled")));
-        // A future may keep what it captures until it is dropped itself.
-        let captured = PanicOnDrop;
-        let future = poll_fn(move |_| {
-            let _ = &captured;
-            Poll::Ready(1)
-        });
-        assert_eq!(outcome(future), Poll::Ready(Err("dropped")));
     }
 }

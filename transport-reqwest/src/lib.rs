@@ -65,6 +65,8 @@ mod clock;
 mod failure;
 mod http;
 mod no_tls;
+mod panics;
+mod runtimes;
 mod tls;
 
 pub use builder::ClientBuilder;
