@@ -284,6 +284,7 @@ fn second_revocation_within_a_minute_fails_calls_for_at_most_the_interval<C: Cal
             revoked.elapsed() < Duration::from_secs(2),
             "{failed} calls failed"
         );
+        // The sleep limits the number of calls.
         thread::sleep(Duration::from_millis(5));
     }
     assert!(failed > 0, "the interval begins with the first rejection");

@@ -60,6 +60,7 @@ fn an_attempt_on_a_runtime_that_is_not_driven_is_taken_over() {
 
     // The first attempt ends if its runtime is driven again, and changes nothing.
     let token = client.cached_token();
+    // Long enough for the late answer of the server.
     idle.block_on(async { sleep(Duration::from_millis(500)).await });
     assert!(client.cached_token() == token);
 }
@@ -189,6 +190,7 @@ fn a_superseded_attempt_hides_no_other_one() {
     let idle = runtime();
     let gave_up = idle.block_on(async { timeout(Duration::from_millis(20), client.token()).await });
     assert!(gave_up.is_err());
+    // Until the first attempt is spawned, which the observer held up.
     thread::sleep(Duration::from_millis(700));
     let started = Instant::now();
     runtime().block_on(client.token()).unwrap();
@@ -220,6 +222,7 @@ fn refreshes_that_were_queued_in_vain_send_nothing() {
         if token != first {
             break;
         }
+        // The sleep limits the number of calls. It is outside of the runtime on purpose.
         thread::sleep(Duration::from_millis(20));
     }
     // The refreshes before the token's end, which sent nothing, and one request at its end.

@@ -231,7 +231,7 @@ impl Client {
                  use the blocking client",
             )
         })?;
-        // Such a runtime never comes back, so its calls begin no more attempts in vain.
+        // A runtime that is shut down never runs a task again, so its calls begin no attempt.
         if *lock(&self.shut_down) == Some(runtime.id()) {
             return Err(self.shared.could_not_start(failure::shut_down()));
         }

@@ -27,9 +27,9 @@
 //! # Crypto provider
 //!
 //! With the feature `ring` (default), TLS uses ring. Without it, TLS uses the process's default rustls
-//! provider, or the one that rustls determines from its features, which then becomes the default. If
-//! there is none, the first https request fails with an error that says so. Where panics abort,
-//! install one.
+//! provider, or the one that rustls determines from its features, which then becomes the default.
+//! Without a provider, the first https request fails with an error about it. rustls panics in the search
+//! for one, so a program whose panics abort has to install its provider.
 //!
 //! # Your own agent
 //!

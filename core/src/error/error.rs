@@ -169,7 +169,7 @@ impl Error {
 
     /// Returns the URL of the proxy that the request went through, without its credentials.
     ///
-    /// There is none if the HTTP client is your own, because this crate does not know its proxy.
+    /// Returns `None` if the HTTP client is your own, because this crate does not know its proxy.
     #[must_use]
     pub fn proxy(&self) -> Option<&str> {
         self.0.target.as_ref()?.proxy.as_deref()

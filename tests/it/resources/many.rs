@@ -152,6 +152,7 @@ fn check(all: &[Arc<Seen>], began: &AtomicBool) {
     let threads = Pressure::new(Taken::Threads);
     let descriptors = Pressure::new(Taken::DescriptorsBut(0));
     let third = Duration::from_secs(seconds()) / 3;
+    // The sleeps are the time under pressure.
     threads.begin();
     began.store(true, Ordering::Relaxed);
     thread::sleep(third);

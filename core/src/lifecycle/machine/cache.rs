@@ -53,8 +53,8 @@ impl Machine {
         }
         self.rejections.record(now, &self.config);
         let interval_end = self.rejections.interval_end();
-        let may_drop = interval_end.is_none_or(|end| has_come(end, now));
-        if may_drop && !self.is_waiting(now, &cached) {
+        let is_over = interval_end.is_none_or(|end| has_come(end, now));
+        if is_over && !self.is_waiting(now, &cached) {
             let interval = self.rejections.give_up(now, &self.config, &mut self.rng);
             if let State::Refreshing(in_flight) = &mut self.state {
                 in_flight.before = None;
